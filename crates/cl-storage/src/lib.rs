@@ -1,1 +1,37 @@
-//! cl-storage
+//! What is on disk, where, and how it survives a crash.
+//!
+//! Everything Conductor Loop knows lives in plain files below one *root*. This
+//! crate is the only one that opens, renames, removes or locks files there.
+//!
+//! Invariants it upholds:
+//!
+//! - It starts no threads and links no async runtime; every call blocks.
+//! - Ids are newtypes whose parser is the only door, so a path made from an id
+//!   cannot leave the root; symlinked folders below the root are refused.
+//! - A file is replaced by temporary file, sync, rename and folder sync; a
+//!   reader sees the old or the new content, never a mixture.
+//! - A stored pid is trusted only together with its kernel start time and the
+//!   boot it belongs to.
+//! - Reading never changes anything: records of dead processes are shown with
+//!   an *effective* status, and only an owner rewrites them.
+//!
+//! Map of the modules: ids in [`id`], time in [`clock`], durable writes in
+//! [`durable`], locks in [`lock`], YAML in [`yaml`], process identity in
+//! [`process`], the folder layout in [`layout`], run records in [`run_info`],
+//! task files in [`task_state`], [`launch`], [`owner`], [`control`] and
+//! [`marker`], run slots in [`slot`], what it all means in [`status`] and
+//! [`snapshot`], masking of secrets in [`redact`].
+
+pub mod clock;
+pub mod crash;
+pub mod durable;
+pub mod failure;
+pub mod id;
+pub mod lock;
+pub mod process;
+pub mod redact;
+pub mod yaml;
+
+pub use clock::{Clock, SystemClock};
+pub use failure::{Failure, FailureKind, Usage};
+pub use id::{IdError, MessageId, ProjectId, RunId, TaskId};

@@ -1,0 +1,301 @@
+//! Identity and liveness of processes, read-only.
+//!
+//! A pid alone names nobody: the kernel reuses it. A [`ProcessIdentity`] adds
+//! the kernel start time (field 22 of `/proc/<pid>/stat`, in clock ticks since
+//! boot; `proc_pid_stat(5)`) and the boot id, and a process counts as alive only
+//! if all three agree. Zombies are dead: they can neither write nor be killed.
+//! A process that we may not inspect is alive.
+
+use std::fmt;
+use std::fs;
+use std::io;
+
+/// The pid of a process together with what tells it from a later one with the same pid.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProcessIdentity {
+    /// The process id; positive.
+    pub pid: i32,
+    /// When the process was started.
+    pub start: ProcessStart,
+}
+
+/// When a process was started: boot id and kernel ticks since that boot.
+///
+/// Written as `<boot id>:<ticks>`; an opaque token for everyone else.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProcessStart {
+    boot_id: String,
+    ticks: u64,
+}
+
+impl ProcessStart {
+    /// Parses the form `<boot id>:<ticks>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (boot_id, ticks) = text.trim().rsplit_once(':')?;
+        let ticks = ticks.parse().ok()?;
+        (!boot_id.is_empty()).then(|| Self {
+            boot_id: boot_id.to_owned(),
+            ticks,
+        })
+    }
+}
+
+impl fmt::Display for ProcessStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.boot_id, self.ticks)
+    }
+}
+
+impl TryFrom<String> for ProcessStart {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("{text:?} is not <boot id>:<ticks>"))
+    }
+}
+
+impl From<ProcessStart> for String {
+    fn from(start: ProcessStart) -> Self {
+        start.to_string()
+    }
+}
+
+impl ProcessIdentity {
+    /// Returns the identity of this process.
+    pub fn current() -> io::Result<Self> {
+        let pid = i32::try_from(std::process::id()).unwrap_or(0);
+        Self::of(pid)?
+            .ok_or_else(|| io::Error::other("this process is missing from the process table"))
+    }
+
+    /// Returns the identity of the process that has `pid` now; `None` if there is none.
+    pub fn of(pid: i32) -> io::Result<Option<Self>> {
+        let Some(stat) = ProcessStat::read(pid)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            pid,
+            start: ProcessStart {
+                boot_id: boot_id()?,
+                ticks: stat.start_ticks,
+            },
+        }))
+    }
+
+    /// Tells whether this very process still runs; zombies do not.
+    pub fn is_alive(&self) -> bool {
+        match ProcessStat::read(self.pid) {
+            Ok(Some(stat)) => {
+                let same_boot = boot_id().is_ok_and(|boot_id| boot_id == self.start.boot_id);
+                same_boot && stat.start_ticks == self.start.ticks && !stat.is_zombie()
+            }
+            Ok(None) => false,
+            // It is there but may not be inspected.
+            Err(_) => true,
+        }
+    }
+}
+
+/// What a stored pid, with or without a start token, says about life.
+///
+/// Records of the earlier implementation hold no token; then the process must
+/// not have been started later than two seconds after `recorded_at`.
+pub fn is_alive(pid: i32, start: Option<&ProcessStart>, recorded_at: jiff::Timestamp) -> bool {
+    if pid <= 0 {
+        return false;
+    }
+    if let Some(start) = start {
+        return ProcessIdentity {
+            pid,
+            start: start.clone(),
+        }
+        .is_alive();
+    }
+    match ProcessStat::read(pid) {
+        Ok(Some(stat)) if stat.is_zombie() => false,
+        Ok(Some(stat)) => started_at(stat.start_ticks)
+            .is_none_or(|at| at <= recorded_at + jiff::SignedDuration::from_secs(2)),
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+/// Returns when a process with `start_ticks` was started, as wall-clock time.
+fn started_at(start_ticks: u64) -> Option<jiff::Timestamp> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let boot = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse::<i64>()
+        .ok()?;
+    let ticks_per_second = rustix::param::clock_ticks_per_second();
+    let seconds = i64::try_from(start_ticks / ticks_per_second.max(1)).ok()?;
+    jiff::Timestamp::from_second(boot.checked_add(seconds)?).ok()
+}
+
+/// The fields of `/proc/<pid>/stat` that we use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessStat {
+    /// Name of the executable, cut by the kernel to 15 bytes.
+    pub name: String,
+    /// State letter; `Z` and `X` are dead.
+    pub state: char,
+    /// Parent process.
+    pub parent: i32,
+    /// Process group.
+    pub group: i32,
+    /// Session.
+    pub session: i32,
+    /// User and system time used so far, in clock ticks.
+    pub cpu_ticks: u64,
+    /// Start time in clock ticks since boot.
+    pub start_ticks: u64,
+    /// Resident memory in pages.
+    pub resident_pages: u64,
+}
+
+impl ProcessStat {
+    /// Reads the fields of `pid`; `None` if there is no such process.
+    pub fn read(pid: i32) -> io::Result<Option<Self>> {
+        if pid <= 0 {
+            return Ok(None);
+        }
+        match fs::read(format!("/proc/{pid}/stat")) {
+            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            // The process ended between open and read.
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Parses one line; the name in parentheses may hold anything, `)` included.
+    fn parse(text: &str) -> Option<Self> {
+        let (before, after) = text.rsplit_once(')')?;
+        let name = before.split_once('(')?.1.to_owned();
+        let fields: Vec<&str> = after.split_ascii_whitespace().collect();
+        // `fields[0]` is field 3 of the manual page.
+        let number = |n: usize| fields.get(n - 3)?.parse::<u64>().ok();
+        let signed = |n: usize| fields.get(n - 3)?.parse::<i32>().ok();
+        Some(Self {
+            name,
+            state: fields.first()?.chars().next()?,
+            parent: signed(4)?,
+            group: signed(5)?,
+            session: signed(6)?,
+            cpu_ticks: number(14)? + number(15)?,
+            start_ticks: number(22)?,
+            resident_pages: number(24)?,
+        })
+    }
+
+    /// Tells whether the process has ended and only waits to be reaped.
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Returns the pids of all processes; those that end meanwhile may be among them.
+pub fn all_pids() -> io::Result<Vec<i32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        if let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        {
+            pids.push(pid);
+        }
+    }
+    Ok(pids)
+}
+
+/// Returns the value of a variable in the initial environment of `pid`.
+///
+/// `None` if it is not set there, or if the environment may not be read.
+pub fn environment_value(pid: i32, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    environment.split(|&b| b == 0).find_map(|entry| {
+        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    })
+}
+
+/// Returns the id of the running boot.
+pub fn boot_id() -> io::Result<String> {
+    static BOOT_ID: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    if let Some(id) = BOOT_ID.get() {
+        return Ok(id.clone());
+    }
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned();
+    Ok(BOOT_ID.get_or_init(|| id).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_and_a_later_one_with_its_pid_is_not() {
+        let me = ProcessIdentity::current().unwrap();
+        assert!(me.is_alive());
+        assert_eq!(
+            ProcessStart::parse(&me.start.to_string()),
+            Some(me.start.clone())
+        );
+        let mut other = me.clone();
+        other.start.ticks += 1;
+        assert!(!other.is_alive(), "same pid, other start time");
+        let mut rebooted = me;
+        rebooted.start.boot_id = "another-boot".into();
+        assert!(!rebooted.is_alive(), "same pid and ticks, other boot");
+    }
+
+    #[test]
+    fn a_record_without_a_token_is_judged_by_its_time() {
+        let me = ProcessIdentity::current().unwrap();
+        let soon = jiff::Timestamp::MAX - jiff::SignedDuration::from_hours(1);
+        assert!(is_alive(me.pid, None, soon));
+        assert!(
+            !is_alive(me.pid, None, jiff::Timestamp::UNIX_EPOCH),
+            "started after the record"
+        );
+        assert!(!is_alive(0, None, soon));
+        assert!(!is_alive(-1, None, soon));
+    }
+
+    #[test]
+    fn names_may_hold_anything() {
+        let fields = "S 1 2 3 0 0 0 0 0 0 0 5 6 0 0 0 0 0 0 77 0 99 0";
+        let stat = ProcessStat::parse(&format!("12 (a) b (c)) {fields}")).unwrap();
+        assert_eq!(
+            (stat.name.as_str(), stat.parent, stat.start_ticks),
+            ("a) b (c)", 1, 77)
+        );
+        assert_eq!((stat.cpu_ticks, stat.resident_pages), (11, 99));
+        assert_eq!(ProcessStat::parse("garbage"), None);
+    }
+
+    #[test]
+    fn a_zombie_is_dead() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a child that nobody has reaped yet"
+        )]
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let identity = ProcessIdentity::of(pid).unwrap().unwrap();
+        rustix::process::waitid(
+            rustix::process::WaitId::Pid(rustix::process::Pid::from_raw(pid).unwrap()),
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
+        )
+        .unwrap();
+        assert!(!identity.is_alive());
+        child.wait().unwrap();
+        assert!(!identity.is_alive());
+    }
+}
