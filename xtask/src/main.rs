@@ -1,1 +1,104 @@
-fn main() {}
+//! The automation of this workspace: `cargo xtask <command>`.
+//!
+//! Everything that is not plain cargo lives here, so that a developer and the CI run the same code. `ci` is the sum of
+//! the other checks; each of them can be run alone.
+//!
+//! - [`ci`]: all checks in order, with a summary
+//! - [`checks`]: formatting, lints, tests
+//! - [`layers`]: which crate may depend on which
+//! - [`tidy`]: rules about the text of the repository
+//! - [`release`]: what a release binary must and must not contain
+//! - [`demo`]: the main job, end to end, with the built-in scripted agent
+//! - [`bench`]: benchmarks next to the raw cost of the disk
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for developers: its output is its result"
+)]
+
+mod bench;
+mod checks;
+mod ci;
+mod demo;
+mod layers;
+mod release;
+mod tidy;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The automation of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every check in order and stop at the first failure
+    Ci,
+    /// Format the code
+    Fmt {
+        /// Change nothing, fail where formatting differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run clippy with warnings as errors, with and without the test hooks
+    Lint,
+    /// Compare the dependencies between crates with the table of layers
+    Layers,
+    /// Check the rules about files, links, names and secrets
+    Tidy,
+    /// Run all tests and doctests
+    Test {
+        /// Passed on to the test runner, for example a test's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+    /// Build the release binaries and check their version and contents
+    ReleaseCheck,
+    /// Run a task from a failed attempt through a rejected DONE to completion
+    Demo {
+        /// Leave the demo's root in this directory instead of a temporary one
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
+    /// Measure the message bus next to the raw cost of the disk
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let workspace = Workspace::open()?;
+    let outcome = match command {
+        Command::Ci => return ci::run(&workspace),
+        Command::Fmt { check: true } => checks::format_check(&workspace)?,
+        Command::Fmt { check: false } => checks::format(&workspace)?,
+        Command::Lint => checks::lint(&workspace)?,
+        Command::Layers => layers::check(&workspace)?,
+        Command::Tidy => tidy::check(&workspace)?,
+        Command::Test { filter } => checks::test(&workspace, &filter)?,
+        Command::ReleaseCheck => release::check(&workspace)?,
+        Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,
+        Command::Bench => bench::run(&workspace)?,
+    };
+    println!("{outcome}");
+    Ok(())
+}
