@@ -1,1 +1,34 @@
-//! cl-agent
+//! How one kind of agent is spoken to: command line, environment, output.
+//!
+//! Every agent program has its table in [`adapter`]; a config entry becomes an
+//! [`AgentSpec`], which says all that is needed to start it except its secrets.
+//! [`AgentSpec::command_line`] and [`environment`] are pure; so is the
+//! [`StreamParser`], which turns what the agent printed into an [`Outcome`].
+//!
+//! Invariants:
+//!
+//! - No process is started or signalled here, and no environment is read.
+//! - Secrets are arguments of one function, [`environment`]; no type of this
+//!   crate stores one.
+//! - Success is decided from the last event *and* the exit code; a stream
+//!   without its closing event is never a success.
+//! - Failures are recognised only in what the agent program itself reports, never
+//!   in tool output, file contents or the prompt.
+//! - Memory is bounded whatever an agent prints.
+
+pub mod adapter;
+pub mod environment;
+pub mod kind;
+pub mod resolve;
+pub mod scripted;
+pub mod spec;
+pub mod stream;
+pub mod version;
+
+pub use adapter::{Adapter, adapter};
+pub use environment::{RunnerVars, environment};
+pub use kind::{AgentKind, Dialect, KindError, PromptChannel};
+pub use resolve::{Definition, ResolveError, Surroundings, resolve};
+pub use spec::{AgentSpec, CommandLine, CommandRequest, Stdin};
+pub use stream::{Exit, JsonlMapping, Outcome, Snapshot, StreamParser, usage_since};
+pub use version::{ProgramStamp, Version, VersionCache, version_warning};

@@ -1,0 +1,23 @@
+//! Any other program: the config names it, its arguments and its output.
+
+use super::{Adapter, Arg};
+use crate::kind::{AgentKind, Dialect, PromptChannel};
+
+pub(super) static ADAPTER: Adapter = Adapter {
+    kind: AgentKind::Command,
+    program: "",
+    args: &[Arg::Extra, Arg::Prompt],
+    prompt: PromptChannel::Stdin,
+    stdin_mark: None,
+    prompt_flag: None,
+    dialect: Dialect::Text,
+    resumes: false,
+    version_args: &[],
+    minimum_version: None,
+    token_var: None,
+    secret_vars: &[],
+    env: &[],
+    switched_env: &[],
+    root_switch: None,
+    install_hint: "set `command` of this agent to the program's absolute path",
+};

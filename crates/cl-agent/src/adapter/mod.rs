@@ -1,0 +1,107 @@
+//! What is known about each kind of agent, as data.
+//!
+//! One module per kind holds one [`Adapter`] value; nothing here has behaviour.
+//! A fact that was seen on a real program names the version it was seen on.
+
+mod claude;
+mod codex;
+mod command;
+mod gemini;
+mod scripted;
+
+use crate::kind::{AgentKind, Dialect, PromptChannel};
+use crate::version::Version;
+
+/// Everything that distinguishes one kind of agent from another.
+#[derive(Debug)]
+pub struct Adapter {
+    /// The kind that this is the table of.
+    pub kind: AgentKind,
+    /// Name of the program looked up on `PATH`; empty where the config must name it.
+    pub program: &'static str,
+    /// The argument list of a run.
+    pub args: &'static [Arg],
+    /// How the prompt is handed over, unless the config says otherwise.
+    pub prompt: PromptChannel,
+    /// Last argument that makes the program read its standard input, if it wants one.
+    pub stdin_mark: Option<&'static str>,
+    /// Flag before a prompt that is an argument, if it wants one.
+    pub prompt_flag: Option<&'static str>,
+    /// What the program prints, unless the config says otherwise.
+    pub dialect: Dialect,
+    /// Whether a session can be resumed.
+    pub resumes: bool,
+    /// Arguments that make the program print its version; empty if it has none.
+    pub version_args: &'static [&'static str],
+    /// Older versions than this are warned about.
+    pub minimum_version: Option<Version>,
+    /// Variable through which the program takes its token.
+    pub token_var: Option<&'static str>,
+    /// Variables that hold a secret of this agent; the first one set counts.
+    pub secret_vars: &'static [&'static str],
+    /// Inherited variables, as names and `PREFIX_*`.
+    pub env: &'static [&'static str],
+    /// Inherited variables that depend on a switch: (switch, patterns).
+    pub switched_env: &'static [(&'static str, &'static [&'static str])],
+    /// Variable without which the program refuses to run as root.
+    pub root_switch: Option<&'static str>,
+    /// What to tell a user who does not have the program.
+    pub install_hint: &'static str,
+}
+
+/// One piece of an argument list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arg {
+    /// A fixed argument.
+    Word(&'static str),
+    /// A flag and the model, if a model is configured.
+    Model(&'static str),
+    /// A flag and the session to resume, if there is one.
+    Resume(&'static str),
+    /// A fixed argument of resumed runs only.
+    WhenResuming(&'static str),
+    /// The session to resume as an argument of its own, if there is one.
+    Session,
+    /// A flag and the script, if there is one.
+    Script(&'static str),
+    /// The arguments of the config.
+    Extra,
+    /// The prompt or the path of its file, where that is how it is handed over.
+    Prompt,
+}
+
+/// Returns the table of `kind`.
+pub fn adapter(kind: AgentKind) -> &'static Adapter {
+    match kind {
+        AgentKind::Claude => &claude::ADAPTER,
+        AgentKind::Codex => &codex::ADAPTER,
+        AgentKind::Gemini => &gemini::ADAPTER,
+        AgentKind::Command => &command::ADAPTER,
+        AgentKind::Scripted => &scripted::ADAPTER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_that_of_its_kind_and_consistent() {
+        for kind in AgentKind::ALL {
+            let table = adapter(kind);
+            assert_eq!(table.kind, kind);
+            let resumes = table
+                .args
+                .iter()
+                .any(|arg| matches!(arg, Arg::Resume(_) | Arg::Session));
+            assert_eq!(resumes, table.resumes, "{kind}");
+            assert!(table.args.contains(&Arg::Extra), "{kind}");
+            assert!(
+                table
+                    .token_var
+                    .is_none_or(|var| table.secret_vars.contains(&var)),
+                "{kind}"
+            );
+        }
+    }
+}

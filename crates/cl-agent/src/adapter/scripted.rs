@@ -1,0 +1,30 @@
+//! The built-in agent: the running program itself, playing a script.
+
+use super::{Adapter, Arg};
+use crate::kind::{AgentKind, Dialect, PromptChannel};
+
+pub(super) static ADAPTER: Adapter = Adapter {
+    kind: AgentKind::Scripted,
+    program: "",
+    args: &[
+        Arg::Word(crate::scripted::SUB_COMMAND),
+        Arg::Script("--script"),
+        Arg::Model("--model"),
+        Arg::Resume("--resume"),
+        Arg::Extra,
+        Arg::Prompt,
+    ],
+    prompt: PromptChannel::Stdin,
+    stdin_mark: None,
+    prompt_flag: None,
+    dialect: Dialect::Text,
+    resumes: true,
+    version_args: &[],
+    minimum_version: None,
+    token_var: None,
+    secret_vars: &[],
+    env: &[],
+    switched_env: &[],
+    root_switch: None,
+    install_hint: "it is built in",
+};

@@ -1,0 +1,250 @@
+//! The environment of an agent: an allow-list, never the caller's whole one.
+//!
+//! Order, later wins: inherited variables that are allowed, the config entry's
+//! own, the caller's extra ones, the token, the runner's. Then everything that
+//! must never reach an agent is removed again, whoever set it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::adapter::adapter;
+use crate::kind::AgentKind;
+use crate::spec::AgentSpec;
+
+/// What the runner adds to an agent's environment.
+#[derive(Debug, Clone, Default)]
+pub struct RunnerVars {
+    /// The `JRUN_*` variables; they beat everything.
+    pub vars: BTreeMap<String, String>,
+    /// Variables that the launcher asked for; they beat the config.
+    pub extra: BTreeMap<String, String>,
+    /// Folder of the running executable, put first in `PATH`.
+    pub executable_dir: Option<PathBuf>,
+}
+
+/// Inherited by every agent.
+const COMMON: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "TZ",
+    "XDG_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "GIT_SSH_COMMAND",
+    "GIT_AUTHOR_*",
+    "GIT_COMMITTER_*",
+    "SYSTEMROOT",
+    "SystemRoot",
+    "COMSPEC",
+    "PATHEXT",
+    "USERPROFILE",
+    "APPDATA",
+    "LOCALAPPDATA",
+];
+
+/// Tool chains that an agent's shell commands need.
+const TOOL_CHAINS: &[&str] = &[
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "CARGO_TARGET_DIR",
+    "GOPATH",
+    "GOROOT",
+    "GOBIN",
+    "GOMODCACHE",
+    "GOCACHE",
+    "GOPROXY",
+    "GOFLAGS",
+    "JAVA_HOME",
+    "GRADLE_USER_HOME",
+    "GRADLE_HOME",
+    "M2_HOME",
+    "MAVEN_HOME",
+    "MAVEN_OPTS",
+    "ANDROID_HOME",
+    "ANDROID_SDK_ROOT",
+    "NVM_DIR",
+    "NODE_PATH",
+    "NPM_CONFIG_PREFIX",
+    "NPM_CONFIG_CACHE",
+    "PNPM_HOME",
+    "BUN_INSTALL",
+    "DENO_DIR",
+    "VOLTA_HOME",
+    "FNM_DIR",
+    "PYENV_ROOT",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "CONDA_DEFAULT_ENV",
+    "CONDA_EXE",
+    "PYTHONPATH",
+    "PIP_CACHE_DIR",
+    "UV_CACHE_DIR",
+    "POETRY_HOME",
+    "RBENV_ROOT",
+    "GEM_HOME",
+    "GEM_PATH",
+    "SDKMAN_DIR",
+    "ASDF_DIR",
+    "ASDF_DATA_DIR",
+    "MISE_DATA_DIR",
+    "DOTNET_ROOT",
+    "HOMEBREW_PREFIX",
+    "HOMEBREW_CELLAR",
+    "HOMEBREW_REPOSITORY",
+    "NIX_PATH",
+    "NIX_PROFILES",
+    "PKG_CONFIG_PATH",
+    "LD_LIBRARY_PATH",
+    "DOCKER_HOST",
+    "CC",
+    "CXX",
+    "EDITOR",
+];
+
+/// Variables of an enclosing agent session: a nested agent that sees them refuses
+/// to start or talks to the wrong editor.
+const SESSION: &[&str] = &[
+    "CLAUDECODE",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_SSE_PORT",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_CODE_CHILD_SESSION",
+    "CLAUDE_CODE_REMOTE",
+    "CLAUDE_CODE_REMOTE_SESSION_ID",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CODEX_SANDBOX",
+    "CODEX_SANDBOX_NETWORK_DISABLED",
+    "CODEX_THREAD_ID",
+    "CODEX_INTERNAL_ORIGINATOR_OVERRIDE",
+    "GEMINI_CLI",
+    "GEMINI_CLI_IDE_*",
+];
+
+/// Secrets of agents that no table names (yet), and of the server.
+const OTHER_SECRETS: &[&str] = &[
+    "PERPLEXITY_API_KEY",
+    "XAI_API_KEY",
+    "OPENAI_ORG_ID",
+    "CONDUCTOR_API_KEY",
+];
+
+/// Returns the environment of a run of the agent `spec`, sorted by name.
+///
+/// `base` is the environment to inherit from. With a `token` no inherited secret
+/// of the same agent passes, so that the two cannot disagree.
+pub fn environment(
+    base: &BTreeMap<String, String>,
+    spec: &AgentSpec,
+    token: Option<&SecretString>,
+    runner: &RunnerVars,
+) -> BTreeMap<String, String> {
+    let table = adapter(spec.kind);
+    let switched = table.switched_env.iter().filter_map(|(switch, patterns)| {
+        let on = |vars: &BTreeMap<String, String>| vars.get(*switch).is_some_and(|v| is_on(v));
+        (on(&runner.extra) || on(&spec.env) || on(base)).then_some(*patterns)
+    });
+    let patterns: Vec<&str> = [COMMON, TOOL_CHAINS, table.env]
+        .into_iter()
+        .chain(switched)
+        .flatten()
+        .copied()
+        .chain(spec.inherit_env.iter().map(String::as_str))
+        .collect();
+
+    let mut env: BTreeMap<String, String> = base
+        .iter()
+        .filter(|(name, _)| patterns.iter().any(|pattern| matches(pattern, name)))
+        .filter(|(name, _)| !name.starts_with("JRUN_"))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    env.extend(spec.env.clone());
+    if let Some((var, token)) = spec.token_var.as_ref().zip(token) {
+        env.retain(|name, _| !table.secret_vars.contains(&name.as_str()));
+        env.insert(var.clone(), token.expose_secret().trim().to_owned());
+    }
+    env.extend(runner.extra.clone());
+    env.retain(|name, _| !is_forbidden(name, spec));
+    env.extend(runner.vars.clone());
+    if let Some(dir) = &runner.executable_dir {
+        let path = env.remove("PATH").unwrap_or_default();
+        env.insert("PATH".to_owned(), path_with_first(dir, &path));
+    }
+    env
+}
+
+/// Returns whether a variable must not reach this agent, whoever set it.
+fn is_forbidden(name: &str, spec: &AgentSpec) -> bool {
+    let upper = name.to_ascii_uppercase();
+    if SESSION.iter().any(|pattern| matches(pattern, &upper)) {
+        return true;
+    }
+    if upper.starts_with("CONDUCTOR_AGENT_") && upper.ends_with("_TOKEN") {
+        return true;
+    }
+    let own = adapter(spec.kind);
+    if own.env.iter().any(|pattern| matches(pattern, &upper))
+        || own.secret_vars.contains(&upper.as_str())
+        || spec.token_var.as_deref() == Some(name)
+    {
+        return false;
+    }
+    OTHER_SECRETS.contains(&upper.as_str())
+        || AgentKind::ALL
+            .into_iter()
+            .any(|kind| adapter(kind).secret_vars.contains(&upper.as_str()))
+}
+
+/// Returns whether `name` is `pattern`, or starts with it where it ends in `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    }
+}
+
+fn is_on(value: &str) -> bool {
+    !matches!(
+        value.trim().to_ascii_lowercase().as_str(),
+        "" | "0" | "false" | "no" | "off"
+    )
+}
+
+/// Returns `path` with `dir` as its first entry and nowhere else.
+fn path_with_first(dir: &Path, path: &str) -> String {
+    let rest =
+        std::env::split_paths(path).filter(|entry| entry != dir && !entry.as_os_str().is_empty());
+    match std::env::join_paths(std::iter::once(dir.to_owned()).chain(rest)) {
+        Ok(joined) => joined.to_string_lossy().into_owned(),
+        // A folder whose name holds the separator cannot stand in PATH at all.
+        Err(_) => path.to_owned(),
+    }
+}

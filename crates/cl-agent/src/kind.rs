@@ -1,0 +1,160 @@
+//! The kinds of agent, how a prompt reaches them, and what their stdout looks like.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of agent that this build can speak to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AgentKind {
+    /// Claude Code.
+    Claude,
+    /// Codex CLI.
+    Codex,
+    /// Gemini CLI.
+    Gemini,
+    /// Any other program, described in the config.
+    Command,
+    /// The built-in agent that plays a script.
+    Scripted,
+}
+
+impl AgentKind {
+    /// Every kind, in the order in which they are listed to users.
+    pub const ALL: [Self; 5] = [
+        Self::Claude,
+        Self::Codex,
+        Self::Gemini,
+        Self::Command,
+        Self::Scripted,
+    ];
+
+    /// Returns the word used in the config, in files and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Command => "command",
+            Self::Scripted => "scripted",
+        }
+    }
+}
+
+impl fmt::Display for AgentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a word names no kind of agent that can be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KindError {
+    /// The kind exists, but this build cannot run it.
+    #[error(
+        "agents of type {0} are not supported by this version; use claude, codex, gemini, command or scripted"
+    )]
+    Unsupported(String),
+    /// Nobody knows this kind.
+    #[error("unknown agent type {0:?}; known are claude, codex, gemini, command and scripted")]
+    Unknown(String),
+}
+
+impl FromStr for AgentKind {
+    type Err = KindError;
+
+    fn from_str(text: &str) -> Result<Self, KindError> {
+        let word = text.trim().to_ascii_lowercase();
+        if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.as_str() == word) {
+            return Ok(kind);
+        }
+        match word.as_str() {
+            "perplexity" | "xai" => Err(KindError::Unsupported(word)),
+            _ => Err(KindError::Unknown(text.chars().take(80).collect())),
+        }
+    }
+}
+
+/// How the prompt reaches the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PromptChannel {
+    /// The prompt file is the agent's standard input.
+    Stdin,
+    /// The whole prompt is one argument; standard input is empty.
+    Argument,
+    /// The path of the prompt file is one argument; standard input is empty.
+    File,
+}
+
+/// The format of what the agent prints to its standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Dialect {
+    /// Claude Code's `stream-json`.
+    Claude,
+    /// `codex exec --json`.
+    Codex,
+    /// Gemini CLI's `stream-json`.
+    Gemini,
+    /// One JSON object per line, read through a [`JsonlMapping`](crate::JsonlMapping).
+    Jsonl,
+    /// Plain text: all of it is the answer.
+    Text,
+}
+
+impl Dialect {
+    /// Returns the word used in the config and in scripts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Jsonl => "jsonl",
+            Self::Text => "text",
+        }
+    }
+
+    /// Returns whether a finished run always ends with an event that says so.
+    pub fn has_closing_event(self) -> bool {
+        matches!(self, Self::Claude | Self::Codex | Self::Gemini)
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_parses_back_and_serialises_as_its_word() {
+        for kind in AgentKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+        }
+        assert_eq!(" Claude ".parse(), Ok(AgentKind::Claude));
+    }
+
+    #[test]
+    fn kinds_of_later_versions_are_told_apart_from_nonsense() {
+        assert!(matches!(
+            "xai".parse::<AgentKind>(),
+            Err(KindError::Unsupported(_))
+        ));
+        assert!(matches!(
+            "clode".parse::<AgentKind>(),
+            Err(KindError::Unknown(_))
+        ));
+    }
+}
