@@ -1,0 +1,280 @@
+//! The settings as the rest of the program sees them: checked, with defaults.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::agent::{AgentConfig, AgentKind};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The configured agents by name.
+    pub agents: BTreeMap<String, AgentConfig>,
+    /// What holds where neither a flag nor an agent's entry says otherwise.
+    pub defaults: Defaults,
+    /// The HTTP server.
+    pub api: Api,
+    /// Where data is kept.
+    pub storage: Storage,
+    /// The webhook; none if no URL is configured.
+    pub webhook: Option<Webhook>,
+    /// Limits on tasks that start tasks.
+    pub delegation: Delegation,
+    /// Entries for agents that need no configuration, by their name.
+    pub(crate) built_in: BTreeMap<&'static str, AgentConfig>,
+}
+
+impl Config {
+    /// Returns the configured or built-in agent named exactly `name`.
+    pub fn agent(&self, name: &str) -> Option<&AgentConfig> {
+        self.agents.get(name).or_else(|| self.built_in.get(name))
+    }
+
+    /// Returns how long `agent` may be silent before it is stopped; none means for ever.
+    ///
+    /// The agent's own `timeout` wins over `defaults.timeout`; 0 switches it off.
+    pub fn idle_timeout(&self, agent: &AgentConfig) -> Option<Duration> {
+        agent
+            .timeout
+            .or(self.defaults.timeout)
+            .filter(|limit| !limit.is_zero())
+    }
+
+    /// Puts the entries for the agents that work without configuration in place.
+    pub(crate) fn with_built_in_agents(mut self) -> Self {
+        self.built_in = AgentKind::BUILT_IN
+            .into_iter()
+            .map(|kind| (kind.name(), AgentConfig::new(kind)))
+            .collect();
+        self
+    }
+}
+
+/// What holds where neither a flag nor an agent's entry says otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Defaults {
+    /// The agent to use, by name or type.
+    pub agent: Option<String>,
+    /// How long an agent may be silent before it is stopped.
+    pub timeout: Option<Duration>,
+    /// How long one attempt may take in all.
+    pub max_duration: Option<Duration>,
+    /// How many root attempts may run at once on this root; none is unlimited.
+    pub max_concurrent_runs: Option<NonZeroU32>,
+    /// How many root tasks the server admits at once; none is unlimited.
+    pub max_concurrent_root_tasks: Option<NonZeroU32>,
+    /// How many attempts the restart loop makes.
+    pub max_attempts: u32,
+    /// How much output one attempt may write before it is stopped.
+    pub max_output_bytes: u64,
+    /// What happens to tasks whose supervisor died.
+    pub on_lost: OnLost,
+    /// The checks that must pass before a DONE is believed.
+    pub gates: Vec<Gate>,
+    /// How agents take turns; none if not configured.
+    pub diversification: Option<Diversification>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            agent: None,
+            timeout: None,
+            max_duration: None,
+            max_concurrent_runs: None,
+            max_concurrent_root_tasks: None,
+            max_attempts: 100,
+            max_output_bytes: 1 << 30,
+            on_lost: OnLost::default(),
+            gates: Vec::new(),
+            diversification: None,
+        }
+    }
+}
+
+/// What happens to a task whose supervisor died without finishing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLost {
+    /// Detached and server-submitted tasks are resumed, others marked.
+    #[default]
+    Resume,
+    /// Every lost task is only marked as failed.
+    Mark,
+}
+
+/// A command that must succeed before a DONE is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// What the check is called in messages; the command itself if not given.
+    pub name: String,
+    /// The command, run by a shell.
+    pub run: String,
+    /// How long it may take; none is the runner's default.
+    pub timeout: Option<Duration>,
+    /// The folder to run it in, relative to the task's working folder.
+    pub cwd: Option<PathBuf>,
+}
+
+impl Gate {
+    /// Returns a gate that is named like its command.
+    pub fn from_command(run: impl Into<String>) -> Self {
+        let run = run.into();
+        Self {
+            name: run.clone(),
+            run,
+            timeout: None,
+            cwd: None,
+        }
+    }
+}
+
+/// How agents take turns when no agent is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diversification {
+    /// Whether the policy is used.
+    pub enabled: bool,
+    /// How the next agent is chosen.
+    pub strategy: Strategy,
+    /// The agents that take part, by name and in order; never empty unless no
+    /// agent is configured.
+    pub agents: Vec<String>,
+    /// One weight per agent.
+    pub weights: Vec<NonZeroU32>,
+    /// Whether a failed attempt is repeated once with the next agent.
+    pub fallback_on_failure: bool,
+}
+
+/// How diversification chooses the next agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// At random, in proportion to the weights.
+    Weighted,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The address to listen on.
+    pub host: String,
+    /// The port to listen on.
+    pub port: u16,
+    /// Web origins that may call the server, or `*`.
+    pub cors_origins: Vec<String>,
+    /// Whether callers must show the key.
+    pub auth_enabled: bool,
+    /// The key that callers must show.
+    pub api_key: Option<SecretString>,
+    /// Event streams.
+    pub sse: Sse,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 14355,
+            cors_origins: Vec::new(),
+            auth_enabled: false,
+            api_key: None,
+            sse: Sse::default(),
+        }
+    }
+}
+
+impl Api {
+    /// Whether the host is reachable from this machine alone.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// Event streams of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sse {
+    /// How often files are looked at for new output.
+    pub poll_interval: Duration,
+    /// How often folders are looked at for new runs.
+    pub discovery_interval: Duration,
+    /// How often an idle stream gets a sign of life.
+    pub heartbeat_interval: Duration,
+    /// How many clients may follow one run at once.
+    pub max_clients_per_run: u32,
+}
+
+impl Default for Sse {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_millis(500),
+            discovery_interval: Duration::from_secs(1),
+            heartbeat_interval: Duration::from_secs(30),
+            max_clients_per_run: 10,
+        }
+    }
+}
+
+/// Where data is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Storage {
+    /// The root, absolute; none is the default below the home folder.
+    pub runs_dir: Option<PathBuf>,
+    /// Roots of the old flat layout, absolute, only read.
+    pub extra_roots: Vec<PathBuf>,
+}
+
+impl Storage {
+    /// Returns the configured root, else `~/.run-agent/runs`; none without a home folder.
+    pub fn runs_dir_or_default(&self, environment: &crate::Environment) -> Option<PathBuf> {
+        self.runs_dir
+            .clone()
+            .or_else(|| Some(environment.home()?.join(".run-agent/runs")))
+    }
+}
+
+/// A URL that is told about events.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Where the events are sent.
+    pub url: String,
+    /// The events that are sent.
+    pub events: Vec<WebhookEvent>,
+    /// The key that signs each body.
+    pub secret: Option<SecretString>,
+    /// How long one delivery may take.
+    pub timeout: Duration,
+}
+
+/// An event that a webhook can be told about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookEvent {
+    /// A run has ended.
+    RunStop,
+}
+
+/// Limits on tasks that start tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    /// How deep tasks may be nested.
+    pub max_depth: u32,
+    /// How many live children one task may have.
+    pub max_children: u32,
+}
+
+impl Default for Delegation {
+    fn default() -> Self {
+        Self {
+            max_depth: 16,
+            max_children: 16,
+        }
+    }
+}
