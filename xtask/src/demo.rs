@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use xshell::cmd;
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, outside_any_run};
 
 const PROJECT: &str = "demo";
 const TASK: &str = "task-20260101-120000-write-a-greeting";
@@ -50,25 +50,28 @@ pub(crate) fn run(workspace: &Workspace, keep: Option<&Path>) -> Result<String> 
     } = &place;
 
     println!("-- a task that needs {ATTEMPTS} attempts");
-    cmd!(
+    outside_any_run(cmd!(
         shell,
         "{binary} task --root {root} --config {config} --project {PROJECT} --task {TASK}
          --agent scripted --prompt 'Write a greeting into greeting.txt.' --cwd {work}
          --gate {GATE} --restart-delay 100ms"
-    )
+    ))
     .run()
     .context("the task did not end well")?;
 
-    println!("-- its messages");
-    let scope = &["--root", &*root.to_string_lossy(), "--project", PROJECT];
-    let messages = cmd!(shell, "{binary} bus read {scope...} --task {TASK}").read()?;
-    println!("{messages}");
-    println!("-- its output");
-    let output = cmd!(shell, "{binary} output {scope...} --task {TASK}").read()?;
-    println!("{output}");
-    println!("-- its status");
-    let status = cmd!(shell, "{binary} status {scope...} --task {TASK}").read()?;
-    println!("{status}");
+    let show = |title: &str, command: &[&str]| -> Result<String> {
+        println!("-- {title}");
+        let scope = cmd!(
+            shell,
+            "{binary} {command...} --root {root} --project {PROJECT} --task {TASK}"
+        );
+        let text = outside_any_run(scope).read()?;
+        println!("{text}");
+        Ok(text)
+    };
+    let messages = show("its messages", &["bus", "read"])?;
+    let output = show("its output", &["output"])?;
+    show("its status", &["status"])?;
 
     place.check(&messages, &output)?;
     if let Some(folder) = keep {

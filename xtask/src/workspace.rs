@@ -10,6 +10,21 @@ use xshell::{Cmd, Shell, cmd};
 /// Features that compile crash points and the clock file into the binaries.
 pub(crate) const TEST_HOOKS: &str = "run-agent/test-hooks,conductor/test-hooks";
 
+/// What an agent's run or a user's settings leave in the environment. Checks give the same result inside a run.
+const RUN_VARIABLES: &[&str] = &[
+    "CONDUCTOR_CONFIG",
+    "CONDUCTOR_ROOT",
+    "JRUN_CONDUCTOR_URL",
+    "JRUN_ID",
+    "JRUN_MESSAGE_BUS",
+    "JRUN_PARENT_ID",
+    "JRUN_PROJECT_ID",
+    "JRUN_RUNS_DIR",
+    "JRUN_RUN_FOLDER",
+    "JRUN_TASK_FOLDER",
+    "JRUN_TASK_ID",
+];
+
 /// The checkout and a shell that stands in its top folder.
 #[derive(Debug)]
 pub(crate) struct Workspace {
@@ -46,7 +61,7 @@ impl Workspace {
     /// Starts a cargo command line in the top folder, without standard input.
     pub(crate) fn cargo(&self, subcommand: &str) -> Cmd<'_> {
         let cargo = self.shell.var("CARGO").unwrap_or_else(|_| "cargo".into());
-        cmd!(self.shell, "{cargo} {subcommand}")
+        outside_any_run(cmd!(self.shell, "{cargo} {subcommand}"))
     }
 
     /// Asks cargo for the workspace's packages and, if wanted, their resolved dependencies.
@@ -103,6 +118,13 @@ pub(crate) enum Depth {
     Workspace,
     /// The whole resolved graph.
     Resolved,
+}
+
+/// Takes from a command's environment what would tie it to an enclosing run.
+pub(crate) fn outside_any_run(command: Cmd<'_>) -> Cmd<'_> {
+    RUN_VARIABLES
+        .iter()
+        .fold(command, |command, name| command.env_remove(name))
 }
 
 /// Turns a shell command into one whose streams can be redirected.
