@@ -23,15 +23,26 @@
 //! [`snapshot`], masking of secrets in [`redact`].
 
 pub mod clock;
+pub mod control;
 pub mod crash;
 pub mod durable;
 pub mod failure;
 pub mod id;
+pub mod layout;
 pub mod lock;
+pub mod marker;
+pub mod owner;
 pub mod process;
+pub mod record;
 pub mod redact;
+pub mod run_info;
+pub mod slot;
+pub mod snapshot;
+pub mod status;
+pub mod task_state;
 pub mod yaml;
 
 pub use clock::{Clock, SystemClock};
 pub use failure::{Failure, FailureKind, Usage};
 pub use id::{IdError, MessageId, ProjectId, RunId, TaskId};
+pub use layout::{LayoutError, ProjectDir, Root, RunDir, TaskDir};

@@ -1,0 +1,529 @@
+//! Where things are below a root, and that nothing leaves it.
+//!
+//! ```text
+//! <root>/.conductor/slots/<n>              run slots
+//! <root>/<project>/<task>/
+//!     TASK.md  TASK-MESSAGE-BUS.md         prompt of record, bus
+//!     DONE  CANCELLED  STOP-REQUESTED      markers
+//!     owner.lock  owner.yaml               who runs the task
+//!     launch.yaml  task-state.yaml         how it was launched, where it stands
+//!     control/  gates/                     requests to the owner, gate output
+//!     runs/<run>/
+//!         run-info.yaml  pid.txt  prompt.md  output.md
+//!         agent-stdout.txt  agent-stderr.txt
+//! ```
+//!
+//! Paths are made from ids only, so they cannot climb out; a project, task,
+//! `runs` or run folder that is a symbolic link is refused at every door.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::durable::{self, Mode};
+use crate::id::{ProjectId, RunId, TaskId};
+
+/// File name of a task's bus.
+pub const TASK_BUS: &str = "TASK-MESSAGE-BUS.md";
+/// File name of a project's bus.
+pub const PROJECT_BUS: &str = "PROJECT-MESSAGE-BUS.md";
+
+/// Why a place below the root cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// A symbolic link stands where a folder must be.
+    #[error("{} is a symbolic link; folders below the root must be real folders", .0.display())]
+    Symlink(PathBuf),
+    /// Something else stands where a folder must be.
+    #[error("{} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// The folder does not exist.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// The system refused.
+    #[error("could not use {}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LayoutError {
+    let path = path.to_owned();
+    move |source| LayoutError::Io { path, source }
+}
+
+/// What stands at a path, links not followed.
+fn look(path: &Path) -> Result<bool, LayoutError> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => Err(LayoutError::Symlink(path.to_owned())),
+        Ok(meta) if meta.is_dir() => Ok(true),
+        Ok(_) => Err(LayoutError::NotAFolder(path.to_owned())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(io_error(path)(e)),
+    }
+}
+
+/// The folder that holds everything; an absolute path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    path: PathBuf,
+}
+
+impl Root {
+    /// Names a root that may not exist yet; nothing is created.
+    ///
+    /// An existing root may itself be reached through a link; it is resolved
+    /// once, here.
+    pub fn at(path: &Path) -> Result<Self, LayoutError> {
+        match fs::canonicalize(path) {
+            Ok(real) if real.is_dir() => Ok(Self { path: real }),
+            Ok(_) => Err(LayoutError::NotAFolder(path.to_owned())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let path = std::path::absolute(path).map_err(io_error(path))?;
+                Ok(Self { path })
+            }
+            Err(e) => Err(io_error(path)(e)),
+        }
+    }
+
+    /// Creates the root with mode 0700 if it is missing.
+    pub fn ensure(&self) -> Result<(), LayoutError> {
+        durable::create_folders(&self.path, Mode::Private).map_err(io_error(&self.path))
+    }
+
+    /// Tells whether the root exists.
+    pub fn exists(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    /// Returns the absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder of our own bookkeeping.
+    pub fn conductor_folder(&self) -> PathBuf {
+        self.path.join(".conductor")
+    }
+
+    /// Returns a project's folder, which may be missing but is no link.
+    pub fn project(&self, id: &ProjectId) -> Result<ProjectDir, LayoutError> {
+        let path = self.path.join(id.as_str());
+        look(&path)?;
+        Ok(ProjectDir {
+            path,
+            id: id.clone(),
+        })
+    }
+
+    /// Returns a task's folder, which may be missing but is no link.
+    pub fn task(&self, project: &ProjectId, task: &TaskId) -> Result<TaskDir, LayoutError> {
+        self.project(project)?.task(task)
+    }
+
+    /// Lists the projects, sorted; folders whose names are no project ids are left out.
+    pub fn projects(&self) -> Result<Vec<ProjectDir>, LayoutError> {
+        let ids = list_folders(&self.path, |name| ProjectId::parse(name).ok())?;
+        Ok(ids
+            .into_iter()
+            .map(|id| ProjectDir {
+                path: self.path.join(id.as_str()),
+                id,
+            })
+            .collect())
+    }
+}
+
+/// Lists the real folders in `path` whose names `parse` accepts, sorted by name.
+fn list_folders<T: Ord>(
+    path: &Path,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, LayoutError> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(io_error(path)(e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(io_error(path))?;
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if let Some(item) = entry
+            .file_name()
+            .to_str()
+            .filter(|_| is_folder)
+            .and_then(&parse)
+        {
+            found.push(item);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The folder of one project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectDir {
+    path: PathBuf,
+    id: ProjectId,
+}
+
+impl ProjectDir {
+    /// Returns the absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the project's id.
+    pub fn id(&self) -> &ProjectId {
+        &self.id
+    }
+
+    /// Returns the path of the project's bus.
+    pub fn bus(&self) -> PathBuf {
+        self.path.join(PROJECT_BUS)
+    }
+
+    /// Returns a task's folder, which may be missing but is no link.
+    pub fn task(&self, task: &TaskId) -> Result<TaskDir, LayoutError> {
+        let path = self.path.join(task.as_str());
+        look(&path)?;
+        Ok(TaskDir {
+            path,
+            project: self.id.clone(),
+            id: task.clone(),
+        })
+    }
+
+    /// Lists the tasks, sorted by id.
+    ///
+    /// A folder is a task if it has a valid task id, or holds `TASK.md`,
+    /// `TASK-CONFIG.yaml` or `runs`.
+    pub fn tasks(&self) -> Result<Vec<TaskDir>, LayoutError> {
+        let ids = list_folders(&self.path, |name| {
+            let looks_like_task = || {
+                let folder = self.path.join(name);
+                ["TASK.md", "TASK-CONFIG.yaml", "runs"]
+                    .iter()
+                    .any(|file| folder.join(file).exists())
+            };
+            TaskId::parse_existing(name)
+                .ok()
+                .filter(|_| TaskId::parse(name).is_ok() || looks_like_task())
+        })?;
+        Ok(ids
+            .into_iter()
+            .map(|id| TaskDir {
+                path: self.path.join(id.as_str()),
+                project: self.id.clone(),
+                id,
+            })
+            .collect())
+    }
+}
+
+/// The folder of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskDir {
+    path: PathBuf,
+    project: ProjectId,
+    id: TaskId,
+}
+
+impl TaskDir {
+    /// Creates the task's folder, its `runs` folder and everything above, durably.
+    pub fn ensure(&self) -> Result<(), LayoutError> {
+        if let Some(root) = self.path.ancestors().nth(2) {
+            durable::create_folders(root, Mode::Private).map_err(io_error(root))?;
+        }
+        durable::create_folders(&self.path, Mode::Shared).map_err(io_error(&self.path))?;
+        let runs = self.runs_folder();
+        durable::create_folders(&runs, Mode::Shared).map_err(io_error(&runs))
+    }
+
+    /// Tells whether the folder exists.
+    pub fn exists(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    /// Returns the absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the id of the task's project.
+    pub fn project(&self) -> &ProjectId {
+        &self.project
+    }
+
+    /// Returns the task's id.
+    pub fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// Returns the path of the prompt of record.
+    pub fn prompt(&self) -> PathBuf {
+        self.path.join("TASK.md")
+    }
+
+    /// Returns the path of the task's bus.
+    pub fn bus(&self) -> PathBuf {
+        self.path.join(TASK_BUS)
+    }
+
+    /// Returns the path of the owner's lock file.
+    pub fn owner_lock(&self) -> PathBuf {
+        self.path.join("owner.lock")
+    }
+
+    /// Returns the path of the record that names the owner.
+    pub fn owner(&self) -> PathBuf {
+        self.path.join("owner.yaml")
+    }
+
+    /// Returns the path of the record of how the task was launched.
+    pub fn launch(&self) -> PathBuf {
+        self.path.join("launch.yaml")
+    }
+
+    /// Returns the path of the owner's state file.
+    pub fn state(&self) -> PathBuf {
+        self.path.join("task-state.yaml")
+    }
+
+    /// Returns the path of the supervisor's log.
+    pub fn supervisor_log(&self) -> PathBuf {
+        self.path.join("supervisor.log")
+    }
+
+    /// Returns the folder of requests to the owner.
+    pub fn control_folder(&self) -> PathBuf {
+        self.path.join("control")
+    }
+
+    /// Returns the folder of gate output.
+    pub fn gates_folder(&self) -> PathBuf {
+        self.path.join("gates")
+    }
+
+    /// Returns the folder that holds the runs.
+    pub fn runs_folder(&self) -> PathBuf {
+        self.path.join("runs")
+    }
+
+    /// Returns a run's folder, which may be missing but is no link.
+    pub fn run(&self, id: &RunId) -> Result<RunDir, LayoutError> {
+        let runs = self.runs_folder();
+        look(&runs)?;
+        let path = runs.join(id.as_str());
+        look(&path)?;
+        Ok(RunDir {
+            path,
+            task: self.clone(),
+            id: id.clone(),
+        })
+    }
+
+    /// Lists the runs, sorted by id; ids of one second are not in start order.
+    pub fn runs(&self) -> Result<Vec<RunDir>, LayoutError> {
+        let runs = self.runs_folder();
+        look(&runs)?;
+        let ids = list_folders(&runs, |name| RunId::parse(name).ok())?;
+        Ok(ids
+            .into_iter()
+            .map(|id| RunDir {
+                path: runs.join(id.as_str()),
+                task: self.clone(),
+                id,
+            })
+            .collect())
+    }
+
+    /// Creates the folder of a new run that starts at `now`.
+    ///
+    /// The exclusive creation of the folder makes the id unique across processes.
+    pub fn create_run(&self, now: jiff::Timestamp) -> Result<RunDir, LayoutError> {
+        const TRIES: u32 = 1000;
+        let runs = self.runs_folder();
+        look(&runs)?;
+        for _ in 0..TRIES {
+            let id = RunId::generate(now);
+            let path = runs.join(id.as_str());
+            match durable::create_folder(&path, Mode::Shared) {
+                Ok(()) => {
+                    return Ok(RunDir {
+                        path,
+                        task: self.clone(),
+                        id,
+                    });
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(io_error(&path)(e)),
+            }
+        }
+        let source = io::Error::other(format!("{TRIES} run ids in a row were taken"));
+        Err(LayoutError::Io { path: runs, source })
+    }
+}
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+    task: TaskDir,
+    id: RunId,
+}
+
+impl RunDir {
+    /// Returns the absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder of the run's task.
+    pub fn task(&self) -> &TaskDir {
+        &self.task
+    }
+
+    /// Returns the run's id.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// Returns the path of the run record.
+    pub fn info(&self) -> PathBuf {
+        self.path.join("run-info.yaml")
+    }
+
+    /// Returns the path of the lock file for changes of the run record.
+    pub fn info_lock(&self) -> PathBuf {
+        self.path.join("run-info.yaml.lock")
+    }
+
+    /// Returns the path of the file with pid, group and start token.
+    pub fn pid_file(&self) -> PathBuf {
+        self.path.join("pid.txt")
+    }
+
+    /// Returns the path of the full prompt.
+    pub fn prompt(&self) -> PathBuf {
+        self.path.join("prompt.md")
+    }
+
+    /// Returns the path of the final answer.
+    pub fn output(&self) -> PathBuf {
+        self.path.join("output.md")
+    }
+
+    /// Returns the path of the agent's raw standard output.
+    pub fn stdout(&self) -> PathBuf {
+        self.path.join("agent-stdout.txt")
+    }
+
+    /// Returns the path of the agent's raw standard error.
+    pub fn stderr(&self) -> PathBuf {
+        self.path.join("agent-stderr.txt")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids() -> (ProjectId, TaskId) {
+        (
+            ProjectId::parse("p").unwrap(),
+            TaskId::parse("task-20260101-000000-abc").unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_new_root_is_private_and_runs_are_unique() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(&folder.path().join("root")).unwrap();
+        assert!(!root.exists());
+        let (project, task) = ids();
+        let task = root.task(&project, &task).unwrap();
+        task.ensure().unwrap();
+        assert_eq!(
+            fs::metadata(root.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let first = task.create_run(now).unwrap();
+        let second = task.create_run(now).unwrap();
+        assert_ne!(first.id(), second.id());
+        assert_eq!(task.runs().unwrap().len(), 2);
+        assert_eq!(root.projects().unwrap().len(), 1);
+        assert_eq!(root.projects().unwrap()[0].tasks().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn links_are_refused_at_every_level() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let (project, task) = ids();
+        let link = |path: &Path| std::os::unix::fs::symlink(outside.path(), path).unwrap();
+
+        link(&folder.path().join("p"));
+        assert!(matches!(
+            root.task(&project, &task),
+            Err(LayoutError::Symlink(_))
+        ));
+        assert!(
+            root.projects().unwrap().is_empty(),
+            "a linked project is not listed"
+        );
+
+        fs::remove_file(folder.path().join("p")).unwrap();
+        fs::create_dir(folder.path().join("p")).unwrap();
+        link(&folder.path().join("p").join(task.as_str()));
+        assert!(matches!(
+            root.task(&project, &task),
+            Err(LayoutError::Symlink(_))
+        ));
+
+        fs::remove_file(folder.path().join("p").join(task.as_str())).unwrap();
+        let task = root.task(&project, &task).unwrap();
+        task.ensure().unwrap();
+        fs::remove_dir(task.runs_folder()).unwrap();
+        link(&task.runs_folder());
+        assert!(matches!(task.runs(), Err(LayoutError::Symlink(_))));
+        assert!(matches!(
+            task.create_run(jiff::Timestamp::UNIX_EPOCH),
+            Err(LayoutError::Symlink(_))
+        ));
+    }
+
+    #[test]
+    fn a_root_that_is_a_file_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(
+            Root::at(file.path()),
+            Err(LayoutError::NotAFolder(_))
+        ));
+    }
+
+    #[test]
+    fn reserved_names_are_no_projects() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".conductor", "_audit", "Upper", "ok"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let root = Root::at(folder.path()).unwrap();
+        let names: Vec<_> = root
+            .projects()
+            .unwrap()
+            .iter()
+            .map(|p| p.id().to_string())
+            .collect();
+        assert_eq!(names, ["ok"]);
+    }
+}

@@ -1,0 +1,187 @@
+//! Who runs a task: the owner lock and the record that names its holder.
+//!
+//! The owner of a task is the process that holds the kernel lock on
+//! `owner.lock`; it is the only one that writes the task's state and run
+//! records. Because readers must not take the lock (a reader holding it would
+//! look like an owner), the owner also writes `owner.yaml`, and readers judge by
+//! the process identity in it.
+//!
+//! ```text
+//! acquire: lock owner.lock -> write owner.yaml       crash: lock gone, stale yaml -> "lost"
+//! release: remove owner.yaml -> unlock               crash: lock gone, no yaml    -> no owner
+//! ```
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::durable::{self, Mode};
+use crate::layout::TaskDir;
+use crate::lock::{HeldLock, LockError};
+use crate::process::{ProcessIdentity, ProcessStart};
+use crate::record::{self, RecordError};
+
+const KNOWN_VERSION: u32 = 1;
+
+/// The content of `owner.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Owner {
+    /// Format of the file.
+    pub version: u32,
+    /// Process id of the owner.
+    pub pid: i32,
+    /// Start token of the owner.
+    pub process_start: ProcessStart,
+    /// The launch that this owner serves.
+    pub launch_id: String,
+    /// When it took ownership.
+    pub since: Timestamp,
+}
+
+impl Owner {
+    /// Reads who owns `task`; `None` if nobody claims to.
+    pub fn read(task: &TaskDir) -> Result<Option<Self>, RecordError> {
+        record::read(&task.owner(), KNOWN_VERSION)
+    }
+
+    /// Returns the identity of the owning process.
+    pub fn identity(&self) -> ProcessIdentity {
+        ProcessIdentity {
+            pid: self.pid,
+            start: self.process_start.clone(),
+        }
+    }
+
+    /// Tells whether the owning process is alive.
+    pub fn is_alive(&self) -> bool {
+        self.identity().is_alive()
+    }
+}
+
+/// What the owner record says about a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerState {
+    /// Nobody runs the task.
+    None,
+    /// Its owner is alive.
+    Alive,
+    /// Its owner died without giving it up.
+    Lost,
+}
+
+impl OwnerState {
+    /// Judges the owner record of `task`.
+    pub fn of(owner: Option<&Owner>) -> Self {
+        match owner {
+            None => Self::None,
+            Some(owner) if owner.is_alive() => Self::Alive,
+            Some(_) => Self::Lost,
+        }
+    }
+}
+
+/// Why a task could not be owned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OwnError {
+    /// The lock is held, or could not be tried.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The record could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// This process could not be identified.
+    #[error("could not identify this process")]
+    Identity(#[source] std::io::Error),
+}
+
+/// Ownership of a task by this process; ends when dropped or when the process dies.
+#[derive(Debug)]
+pub struct Ownership {
+    task: TaskDir,
+    owner: Owner,
+    _lock: HeldLock,
+}
+
+impl Ownership {
+    /// Takes ownership of `task`, whose folder exists, waiting for `wait` at the most.
+    ///
+    /// Returns after `owner.yaml` is on disk.
+    pub fn acquire(
+        task: &TaskDir,
+        launch_id: &str,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<Self, OwnError> {
+        let lock = HeldLock::acquire(&task.owner_lock(), Mode::Shared, wait)?;
+        let me = ProcessIdentity::current().map_err(OwnError::Identity)?;
+        let owner = Owner {
+            version: KNOWN_VERSION,
+            pid: me.pid,
+            process_start: me.start,
+            launch_id: launch_id.to_owned(),
+            since: now,
+        };
+        record::write(&task.owner(), &owner, Mode::Shared)?;
+        Ok(Self {
+            task: task.clone(),
+            owner,
+            _lock: lock,
+        })
+    }
+
+    /// Returns what the owner record says.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Gives the task up: removes the record, then unlocks.
+    pub fn release(self) -> Result<(), RecordError> {
+        let path = self.task.owner();
+        durable::remove(&path).map_err(RecordError::io(&path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ProjectId, TaskId};
+    use crate::layout::Root;
+
+    #[test]
+    fn one_owner_at_a_time_and_readers_see_who() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let task = root
+            .task(
+                &ProjectId::parse("p").unwrap(),
+                &TaskId::parse("task-20260101-000000-abc").unwrap(),
+            )
+            .unwrap();
+        task.ensure().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(
+            OwnerState::of(Owner::read(&task).unwrap().as_ref()),
+            OwnerState::None
+        );
+
+        let ownership = Ownership::acquire(&task, "l1", now, Duration::ZERO).unwrap();
+        let read = Owner::read(&task).unwrap().unwrap();
+        assert_eq!(&read, ownership.owner());
+        assert_eq!(OwnerState::of(Some(&read)), OwnerState::Alive);
+        assert!(matches!(
+            Ownership::acquire(&task, "l2", now, Duration::ZERO),
+            Err(OwnError::Lock(_))
+        ));
+
+        ownership.release().unwrap();
+        assert_eq!(Owner::read(&task).unwrap(), None);
+        let again = Ownership::acquire(&task, "l3", now, Duration::ZERO).unwrap();
+        // A crash: the lock is gone, the record stays and names a dead process.
+        let mut dead = again.owner().clone();
+        drop(again);
+        dead.pid = i32::MAX;
+        assert_eq!(OwnerState::of(Some(&dead)), OwnerState::Lost);
+    }
+}

@@ -1,0 +1,124 @@
+//! Small versioned YAML files that one owner writes and anyone reads.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::durable::{self, Mode};
+use crate::yaml::{self, YamlError};
+
+/// Records are small; a larger file is damaged or not ours.
+const LARGEST_RECORD: u64 = 4 * 1024 * 1024;
+
+/// Why a record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The system refused.
+    #[error("could not access {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// The file does not hold what it should.
+    #[error("{} is damaged", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: YamlError,
+    },
+    /// The file is from a later version; it is never rewritten.
+    #[error("{} was written by a newer version (format {found}, this build knows {known})", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that this build knows.
+        known: u32,
+    },
+}
+
+impl RecordError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn malformed(path: &Path) -> impl FnOnce(YamlError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Malformed { path, source }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Version {
+    #[serde(default)]
+    version: u32,
+}
+
+/// Reads the text of a small file; `None` if it does not exist. Links are not followed.
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = match fs::File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+    {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(RecordError::io(path)(e)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST_RECORD + 1)
+        .read_to_end(&mut bytes)
+        .map_err(RecordError::io(path))?;
+    let damaged = |message: &str| {
+        RecordError::malformed(path)(YamlError {
+            message: message.to_owned(),
+            line: 0,
+            column: 0,
+        })
+    };
+    if bytes.len() as u64 > LARGEST_RECORD {
+        return Err(damaged("larger than 4 MiB"));
+    }
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|_| damaged("not UTF-8"))
+}
+
+/// Reads the record at `path`; `None` if there is none.
+pub fn read<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    known: u32,
+) -> Result<Option<T>, RecordError> {
+    let Some(text) = read_text(path)? else {
+        return Ok(None);
+    };
+    let found = yaml::parse::<Version>(&text)
+        .map_err(RecordError::malformed(path))?
+        .version;
+    if found > known {
+        return Err(RecordError::TooNew {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    yaml::parse(&text)
+        .map(Some)
+        .map_err(RecordError::malformed(path))
+}
+
+/// Replaces the record at `path`; returns after it is on disk.
+pub fn write<T: serde::Serialize>(path: &Path, value: &T, mode: Mode) -> Result<(), RecordError> {
+    let text = yaml::to_text(value).map_err(RecordError::malformed(path))?;
+    durable::replace(path, text.as_bytes(), mode).map_err(RecordError::io(path))
+}

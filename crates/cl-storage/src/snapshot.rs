@@ -1,0 +1,440 @@
+//! One look at a task: everything that decisions and listings need, read once.
+//!
+//! Taking a snapshot never writes. A record whose process is gone is shown with
+//! an *effective* status; the record itself is left to the task's owner.
+
+use jiff::Timestamp;
+
+use crate::failure::{Failure, FailureKind};
+use crate::id::RunId;
+use crate::layout::{LayoutError, ProjectDir, Root, RunDir, TaskDir};
+use crate::marker::{Marker, Markers};
+use crate::owner::{Owner, OwnerState};
+use crate::record::RecordError;
+use crate::run_info::{Phase, RunInfo, RunStatus};
+use crate::slot;
+use crate::status::{self, TaskFacts, TaskStatus};
+use crate::task_state::{LaunchSummary, ResultStatus, TaskState};
+
+/// What readers say of a run whose owner and agent are both gone.
+pub const LOST_SUMMARY: &str = "process is not alive";
+
+/// One run as a reader sees it.
+#[derive(Debug)]
+pub struct RunView {
+    /// The run's folder.
+    pub run: RunDir,
+    /// The record, or why it could not be read; made up if it is missing.
+    pub info: Result<RunInfo, RecordError>,
+    /// The status that holds now: a dead process is not running.
+    pub status: RunStatus,
+    /// A process of the run is alive, or its owner is at work on it.
+    pub is_active: bool,
+}
+
+impl RunView {
+    /// Returns the time by which runs are sorted.
+    pub fn sort_time(&self) -> Timestamp {
+        self.info.as_ref().map_or_else(
+            |_| self.run.id().started_at().unwrap_or(Timestamp::UNIX_EPOCH),
+            RunInfo::sort_time,
+        )
+    }
+
+    /// Returns the failure that holds now; a lost run has one that no record holds.
+    pub fn failure(&self) -> Option<Failure> {
+        let info = self.info.as_ref().ok()?;
+        let is_lost = info.status == RunStatus::Running && self.status == RunStatus::Failed;
+        if is_lost {
+            Some(Failure::new(FailureKind::RunnerLost, LOST_SUMMARY))
+        } else {
+            info.failure.clone()
+        }
+    }
+}
+
+/// One task as a reader sees it.
+#[derive(Debug)]
+pub struct TaskView {
+    /// The task's folder.
+    pub task: TaskDir,
+    /// The one status.
+    pub status: TaskStatus,
+    /// Its markers.
+    pub markers: Markers,
+    /// Whether somebody runs it.
+    pub owner_state: OwnerState,
+    /// Who runs it, or did when it was lost.
+    pub owner: Option<Owner>,
+    /// Where its owner stands; damaged files are in `problems`.
+    pub state: Option<TaskState>,
+    /// How it was launched.
+    pub launch: Option<LaunchSummary>,
+    /// Its runs, oldest first.
+    pub runs: Vec<RunView>,
+    /// Child tasks that are active.
+    pub active_children: Vec<crate::task_state::Child>,
+    /// Files that could not be read, each with its path.
+    pub problems: Vec<RecordError>,
+}
+
+impl TaskView {
+    /// Looks at `task`.
+    pub fn read(root: &Root, task: &TaskDir, now: Timestamp) -> Result<Self, LayoutError> {
+        read_task(root, task, now, 0)
+    }
+
+    /// Returns the latest run.
+    pub fn latest_run(&self) -> Option<&RunView> {
+        self.runs.last()
+    }
+
+    /// Returns the latest run whose record is readable.
+    pub fn latest_info(&self) -> Option<&RunInfo> {
+        self.runs.iter().rev().find_map(|run| {
+            run.info
+                .as_ref()
+                .ok()
+                .filter(|info| info.version > 0 || info.status != RunStatus::Unknown)
+        })
+    }
+
+    /// Tells whether the task has anything that runs: an owner, an agent or a child.
+    pub fn is_active(&self) -> bool {
+        self.owner_state == OwnerState::Alive
+            || self.runs.iter().any(|run| run.is_active)
+            || !self.active_children.is_empty()
+    }
+}
+
+/// Looks at every task of `project`, sorted by id.
+pub fn read_project(
+    root: &Root,
+    project: &ProjectDir,
+    now: Timestamp,
+) -> Result<Vec<TaskView>, LayoutError> {
+    project
+        .tasks()?
+        .iter()
+        .map(|task| TaskView::read(root, task, now))
+        .collect()
+}
+
+/// How deep children of children are followed; as deep as delegation may go.
+const DEEPEST: u32 = 16;
+
+fn read_task(
+    root: &Root,
+    task: &TaskDir,
+    now: Timestamp,
+    level: u32,
+) -> Result<TaskView, LayoutError> {
+    let mut problems = Vec::new();
+    let io_error = |source| LayoutError::Io {
+        path: task.path().to_owned(),
+        source,
+    };
+    let markers = Markers::read(task, now).map_err(io_error)?;
+    let owner = keep(Owner::read(task), &mut problems);
+    let owner_state = OwnerState::of(owner.as_ref());
+    let state = keep(TaskState::read(task), &mut problems);
+    let launch = keep(LaunchSummary::read(task), &mut problems);
+    let runs = read_runs(task, owner_state, markers.has(Marker::Done))?;
+    let mut active_children = Vec::new();
+    for child in state.iter().flat_map(|state| &state.children) {
+        // A child folder that is a link or was deleted is no live child.
+        let Ok(dir) = root.task(&child.project, &child.task) else {
+            continue;
+        };
+        if level < DEEPEST && dir.exists() && read_task(root, &dir, now, level + 1)?.is_active() {
+            active_children.push(child.clone());
+        }
+    }
+    let mut view = TaskView {
+        task: task.clone(),
+        status: TaskStatus::Unknown,
+        markers,
+        owner_state,
+        owner,
+        state,
+        launch,
+        runs,
+        active_children,
+        problems,
+    };
+    view.status = status::task_status(&facts(&view));
+    Ok(view)
+}
+
+fn keep<T>(result: Result<Option<T>, RecordError>, problems: &mut Vec<RecordError>) -> Option<T> {
+    match result {
+        Ok(value) => value,
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+fn read_runs(
+    task: &TaskDir,
+    owner: OwnerState,
+    is_done: bool,
+) -> Result<Vec<RunView>, LayoutError> {
+    let mut runs: Vec<RunView> = task
+        .runs()?
+        .into_iter()
+        .map(|run| read_run(run, owner))
+        .collect();
+    runs.sort_by_cached_key(|view| (view.sort_time(), view.run.id().clone()));
+    // Only the run that was the latest when the agent left its claim is healed.
+    if let Some(latest) = runs.last_mut() {
+        let is_lost = latest
+            .info
+            .as_ref()
+            .is_ok_and(|info| info.status == RunStatus::Running);
+        if is_done && is_lost && latest.status == RunStatus::Failed {
+            latest.status = RunStatus::Completed;
+        }
+    }
+    Ok(runs)
+}
+
+fn read_run(run: RunDir, owner: OwnerState) -> RunView {
+    let info = RunInfo::read(&run).map(|info| info.unwrap_or_else(|| RunInfo::unknown(&run)));
+    let (status, is_active) = match &info {
+        Ok(info) if info.status == RunStatus::Running => {
+            let is_active = match owner {
+                OwnerState::Alive => info.phase != Some(Phase::Queued),
+                _ => info.agent_is_alive() || may_have_unrecorded_agent(info, run.id()),
+            };
+            let is_running = is_active || owner == OwnerState::Alive || has_no_process(info);
+            (
+                if is_running {
+                    RunStatus::Running
+                } else {
+                    RunStatus::Failed
+                },
+                is_active,
+            )
+        }
+        Ok(info) => (info.status, false),
+        Err(_) => (RunStatus::Unknown, false),
+    };
+    RunView {
+        run,
+        info,
+        status,
+        is_active,
+    }
+}
+
+/// Records of the earlier implementation may be running without any process to ask.
+fn has_no_process(info: &RunInfo) -> bool {
+    info.pid <= 0 && info.pgid <= 0 && info.supervisor_pid.is_none()
+}
+
+/// An owner can die after it has spawned and before it has recorded the agent.
+fn may_have_unrecorded_agent(info: &RunInfo, run: &RunId) -> bool {
+    info.supervisor_pid.is_some() && slot::has_processes(run)
+}
+
+fn facts(view: &TaskView) -> TaskFacts {
+    let replaced: std::collections::HashSet<&RunId> = view
+        .runs
+        .iter()
+        .filter_map(|run| run.info.as_ref().ok()?.previous_run_id.as_ref())
+        .collect();
+    let latest = view.latest_info().map(|info| info.run_id.clone());
+    let latest = latest.and_then(|id| view.runs.iter().find(|run| *run.run.id() == id));
+    let is_owned = view.owner_state == OwnerState::Alive;
+    let waits_for = |what: &str| {
+        is_owned
+            && view
+                .state
+                .as_ref()
+                .is_some_and(|state| state.waiting_for.as_deref() == Some(what))
+    };
+    let result = view
+        .state
+        .as_ref()
+        .filter(|_| !is_owned)
+        .and_then(|state| state.result.as_ref());
+    TaskFacts {
+        is_cancelled: view.markers.has(Marker::Cancelled),
+        is_done: view.markers.has(Marker::Done),
+        is_stopped: view.markers.has(Marker::StopRequested)
+            || view
+                .state
+                .as_ref()
+                .is_some_and(|state| state.stop.is_some()),
+        has_live_owner: is_owned,
+        has_active_run: view.runs.iter().any(|run| run.is_active),
+        has_active_child: !view.active_children.is_empty(),
+        has_unreplaced_failure: view
+            .runs
+            .iter()
+            .any(|run| run.status == RunStatus::Failed && !replaced.contains(run.run.id())),
+        is_queued: waits_for("slot"),
+        is_blocked: waits_for("dependencies"),
+        is_waiting: waits_for("limit"),
+        latest_run_succeeded: latest.and_then(|run| match run.status {
+            RunStatus::Completed => Some(true),
+            RunStatus::Failed => Some(false),
+            RunStatus::Running | RunStatus::Unknown => None,
+        }),
+        has_failed_result: result.is_some_and(|result| result.status == ResultStatus::Failed),
+        has_runs: !view.runs.is_empty(),
+        exists: view.task.exists(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ProjectId, TaskId};
+    use crate::process::ProcessIdentity;
+    use crate::{marker, run_info};
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        root: Root,
+        task: TaskDir,
+    }
+
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let task = root
+            .task(
+                &ProjectId::parse("p").unwrap(),
+                &TaskId::parse("task-20260101-000000-abc").unwrap(),
+            )
+            .unwrap();
+        task.ensure().unwrap();
+        Fixture {
+            _folder: folder,
+            root,
+            task,
+        }
+    }
+
+    impl Fixture {
+        fn add_run(&self, second: u32, change: impl FnOnce(&mut RunInfo)) -> RunDir {
+            let now: Timestamp = format!("2026-01-01T00:00:{second:02}Z").parse().unwrap();
+            let run = self.task.create_run(now).unwrap();
+            let mut info = RunInfo::preparing(&run, "scripted", now);
+            change(&mut info);
+            run_info::create(&run, &info).unwrap();
+            run
+        }
+
+        fn view(&self) -> TaskView {
+            TaskView::read(&self.root, &self.task, Timestamp::UNIX_EPOCH).unwrap()
+        }
+    }
+
+    fn ended(status: RunStatus) -> impl FnOnce(&mut RunInfo) {
+        move |info| {
+            info.status = status;
+            info.phase = None;
+        }
+    }
+
+    fn running_as(identity: ProcessIdentity) -> impl FnOnce(&mut RunInfo) {
+        move |info| {
+            info.phase = Some(Phase::Running);
+            info.pid = identity.pid;
+            info.process_start = Some(identity.start);
+        }
+    }
+
+    #[test]
+    fn a_dead_running_record_is_failed_and_nothing_is_written() {
+        let fixture = fixture();
+        let mut dead = ProcessIdentity::current().unwrap();
+        dead.pid = i32::MAX - 1;
+        let run = fixture.add_run(1, running_as(dead));
+        let before = std::fs::read_to_string(run.info()).unwrap();
+        let view = fixture.view();
+        assert_eq!(view.status, TaskStatus::Failed);
+        assert_eq!(
+            view.runs[0].failure().unwrap().kind,
+            FailureKind::RunnerLost
+        );
+        assert_eq!(std::fs::read_to_string(run.info()).unwrap(), before);
+    }
+
+    #[test]
+    fn a_live_agent_without_owner_still_runs() {
+        let fixture = fixture();
+        fixture.add_run(1, running_as(ProcessIdentity::current().unwrap()));
+        let view = fixture.view();
+        assert_eq!(
+            (view.status, view.owner_state),
+            (TaskStatus::Running, OwnerState::None)
+        );
+    }
+
+    #[test]
+    fn done_heals_only_the_latest_lost_run() {
+        let fixture = fixture();
+        let mut dead = ProcessIdentity::current().unwrap();
+        dead.pid = i32::MAX - 1;
+        fixture.add_run(1, ended(RunStatus::Failed));
+        fixture.add_run(2, running_as(dead));
+        marker::create_done(&fixture.task).unwrap();
+        let view = fixture.view();
+        assert_eq!(view.status, TaskStatus::AllFinished);
+        assert_eq!(view.runs[0].status, RunStatus::Failed);
+        assert_eq!(view.runs[1].status, RunStatus::Completed);
+    }
+
+    #[test]
+    fn one_damaged_record_does_not_hide_the_others() {
+        let fixture = fixture();
+        fixture.add_run(1, ended(RunStatus::Completed));
+        let damaged = fixture.add_run(2, |_| ());
+        std::fs::write(damaged.info(), "version: [").unwrap();
+        let empty = fixture
+            .task
+            .create_run("2026-01-01T00:00:03Z".parse().unwrap())
+            .unwrap();
+        let view = fixture.view();
+        assert_eq!(view.runs.len(), 3);
+        assert!(view.runs[1].info.is_err());
+        assert_eq!(view.runs[2].run.id(), empty.id());
+        assert_eq!(
+            view.status,
+            TaskStatus::Completed,
+            "judged by the latest readable record"
+        );
+    }
+
+    #[test]
+    fn a_restarted_running_task_is_running_and_a_lone_failure_beside_it_is_partial() {
+        let fixture = fixture();
+        let first = fixture.add_run(1, ended(RunStatus::Failed));
+        let me = ProcessIdentity::current().unwrap();
+        let restarted = fixture.add_run(2, running_as(me));
+        assert_eq!(fixture.view().status, TaskStatus::PartialFailure);
+        run_info::update(&restarted, |info| {
+            info.previous_run_id = Some(first.id().clone())
+        })
+        .unwrap();
+        assert_eq!(fixture.view().status, TaskStatus::Running);
+    }
+
+    #[test]
+    fn an_unreadable_state_is_a_named_problem() {
+        let fixture = fixture();
+        std::fs::write(fixture.task.state(), "version: 99\n").unwrap();
+        let view = fixture.view();
+        assert_eq!(view.status, TaskStatus::Idle);
+        assert!(
+            view.problems[0].to_string().contains("newer version"),
+            "{:?}",
+            view.problems
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! Where a task stands, `task-state.yaml`: written by its owner alone, before it acts.
+
+use jiff::Timestamp;
+
+use crate::durable::Mode;
+use crate::failure::Failure;
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::TaskDir;
+use crate::record::{self, RecordError};
+
+const KNOWN_VERSION: u32 = 1;
+
+/// The content of `task-state.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct TaskState {
+    /// Format of the file.
+    pub version: u32,
+    /// The launch that this state belongs to.
+    pub launch_id: String,
+    /// Attempts made so far.
+    pub attempts: Attempts,
+    /// Gate failures in a row.
+    pub gate_failures: GateFailures,
+    /// What the task waits for: `slot`, `children`, `limit`, `delay`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
+    /// When a waiting task goes on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
+    /// The tasks that agents of this one launched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Child>,
+    /// A person's wish to stop; lasts until an explicit start or resume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopWish>,
+    /// How the launch ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<TaskResult>,
+}
+
+/// How often agents were started for a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Attempts {
+    /// Since the task exists.
+    pub total: u32,
+    /// In this launch; the limit on attempts counts these.
+    pub this_launch: u32,
+    /// On `day`.
+    pub today: u32,
+    /// The UTC day that `today` counts, `YYYY-MM-DD`.
+    pub day: String,
+}
+
+impl Attempts {
+    /// Counts one more attempt, started at `now`.
+    pub fn count(&mut self, now: Timestamp) {
+        let day = now.strftime("%Y-%m-%d").to_string();
+        if self.day != day {
+            self.day = day;
+            self.today = 0;
+        }
+        self.total += 1;
+        self.this_launch += 1;
+        self.today += 1;
+    }
+}
+
+/// How often a gate refused in this launch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct GateFailures {
+    /// Refusals in this launch.
+    pub count: u32,
+    /// The gate that refused last.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_gate: String,
+    /// The end of what it printed, for the next prompt; without secrets.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_output: String,
+}
+
+/// A task launched by an agent of this task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Child {
+    /// Its project.
+    pub project: ProjectId,
+    /// The child task.
+    pub task: TaskId,
+    /// The run whose agent asked for it.
+    pub parent_run: RunId,
+}
+
+/// A person's wish to stop.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StopWish {
+    /// When.
+    pub requested_at: Timestamp,
+    /// Who or what asked.
+    pub by: String,
+}
+
+/// How a launch of a task ended.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct TaskResult {
+    /// `completed`, `failed` or `stopped`.
+    pub status: ResultStatus,
+    /// Exit code of the command that waited for it.
+    pub exit_code: i32,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Child tasks that were still active when this one was completed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_children: Vec<Child>,
+}
+
+/// The word for how a launch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultStatus {
+    /// The task, or the single run of a job, ended well.
+    Completed,
+    /// It ended badly, and nothing will be tried again.
+    Failed,
+    /// Somebody stopped it.
+    Stopped,
+}
+
+impl ResultStatus {
+    /// Returns the word used in files and output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl TaskState {
+    /// Reads the state of `task`; `None` if it never had an owner.
+    pub fn read(task: &TaskDir) -> Result<Option<Self>, RecordError> {
+        record::read(&task.state(), KNOWN_VERSION)
+    }
+
+    /// Replaces the state of `task`; returns after it is on disk. Only for the owner.
+    pub fn write(&mut self, task: &TaskDir) -> Result<(), RecordError> {
+        self.version = KNOWN_VERSION;
+        record::write(&task.state(), self, Mode::Shared)
+    }
+}
+
+/// The part of `launch.yaml` that readers need: what was launched and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LaunchSummary {
+    /// The launch.
+    pub launch_id: String,
+    /// `task` (restart loop) or `job` (one run).
+    pub kind: String,
+    /// `foreground`, `detached` or `nested`.
+    pub origin: String,
+    /// When.
+    pub launched_at: Timestamp,
+    /// The configured name of the agent.
+    pub agent_name: String,
+    /// The task whose agent launched this one.
+    #[serde(default)]
+    pub parent: Option<ParentTask>,
+    /// How many tasks stand above.
+    #[serde(default)]
+    pub depth: u32,
+}
+
+/// The task and run that launched a nested task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ParentTask {
+    /// Its project.
+    pub project: ProjectId,
+    /// The task.
+    pub task: TaskId,
+    /// The run whose agent asked.
+    pub run: RunId,
+}
+
+impl LaunchSummary {
+    /// Reads how `task` was launched; `None` if it never was by us.
+    pub fn read(task: &TaskDir) -> Result<Option<Self>, RecordError> {
+        record::read(&task.launch(), KNOWN_VERSION)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Root;
+
+    #[test]
+    fn the_state_survives_a_round_trip() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        let id = TaskId::parse("task-20260101-000000-abc").unwrap();
+        let task = Root::at(folder.path())
+            .unwrap()
+            .task(&project, &id)
+            .unwrap();
+        task.ensure().unwrap();
+        assert_eq!(TaskState::read(&task).unwrap(), None);
+        let mut state = TaskState {
+            launch_id: "l".into(),
+            waiting_for: Some("slot".into()),
+            gate_failures: GateFailures {
+                count: 1,
+                last_gate: "cargo test".into(),
+                last_output: "a\n  b: c\n\nd #e\n".into(),
+            },
+            children: vec![Child {
+                project,
+                task: id,
+                parent_run: RunId::parse("20260101-0000000000-1-1").unwrap(),
+            }],
+            result: Some(TaskResult {
+                status: ResultStatus::Stopped,
+                exit_code: 130,
+                ended_at: Timestamp::UNIX_EPOCH,
+                failure: Some(Failure::new(crate::FailureKind::Cancelled, "user")),
+                left_children: Vec::new(),
+            }),
+            ..TaskState::default()
+        };
+        state
+            .attempts
+            .count("2026-01-01T10:00:00Z".parse().unwrap());
+        state
+            .attempts
+            .count("2026-01-02T10:00:00Z".parse().unwrap());
+        assert_eq!((state.attempts.total, state.attempts.today), (2, 1));
+        state.write(&task).unwrap();
+        assert_eq!(TaskState::read(&task).unwrap(), Some(state));
+    }
+}
