@@ -122,9 +122,7 @@ pub(crate) enum Depth {
 
 /// Takes from a command's environment what would tie it to an enclosing run.
 pub(crate) fn outside_any_run(command: Cmd<'_>) -> Cmd<'_> {
-    RUN_VARIABLES
-        .iter()
-        .fold(command, |command, name| command.env_remove(name))
+    RUN_VARIABLES.iter().fold(command, Cmd::env_remove)
 }
 
 /// Turns a shell command into one whose streams can be redirected.
