@@ -32,9 +32,11 @@ pub mod error;
 pub mod load;
 pub mod model;
 pub mod origin;
+pub mod schema;
 pub mod search;
 pub mod secret;
 pub mod select;
+mod tree;
 
 pub use agent::{
     AgentConfig, AgentKind, EnvValue, JsonPath, OutputFormat, OutputMap, PromptChannel,

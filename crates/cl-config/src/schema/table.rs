@@ -1,0 +1,419 @@
+//! The table of all keys.
+
+use super::{Field, Kind};
+
+/// The keys at the top of the config file.
+pub static ROOT: &[Field] = &[
+    section(
+        "agents",
+        Kind::Entries(AGENT),
+        "The agents, by names of your choice. Claude, Codex and Gemini work without an entry when their program is on PATH.",
+    ),
+    section(
+        "defaults",
+        Kind::Section(DEFAULTS),
+        "What holds where neither a flag nor an agent's entry says otherwise.",
+    ),
+    section("api", Kind::Section(API), "The HTTP server."),
+    section("storage", Kind::Section(STORAGE), "Where data is kept."),
+    section(
+        "webhook",
+        Kind::Section(WEBHOOK),
+        "A URL that is told about events. Off without `url`.",
+    ),
+    section(
+        "delegation",
+        Kind::Section(DELEGATION),
+        "Limits on tasks that start tasks.",
+    ),
+];
+
+static AGENT: &[Field] = &[
+    field(
+        "type",
+        Kind::Choice(&[
+            "claude",
+            "codex",
+            "gemini",
+            "perplexity",
+            "xai",
+            "command",
+            "scripted",
+        ]),
+        "the entry's name",
+        "How the agent is spoken to. `command` is any program, described by the keys below; `scripted` plays a script.",
+    ),
+    field(
+        "token",
+        Kind::Secret,
+        "",
+        "The token itself. Prefer `token_file` or the variable `CONDUCTOR_AGENT_<NAME>_TOKEN`. Not together with `token_file`. Without a token the agent uses its own login.",
+    ),
+    field(
+        "token_file",
+        Kind::Path,
+        "",
+        "A file that holds the token; blanks around it are ignored. Read when the agent is used.",
+    ),
+    field(
+        "base_url",
+        Kind::Url,
+        "",
+        "The server to talk to instead of the agent's own.",
+    ),
+    field(
+        "model",
+        Kind::Text,
+        "",
+        "The model to ask for instead of the agent's own choice.",
+    ),
+    field(
+        "command",
+        Kind::Command,
+        "",
+        "The program, or a list of the program and its first arguments. Required for type `command`; replaces the program of the types `claude`, `codex` and `gemini`.",
+    ),
+    field(
+        "args",
+        Kind::Texts,
+        "[]",
+        "Arguments added to those that Conductor Loop passes itself.",
+    ),
+    field(
+        "env",
+        Kind::Variables,
+        "{}",
+        "Variables set for the agent. Names that begin with `JRUN_` are reserved.",
+    ),
+    field(
+        "inherit_env",
+        Kind::VariableNames,
+        "[]",
+        "Variables passed on to the agent besides the usual ones: names, or prefixes such as `MYTOOL_*`.",
+    ),
+    field(
+        "extra_env",
+        Kind::VariableNames,
+        "[]",
+        "Another name for `inherit_env`; both lists count.",
+    ),
+    field(
+        "prompt",
+        Kind::Choice(&["stdin", "argument", "file"]),
+        "stdin",
+        "How the prompt reaches the program: on standard input, as an argument (the last one, or in place of `{prompt}`), or as the path of a file (likewise, `{prompt_file}`). Type `command` only.",
+    ),
+    field(
+        "output",
+        Kind::Choice(&["text", "jsonl"]),
+        "text",
+        "What the program prints: text, all of it the answer, or one JSON value per line, read with `output_map`. Type `command` only.",
+    ),
+    field(
+        "output_map",
+        Kind::Section(OUTPUT_MAP),
+        "",
+        "Where the JSON lines hold what matters. Needs `output: jsonl`.",
+    ),
+    field(
+        "resume_args",
+        Kind::Texts,
+        "[]",
+        "Arguments that continue a session; `{session}` stands for its id. Type `command` only.",
+    ),
+    field(
+        "model_args",
+        Kind::Texts,
+        "[]",
+        "Arguments that choose a model; `{model}` stands for its name. Type `command` only.",
+    ),
+    field(
+        "version_args",
+        Kind::Texts,
+        "[--version]",
+        "Arguments that make the program print its version. Type `command` only.",
+    ),
+    field(
+        "script",
+        Kind::Path,
+        "",
+        "The script to play. Required for type `scripted`.",
+    ),
+    field(
+        "timeout",
+        Kind::Duration,
+        "",
+        "How long this agent may be silent before it is stopped, instead of `defaults.timeout`; 0 is for ever.",
+    ),
+];
+
+static OUTPUT_MAP: &[Field] = &[
+    field(
+        "final_text",
+        Kind::JsonPath,
+        "",
+        "Where the answer is, for example `result.text`; the last line that has it wins.",
+    ),
+    field("session", Kind::JsonPath, "", "Where the session's id is."),
+    field(
+        "error",
+        Kind::JsonPath,
+        "",
+        "Where the text of an error is.",
+    ),
+];
+
+static DEFAULTS: &[Field] = &[
+    field(
+        "agent",
+        Kind::Text,
+        "",
+        "The agent to use when none is named: a name or a type. Without it, the alphabetically first entry of `agents`, else the first of claude, codex and gemini on PATH.",
+    ),
+    field(
+        "timeout",
+        Kind::Duration,
+        "",
+        "How long an agent may be silent before it is stopped; 0 is for ever.",
+    ),
+    field(
+        "max_duration",
+        Kind::Duration,
+        "",
+        "How long one attempt may take in all; 0 is for ever.",
+    ),
+    field(
+        "max_concurrent_runs",
+        Kind::Number { min: 0, max: U32 },
+        "0",
+        "How many tasks may have an agent running at once on this root, across all processes; 0 is unlimited. Tasks started by a running task do not count.",
+    ),
+    field(
+        "max_concurrent_root_tasks",
+        Kind::Number { min: 0, max: U32 },
+        "0",
+        "How many tasks the server admits at once; 0 is unlimited.",
+    ),
+    field(
+        "max_attempts",
+        Kind::Number { min: 1, max: U32 },
+        "100",
+        "How many attempts a task gets to reach DONE.",
+    ),
+    field(
+        "max_output_bytes",
+        Kind::Number {
+            min: 1,
+            max: u64::MAX >> 1,
+        },
+        "1073741824",
+        "How much output one attempt may write before it is stopped.",
+    ),
+    field(
+        "on_lost",
+        Kind::Choice(&["resume", "mark"]),
+        "resume",
+        "What happens to a detached task whose supervisor died: go on with it, or only mark it.",
+    ),
+    field(
+        "gates",
+        Kind::Gates(GATE),
+        "[]",
+        "Commands that must succeed before a DONE is believed. Each is a shell command, or a mapping with the keys below.",
+    ),
+    field(
+        "diversification",
+        Kind::Section(DIVERSIFICATION),
+        "",
+        "How agents take turns when none is named.",
+    ),
+];
+
+static GATE: &[Field] = &[
+    field(
+        "name",
+        Kind::Text,
+        "the command",
+        "What the check is called in messages.",
+    ),
+    field(
+        "run",
+        Kind::Text,
+        "",
+        "The command, run by a shell. Required.",
+    ),
+    field(
+        "timeout",
+        Kind::Duration,
+        "",
+        "How long it may take; 0 or nothing is the built-in limit.",
+    ),
+    field(
+        "cwd",
+        Kind::Text,
+        "",
+        "The folder to run it in, relative to the task's working folder.",
+    ),
+];
+
+static DIVERSIFICATION: &[Field] = &[
+    field(
+        "enabled",
+        Kind::Truth,
+        "false",
+        "Whether agents take turns.",
+    ),
+    field(
+        "strategy",
+        Kind::Choice(&["round-robin", "weighted"]),
+        "round-robin",
+        "One after the other, or at random in proportion to `weights`.",
+    ),
+    field(
+        "agents",
+        Kind::Texts,
+        "[]",
+        "The agents that take part, in order; all, alphabetically, if empty.",
+    ),
+    field(
+        "weights",
+        Kind::Weights,
+        "[]",
+        "One weight per agent; all 1 if empty.",
+    ),
+    field(
+        "fallback_on_failure",
+        Kind::Truth,
+        "false",
+        "Whether a failed attempt is repeated once with the next agent.",
+    ),
+];
+
+static API: &[Field] = &[
+    field(
+        "host",
+        Kind::Text,
+        "127.0.0.1",
+        "The address to listen on. Variable: `CONDUCTOR_HOST`.",
+    ),
+    field(
+        "port",
+        Kind::Number { min: 0, max: 65535 },
+        "14355",
+        "The port to listen on; 0 is the default. Variable: `CONDUCTOR_PORT`.",
+    ),
+    field(
+        "cors_origins",
+        Kind::Texts,
+        "[]",
+        "Web origins that may call the server, or `*`.",
+    ),
+    field(
+        "auth_enabled",
+        Kind::Truth,
+        "false",
+        "Whether callers must show `api_key`.",
+    ),
+    field(
+        "api_key",
+        Kind::Secret,
+        "",
+        "The key. The variable `CONDUCTOR_API_KEY` sets it and switches `auth_enabled` on.",
+    ),
+    field("sse", Kind::Section(SSE), "", "Event streams."),
+];
+
+static SSE: &[Field] = &[
+    field(
+        "poll_interval_ms",
+        Kind::Number { min: 0, max: U32 },
+        "500",
+        "How often files are looked at for new output, in milliseconds; 0 is the default.",
+    ),
+    field(
+        "discovery_interval_ms",
+        Kind::Number { min: 0, max: U32 },
+        "1000",
+        "How often folders are looked at for new runs, in milliseconds; 0 is the default.",
+    ),
+    field(
+        "heartbeat_interval_s",
+        Kind::Number { min: 0, max: U32 },
+        "30",
+        "How often an idle stream gets a sign of life, in seconds; 0 is the default.",
+    ),
+    field(
+        "max_clients_per_run",
+        Kind::Number { min: 0, max: U32 },
+        "10",
+        "How many clients may follow one run at once; 0 is the default.",
+    ),
+];
+
+static STORAGE: &[Field] = &[
+    field(
+        "runs_dir",
+        Kind::Path,
+        "~/.run-agent/runs",
+        "The root: the folder that holds all projects. The variable `CONDUCTOR_ROOT` and `--root` rank above it.",
+    ),
+    field(
+        "extra_roots",
+        Kind::Paths,
+        "[]",
+        "Folders of the old flat layout, shown but never written.",
+    ),
+];
+
+static WEBHOOK: &[Field] = &[
+    field("url", Kind::Url, "", "Where events are sent."),
+    field(
+        "events",
+        Kind::Choices(&["run_stop"]),
+        "[run_stop]",
+        "The events that are sent.",
+    ),
+    field(
+        "secret",
+        Kind::Secret,
+        "",
+        "The key that signs each body (HMAC-SHA256).",
+    ),
+    field(
+        "timeout",
+        Kind::Duration,
+        "10s",
+        "How long one delivery may take; 0 is the default.",
+    ),
+];
+
+static DELEGATION: &[Field] = &[
+    field(
+        "max_depth",
+        Kind::Number { min: 0, max: U32 },
+        "16",
+        "How deep tasks may be nested; 0 forbids a task to start tasks.",
+    ),
+    field(
+        "max_children",
+        Kind::Number { min: 0, max: U32 },
+        "16",
+        "How many live children one task may have.",
+    ),
+];
+
+/// The largest count that the settings can hold.
+const U32: u64 = 4_294_967_295;
+
+const fn field(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
+    Field {
+        key,
+        kind,
+        default,
+        doc,
+    }
+}
+
+const fn section(key: &'static str, kind: Kind, doc: &'static str) -> Field {
+    field(key, kind, "", doc)
+}
