@@ -14,14 +14,28 @@ use crate::kind::AgentKind;
 use crate::spec::AgentSpec;
 
 /// What the runner adds to an agent's environment.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct RunnerVars {
     /// The `JRUN_*` variables; they beat everything.
     pub vars: BTreeMap<String, String>,
-    /// Variables that the launcher asked for; they beat the config.
+    /// Variables that the launcher asked for; they beat the config and the token.
     pub extra: BTreeMap<String, String>,
+    /// Values of the config entry's secret variables; see [`AgentSpec::secret_env`].
+    pub secret_env: BTreeMap<String, SecretString>,
     /// Folder of the running executable, put first in `PATH`.
     pub executable_dir: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for RunnerVars {
+    /// Shows names only: a launcher may have asked for a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunnerVars")
+            .field("vars", &self.vars.keys())
+            .field("extra", &self.extra.keys())
+            .field("secret_env", &self.secret_env.keys())
+            .field("executable_dir", &self.executable_dir)
+            .finish()
+    }
 }
 
 /// Inherited by every agent.
@@ -149,13 +163,8 @@ const SESSION: &[&str] = &[
     "GEMINI_CLI_IDE_*",
 ];
 
-/// Secrets of agents that no table names (yet), and of the server.
-const OTHER_SECRETS: &[&str] = &[
-    "PERPLEXITY_API_KEY",
-    "XAI_API_KEY",
-    "OPENAI_ORG_ID",
-    "CONDUCTOR_API_KEY",
-];
+/// Secrets of agents that no table names.
+const OTHER_SECRETS: &[&str] = &["PERPLEXITY_API_KEY", "XAI_API_KEY", "OPENAI_ORG_ID"];
 
 /// Returns the environment of a run of the agent `spec`, sorted by name.
 ///
@@ -183,16 +192,24 @@ pub fn environment(
     let mut env: BTreeMap<String, String> = base
         .iter()
         .filter(|(name, _)| patterns.iter().any(|pattern| matches(pattern, name)))
-        .filter(|(name, _)| !name.starts_with("JRUN_"))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    if let (Some(var), Some(url)) = (table.base_url_var, &spec.base_url) {
+        env.insert(var.to_owned(), url.clone());
+    }
     env.extend(spec.env.clone());
-    if let Some((var, token)) = spec.token_var.as_ref().zip(token) {
+    for (name, value) in &runner.secret_env {
+        env.insert(name.clone(), value.expose_secret().to_owned());
+    }
+    if let Some(token) = token.filter(|_| !spec.token_vars.is_empty()) {
+        // Another secret of the same agent would compete with the configured one.
         env.retain(|name, _| !table.secret_vars.contains(&name.as_str()));
-        env.insert(var.clone(), token.expose_secret().trim().to_owned());
+        for var in &spec.token_vars {
+            env.insert(var.clone(), token.expose_secret().trim().to_owned());
+        }
     }
     env.extend(runner.extra.clone());
-    env.retain(|name, _| !is_forbidden(name, spec));
+    env.retain(|name, _| !is_forbidden(name, spec, runner));
     env.extend(runner.vars.clone());
     if let Some(dir) = &runner.executable_dir {
         let path = env.remove("PATH").unwrap_or_default();
@@ -201,26 +218,31 @@ pub fn environment(
     env
 }
 
-/// Returns whether a variable must not reach this agent, whoever set it.
-fn is_forbidden(name: &str, spec: &AgentSpec) -> bool {
+/// Returns whether a variable must not reach this agent.
+///
+/// The config entry may grant another agent's secret by its exact name (a program
+/// of type `command` may need it); a pattern or a launcher may not.
+fn is_forbidden(name: &str, spec: &AgentSpec, runner: &RunnerVars) -> bool {
     let upper = name.to_ascii_uppercase();
-    if SESSION.iter().any(|pattern| matches(pattern, &upper)) {
-        return true;
-    }
-    if upper.starts_with("CONDUCTOR_AGENT_") && upper.ends_with("_TOKEN") {
-        return true;
-    }
-    let own = adapter(spec.kind);
-    if own.env.iter().any(|pattern| matches(pattern, &upper))
-        || own.secret_vars.contains(&upper.as_str())
-        || spec.token_var.as_deref() == Some(name)
+    if upper.starts_with("JRUN_")
+        || upper == "CONDUCTOR_API_KEY"
+        || (upper.starts_with("CONDUCTOR_AGENT_") && upper.ends_with("_TOKEN"))
+        || SESSION.iter().any(|pattern| matches(pattern, &upper))
     {
-        return false;
+        return true;
     }
-    OTHER_SECRETS.contains(&upper.as_str())
+    let is_own = adapter(spec.kind)
+        .env
+        .iter()
+        .any(|pattern| matches(pattern, &upper));
+    let is_granted = spec.env.contains_key(name)
+        || runner.secret_env.contains_key(name)
+        || spec.inherit_env.iter().any(|granted| granted == name);
+    let is_secret = OTHER_SECRETS.contains(&upper.as_str())
         || AgentKind::ALL
             .into_iter()
-            .any(|kind| adapter(kind).secret_vars.contains(&upper.as_str()))
+            .any(|kind| adapter(kind).secret_vars.contains(&upper.as_str()));
+    is_secret && !is_own && !is_granted
 }
 
 /// Returns whether `name` is `pattern`, or starts with it where it ends in `*`.

@@ -58,7 +58,7 @@ pub enum KindError {
     #[error(
         "agents of type {0} are not supported by this version; use claude, codex, gemini, command or scripted"
     )]
-    Unsupported(String),
+    Unsupported(&'static str),
     /// Nobody knows this kind.
     #[error("unknown agent type {0:?}; known are claude, codex, gemini, command and scripted")]
     Unknown(String),
@@ -68,13 +68,26 @@ impl FromStr for AgentKind {
     type Err = KindError;
 
     fn from_str(text: &str) -> Result<Self, KindError> {
-        let word = text.trim().to_ascii_lowercase();
-        if let Some(kind) = Self::ALL.into_iter().find(|kind| kind.as_str() == word) {
-            return Ok(kind);
+        match cl_config::AgentKind::from_name(text) {
+            Some(kind) => Self::try_from(kind),
+            None => Err(KindError::Unknown(text.chars().take(80).collect())),
         }
-        match word.as_str() {
-            "perplexity" | "xai" => Err(KindError::Unsupported(word)),
-            _ => Err(KindError::Unknown(text.chars().take(80).collect())),
+    }
+}
+
+impl TryFrom<cl_config::AgentKind> for AgentKind {
+    type Error = KindError;
+
+    fn try_from(kind: cl_config::AgentKind) -> Result<Self, KindError> {
+        match kind {
+            cl_config::AgentKind::Claude => Ok(Self::Claude),
+            cl_config::AgentKind::Codex => Ok(Self::Codex),
+            cl_config::AgentKind::Gemini => Ok(Self::Gemini),
+            cl_config::AgentKind::Command => Ok(Self::Command),
+            cl_config::AgentKind::Scripted => Ok(Self::Scripted),
+            cl_config::AgentKind::Perplexity | cl_config::AgentKind::Xai => {
+                Err(KindError::Unsupported(kind.name()))
+            }
         }
     }
 }
@@ -90,6 +103,16 @@ pub enum PromptChannel {
     Argument,
     /// The path of the prompt file is one argument; standard input is empty.
     File,
+}
+
+impl From<cl_config::PromptChannel> for PromptChannel {
+    fn from(channel: cl_config::PromptChannel) -> Self {
+        match channel {
+            cl_config::PromptChannel::Stdin => Self::Stdin,
+            cl_config::PromptChannel::Argument => Self::Argument,
+            cl_config::PromptChannel::File => Self::File,
+        }
+    }
 }
 
 /// The format of what the agent prints to its standard output.

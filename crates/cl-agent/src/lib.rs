@@ -28,7 +28,7 @@ pub mod version;
 pub use adapter::{Adapter, adapter};
 pub use environment::{RunnerVars, environment};
 pub use kind::{AgentKind, Dialect, KindError, PromptChannel};
-pub use resolve::{Definition, ResolveError, Surroundings, resolve};
+pub use resolve::{ResolveError, Surroundings, resolve};
 pub use spec::{AgentSpec, CommandLine, CommandRequest, Stdin};
 pub use stream::{Exit, JsonlMapping, Outcome, Snapshot, StreamParser, usage_since};
 pub use version::{ProgramStamp, Version, VersionCache, version_warning};

@@ -1,51 +1,24 @@
 //! From a config entry to an agent that can be started.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cl_config::{AgentChoice, AgentConfig, Environment, OutputFormat, find_on_path};
+use secrecy::ExposeSecret as _;
 
 use crate::adapter::adapter;
 use crate::kind::{AgentKind, Dialect, KindError, PromptChannel};
+use crate::scripted::{Script, ScriptError};
 use crate::spec::AgentSpec;
 use crate::stream::JsonlMapping;
-
-/// What was asked for about one agent; everything but the name may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Definition {
-    /// Name of the config entry.
-    pub name: String,
-    /// Kind, as written; the name counts where it is absent.
-    pub kind: Option<String>,
-    /// Program: a name to look up or a path.
-    pub program: Option<PathBuf>,
-    /// Additional arguments.
-    pub args: Vec<String>,
-    /// Model to ask for.
-    pub model: Option<String>,
-    /// How the prompt is handed over.
-    pub prompt: Option<PromptChannel>,
-    /// What the program prints.
-    pub dialect: Option<Dialect>,
-    /// How to read [`Dialect::Jsonl`].
-    pub mapping: Option<JsonlMapping>,
-    /// Variables for the agent.
-    pub env: BTreeMap<String, String>,
-    /// Additional inherited variables, as names and `PREFIX_*`.
-    pub inherit_env: Vec<String>,
-    /// Variable that receives the token, where the kind does not say.
-    pub token_var: Option<String>,
-    /// Script of a scripted agent.
-    pub script: Option<PathBuf>,
-}
 
 /// What the machine looks like to [`resolve`].
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The environment that agents would inherit from; its `PATH` is searched.
-    pub env: &'a BTreeMap<String, String>,
+    pub environment: &'a Environment,
     /// The running executable, which is also the scripted agent.
     pub executable: &'a Path,
-    /// Folder that relative paths of the definition are relative to.
-    pub base_dir: &'a Path,
     /// Whether agents would run as the superuser.
     pub is_root: bool,
 }
@@ -55,16 +28,15 @@ pub struct Surroundings<'a> {
 #[non_exhaustive]
 pub enum ResolveError {
     /// Its type cannot be run.
-    #[error("agent {agent:?}")]
+    #[error("agent \"{agent}\" cannot be used")]
     Kind {
         /// Name of the agent.
         agent: String,
         /// What is wrong with the type.
-        #[source]
         source: KindError,
     },
     /// The program is not there.
-    #[error("agent {agent:?}: program {program:?} was not found in PATH ({path}); {hint}")]
+    #[error("agent \"{agent}\": program \"{program}\" was not found in PATH ({path}); {hint}")]
     ProgramMissing {
         /// Name of the agent.
         agent: String,
@@ -76,7 +48,7 @@ pub enum ResolveError {
         hint: String,
     },
     /// The program is named by its path, and there is no executable file.
-    #[error("agent {agent:?}: {} is not an executable file; {hint}", program.display())]
+    #[error("agent \"{agent}\": {} is not an executable file; {hint}", program.display())]
     NotExecutable {
         /// Name of the agent.
         agent: String,
@@ -86,7 +58,7 @@ pub enum ResolveError {
         hint: String,
     },
     /// Something that this kind cannot do without is not configured.
-    #[error("agent {agent:?} of type {kind} needs `{key}` in the config")]
+    #[error("agent \"{agent}\" of type {kind} needs `{key}` in the config")]
     KeyMissing {
         /// Name of the agent.
         agent: String,
@@ -95,73 +67,128 @@ pub enum ResolveError {
         /// The missing key.
         key: &'static str,
     },
-    /// The script of a scripted agent is not there.
-    #[error("agent {agent:?}: the script {} does not exist", script.display())]
-    ScriptMissing {
+    /// The script of a scripted agent cannot be read.
+    #[error("agent \"{agent}\": could not read the script {}", script.display())]
+    ScriptUnreadable {
         /// Name of the agent.
         agent: String,
         /// The path.
         script: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The script of a scripted agent is not one.
+    #[error("agent \"{agent}\": {} is not a script", script.display())]
+    ScriptInvalid {
+        /// Name of the agent.
+        agent: String,
+        /// The path.
+        script: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ScriptError,
     },
     /// The program refuses to run as root.
     #[error(
-        "agent {agent:?}: Claude Code refuses to run unattended as root unless {switch}=1 is set, which tells it that this machine is a sandbox; set it in the environment or under `agents.{agent}.env`, or run as another user"
+        "agent \"{agent}\": {kind} refuses to run unattended as root unless {switch}=1 says that this machine is a sandbox; set it in the environment or under `agents.{agent}.env`, or run as another user"
     )]
     RefusesRoot {
         /// Name of the agent.
         agent: String,
+        /// Its kind.
+        kind: AgentKind,
         /// The variable that allows it.
         switch: &'static str,
     },
 }
 
-/// Makes `definition` concrete: finds the program and checks what would fail later.
-pub fn resolve(
-    definition: &Definition,
-    around: &Surroundings<'_>,
-) -> Result<AgentSpec, ResolveError> {
-    let agent = &definition.name;
-    let kind: AgentKind = definition
-        .kind
-        .as_deref()
-        .unwrap_or(agent)
-        .parse()
-        .map_err(|source| ResolveError::Kind {
-            agent: agent.clone(),
-            source,
-        })?;
+/// Makes a chosen agent concrete: finds its program and checks what would fail later.
+pub fn resolve(choice: &AgentChoice, around: &Surroundings<'_>) -> Result<AgentSpec, ResolveError> {
+    let agent = &choice.name;
+    let config = &choice.agent;
+    let kind = AgentKind::try_from(config.kind).map_err(|source| ResolveError::Kind {
+        agent: agent.clone(),
+        source,
+    })?;
     let table = adapter(kind);
+    let (script, script_dialect) = find_script(agent, config, kind)?;
+    let (secret_env, env): (Vec<_>, Vec<_>) =
+        config.env.iter().partition(|(_, value)| value.is_secret);
     let spec = AgentSpec {
         name: agent.clone(),
         kind,
-        program: find_program(definition, kind, around)?,
-        args: definition.args.clone(),
-        model: definition.model.clone(),
-        prompt: definition.prompt.unwrap_or(table.prompt),
-        dialect: definition.dialect.unwrap_or(table.dialect),
-        mapping: definition.mapping.clone(),
-        env: definition.env.clone(),
-        inherit_env: definition.inherit_env.clone(),
-        token_var: definition
-            .token_var
-            .clone()
-            .or_else(|| table.token_var.map(str::to_owned)),
-        script: find_script(definition, kind, around)?,
+        program: find_program(agent, config, kind, around)?,
+        prompt: match kind {
+            AgentKind::Command => PromptChannel::from(config.prompt),
+            _ => table.prompt,
+        },
+        dialect: match (kind, config.output) {
+            (AgentKind::Command, OutputFormat::Jsonl) => Dialect::Jsonl,
+            _ => script_dialect.unwrap_or(table.dialect),
+        },
+        command_args: config.command.get(1..).unwrap_or_default().to_vec(),
+        args: config.args.clone(),
+        model: config.model.clone(),
+        base_url: config.base_url.clone(),
+        mapping: (kind == AgentKind::Command && config.output == OutputFormat::Jsonl)
+            .then(|| JsonlMapping::from(&config.output_map)),
+        env: env
+            .into_iter()
+            .map(|(name, value)| (name.clone(), value.value.expose_secret().to_owned()))
+            .collect(),
+        secret_env: secret_env
+            .into_iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
+        inherit_env: config.inherit_env.clone(),
+        token_vars: table.token_vars.iter().map(|&var| var.to_owned()).collect(),
+        script,
+        resume_args: config.resume_args.clone(),
+        model_args: config.model_args.clone(),
+        version_args: version_args(config, kind),
+        timeout_ms: config
+            .timeout
+            .map(|timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
     };
-    if let Some(switch) = table.root_switch.filter(|_| around.is_root) {
-        let value = spec.env.get(switch).or_else(|| around.env.get(switch));
-        if value.is_none_or(|value| value.trim() != "1") {
-            return Err(ResolveError::RefusesRoot {
-                agent: agent.clone(),
-                switch,
-            });
-        }
-    }
+    check_root(&spec, around)?;
     Ok(spec)
 }
 
+fn check_root(spec: &AgentSpec, around: &Surroundings<'_>) -> Result<(), ResolveError> {
+    let Some(switch) = spec.adapter().root_switch.filter(|_| around.is_root) else {
+        return Ok(());
+    };
+    let value = spec
+        .env
+        .get(switch)
+        .map(String::as_str)
+        .or_else(|| around.environment.get(switch));
+    if value.is_some_and(|value| value.trim() == "1") {
+        return Ok(());
+    }
+    Err(ResolveError::RefusesRoot {
+        agent: spec.name.clone(),
+        kind: spec.kind,
+        switch,
+    })
+}
+
+/// The config's arguments count for `command` agents; the others have their table.
+fn version_args(config: &AgentConfig, kind: AgentKind) -> Vec<String> {
+    match kind {
+        AgentKind::Command => config.version_args.clone(),
+        _ => adapter(kind)
+            .version_args
+            .iter()
+            .map(|&arg| arg.to_owned())
+            .collect(),
+    }
+}
+
 fn find_program(
-    definition: &Definition,
+    agent: &str,
+    config: &AgentConfig,
     kind: AgentKind,
     around: &Surroundings<'_>,
 ) -> Result<PathBuf, ResolveError> {
@@ -169,84 +196,66 @@ fn find_program(
         return Ok(around.executable.to_owned());
     }
     let table = adapter(kind);
-    let program = match &definition.program {
-        Some(program) => program.clone(),
+    let program = match config.command.first().map(String::as_str) {
+        Some(program) => program,
         None if table.program.is_empty() => {
             return Err(ResolveError::KeyMissing {
-                agent: definition.name.clone(),
+                agent: agent.to_owned(),
                 kind,
                 key: "command",
             });
         }
-        None => PathBuf::from(table.program),
+        None => table.program,
     };
-    let hint = format!(
-        "{}, or set `agents.{}.command` to its path",
-        table.install_hint, definition.name
-    );
-    if program.components().count() > 1 || program.is_absolute() {
-        let path = around.base_dir.join(&program);
-        return if is_executable(&path) {
-            Ok(path)
-        } else {
-            Err(ResolveError::NotExecutable {
-                agent: definition.name.clone(),
-                program: path,
-                hint,
-            })
-        };
+    let environment = around.environment;
+    if let Some(found) = find_on_path(program, environment) {
+        return Ok(found);
     }
-    let path = definition
-        .env
-        .get("PATH")
-        .or_else(|| around.env.get("PATH"))
-        .map_or("", String::as_str);
-    std::env::split_paths(path)
-        .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join(&program))
-        .find(|candidate| is_executable(candidate))
-        .ok_or_else(|| ResolveError::ProgramMissing {
-            agent: definition.name.clone(),
-            program: program.to_string_lossy().into_owned(),
-            path: path.to_owned(),
+    let hint = format!(
+        "{}, or set `agents.{agent}.command` to its path",
+        table.install_hint
+    );
+    Err(if program.contains('/') {
+        ResolveError::NotExecutable {
+            agent: agent.to_owned(),
+            program: environment.current_dir().join(program),
             hint,
-        })
+        }
+    } else {
+        ResolveError::ProgramMissing {
+            agent: agent.to_owned(),
+            program: program.to_owned(),
+            path: environment.get("PATH").unwrap_or_default().to_owned(),
+            hint,
+        }
+    })
 }
 
+/// Reads the script once, so that a mistake in it is found before anything starts.
 fn find_script(
-    definition: &Definition,
+    agent: &str,
+    config: &AgentConfig,
     kind: AgentKind,
-    around: &Surroundings<'_>,
-) -> Result<Option<PathBuf>, ResolveError> {
+) -> Result<(Option<PathBuf>, Option<Dialect>), ResolveError> {
     if kind != AgentKind::Scripted {
-        return Ok(None);
+        return Ok((None, None));
     }
-    let Some(script) = &definition.script else {
+    let Some(path) = &config.script else {
         return Err(ResolveError::KeyMissing {
-            agent: definition.name.clone(),
+            agent: agent.to_owned(),
             kind,
             key: "script",
         });
     };
-    let script = around.base_dir.join(script);
-    if script.is_file() {
-        Ok(Some(script))
-    } else {
-        Err(ResolveError::ScriptMissing {
-            agent: definition.name.clone(),
-            script,
-        })
-    }
-}
-
-#[cfg(unix)]
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_executable(path: &Path) -> bool {
-    path.is_file()
+    let text = std::fs::read_to_string(path).map_err(|source| ResolveError::ScriptUnreadable {
+        agent: agent.to_owned(),
+        script: path.clone(),
+        source,
+    })?;
+    let script = Script::parse(&text).map_err(|source| ResolveError::ScriptInvalid {
+        agent: agent.to_owned(),
+        script: path.clone(),
+        source,
+    })?;
+    Ok((Some(path.clone()), Some(script.dialect())))
 }

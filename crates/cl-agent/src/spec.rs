@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,31 +22,52 @@ pub struct AgentSpec {
     pub kind: AgentKind,
     /// Absolute path of the program.
     pub program: PathBuf,
-    /// Additional arguments from the config.
-    #[serde(default)]
-    pub args: Vec<String>,
-    /// Model to ask for; the program's default if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
     /// How the prompt is handed over.
     pub prompt: PromptChannel,
     /// What the program prints.
     pub dialect: Dialect,
+    /// Arguments that belong to the program's name and stand before all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command_args: Vec<String>,
+    /// Additional arguments from the config.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Model to ask for; the program's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Server to talk to; the program's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
     /// How to read [`Dialect::Jsonl`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping: Option<JsonlMapping>,
-    /// Variables of the config entry.
-    #[serde(default)]
+    /// Variables of the config entry that are no secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Names of the config entry's variables that are secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_env: Vec<String>,
     /// Additional inherited variables, as names and `PREFIX_*`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit_env: Vec<String>,
-    /// Variable that receives the token; none means that there is no place for one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_var: Option<String>,
+    /// Variables that receive the token; none means that there is no place for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_vars: Vec<String>,
     /// Script of a scripted agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<PathBuf>,
+    /// Arguments of a `command` agent that resume a session; `{session}` is its id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resume_args: Vec<String>,
+    /// Arguments of a `command` agent that choose a model; `{model}` is its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_args: Vec<String>,
+    /// Arguments that make the program print its version; empty if it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub version_args: Vec<String>,
+    /// How long it may be silent, in milliseconds; zero switches the limit off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
 /// What changes from run to run of the same agent.
@@ -78,9 +100,9 @@ pub struct CommandLine {
     pub args: Vec<String>,
     /// Standard input.
     pub stdin: Stdin,
+    /// The arguments with the prompt's text replaced by `@<prompt path>`.
+    shown: Vec<String>,
     prompt_path: PathBuf,
-    /// Index of the argument that is the prompt's text, which is never displayed.
-    prompt_arg: Option<usize>,
 }
 
 impl AgentSpec {
@@ -91,7 +113,14 @@ impl AgentSpec {
 
     /// Returns whether a session of this agent can be resumed.
     pub fn resumes(&self) -> bool {
-        self.adapter().resumes
+        self.adapter().resumes || !self.resume_args.is_empty()
+    }
+
+    /// Returns how long the agent may be silent, if that is limited.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms
+            .filter(|ms| *ms > 0)
+            .map(Duration::from_millis)
     }
 
     /// Returns a parser for what this agent prints.
@@ -108,45 +137,28 @@ impl AgentSpec {
     /// A session is ignored where the agent cannot resume. The working folder is
     /// never an argument: it is set on the process.
     pub fn command_line(&self, request: &CommandRequest<'_>) -> CommandLine {
-        let mut args: Vec<String> = Vec::new();
-        let mut prompt_arg = None;
         let session = request.resume_session.filter(|_| self.resumes());
+        let mut builder = Builder {
+            spec: self,
+            request,
+            session,
+            args: Vec::new(),
+            shown: Vec::new(),
+            has_prompt: false,
+        };
+        builder.push_all(&self.command_args);
         for piece in self.adapter().args {
-            match *piece {
-                Arg::Word(word) => args.push(word.to_owned()),
-                Arg::Model(flag) => push_flag(&mut args, flag, self.model.as_deref()),
-                Arg::Resume(flag) => push_flag(&mut args, flag, session),
-                Arg::WhenResuming(word) => args.extend(session.map(|_| word.to_owned())),
-                Arg::Session => args.extend(session.map(str::to_owned)),
-                Arg::Script(flag) => {
-                    let script = self.script.as_ref().map(|path| path.to_string_lossy());
-                    push_flag(&mut args, flag, script.as_deref());
-                }
-                Arg::Extra => args.extend(self.args.iter().cloned()),
-                Arg::Prompt => match self.prompt {
-                    PromptChannel::Stdin => {
-                        args.extend(self.adapter().stdin_mark.map(str::to_owned));
-                    }
-                    PromptChannel::Argument => {
-                        args.extend(self.adapter().prompt_flag.map(str::to_owned));
-                        prompt_arg = Some(args.len());
-                        args.push(request.prompt_text.to_owned());
-                    }
-                    PromptChannel::File => {
-                        args.push(request.prompt_path.to_string_lossy().into_owned());
-                    }
-                },
-            }
+            builder.push_piece(*piece);
         }
         CommandLine {
             program: self.program.clone(),
-            args,
+            args: builder.args,
             stdin: match self.prompt {
                 PromptChannel::Stdin => Stdin::PromptFile,
                 PromptChannel::Argument | PromptChannel::File => Stdin::Empty,
             },
+            shown: builder.shown,
             prompt_path: request.prompt_path.to_owned(),
-            prompt_arg,
         }
     }
 }
@@ -157,9 +169,9 @@ impl CommandLine {
     /// The text of a prompt that is an argument is replaced by its path.
     pub fn display(&self) -> String {
         let mut line = self.program.to_string_lossy().into_owned();
-        for arg in self.display_args() {
+        for arg in &self.shown {
             line.push(' ');
-            line.push_str(&arg);
+            line.push_str(arg);
         }
         if self.stdin == Stdin::PromptFile {
             line.push_str(" < ");
@@ -169,18 +181,136 @@ impl CommandLine {
     }
 
     /// Returns the arguments as they may be shown: a prompt's text as `@<prompt path>`.
-    pub fn display_args(&self) -> Vec<String> {
-        let mut args = self.args.clone();
-        if let Some(at) = self.prompt_arg {
-            args[at] = format!("@{}", self.prompt_path.display());
-        }
-        args
+    pub fn display_args(&self) -> &[String] {
+        &self.shown
     }
 }
 
-fn push_flag(args: &mut Vec<String>, flag: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        args.push(flag.to_owned());
-        args.push(value.to_owned());
+/// Fills the template of an argument list.
+struct Builder<'a> {
+    spec: &'a AgentSpec,
+    request: &'a CommandRequest<'a>,
+    session: Option<&'a str>,
+    args: Vec<String>,
+    shown: Vec<String>,
+    /// Whether a placeholder has put the prompt into the arguments already.
+    has_prompt: bool,
+}
+
+impl Builder<'_> {
+    fn push_piece(&mut self, piece: Arg) {
+        let spec = self.spec;
+        match piece {
+            Arg::Word(word) => self.push(word),
+            Arg::Model(flag) => self.push_flag(flag, spec.model.as_deref()),
+            Arg::BaseUrl(flag, key) => {
+                let setting = spec.base_url.as_ref().map(|url| format!("{key}=\"{url}\""));
+                self.push_flag(flag, setting.as_deref());
+            }
+            Arg::Resume(flag) => self.push_flag(flag, self.session),
+            Arg::WhenResuming(word) => {
+                if self.session.is_some() {
+                    self.push(word);
+                }
+            }
+            Arg::Session => {
+                if let Some(session) = self.session {
+                    self.push(session);
+                }
+            }
+            Arg::Script(flag) => {
+                let script = spec.script.as_ref().map(|path| path.to_string_lossy());
+                self.push_flag(flag, script.as_deref());
+            }
+            Arg::Extra => self.push_all(&spec.args),
+            Arg::ConfigModel => {
+                if spec.model.is_some() {
+                    self.push_all(&spec.model_args);
+                }
+            }
+            Arg::ConfigResume => {
+                if self.session.is_some() {
+                    self.push_all(&spec.resume_args);
+                }
+            }
+            Arg::Prompt => self.push_prompt(),
+        }
+    }
+
+    fn push(&mut self, arg: &str) {
+        self.args.push(arg.to_owned());
+        self.shown.push(arg.to_owned());
+    }
+
+    fn push_flag(&mut self, flag: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.push(flag);
+            self.push(value);
+        }
+    }
+
+    /// Adds arguments of the config; those of a `command` agent hold placeholders.
+    fn push_all(&mut self, args: &[String]) {
+        for arg in args {
+            if self.spec.kind == AgentKind::Command {
+                self.has_prompt |= arg.contains("{prompt}") || arg.contains("{prompt_file}");
+                let shown = self.fill(arg, &self.prompt_shown());
+                self.args.push(self.fill(arg, self.request.prompt_text));
+                self.shown.push(shown);
+            } else {
+                self.push(arg);
+            }
+        }
+    }
+
+    /// Replaces each placeholder once, never looking at what was put in.
+    fn fill(&self, template: &str, prompt: &str) -> String {
+        let path = self.request.prompt_path.to_string_lossy();
+        let values = [
+            ("{prompt}", prompt),
+            ("{prompt_file}", path.as_ref()),
+            ("{session}", self.session.unwrap_or_default()),
+            ("{model}", self.spec.model.as_deref().unwrap_or_default()),
+        ];
+        let mut filled = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some(start) = rest.find('{') {
+            filled.push_str(&rest[..start]);
+            rest = &rest[start..];
+            if let Some((name, value)) = values.iter().find(|(name, _)| rest.starts_with(name)) {
+                filled.push_str(value);
+                rest = &rest[name.len()..];
+            } else {
+                filled.push('{');
+                rest = &rest[1..];
+            }
+        }
+        filled + rest
+    }
+
+    fn push_prompt(&mut self) {
+        if self.has_prompt {
+            return;
+        }
+        let table = self.spec.adapter();
+        match self.spec.prompt {
+            PromptChannel::Stdin => {
+                if let Some(mark) = table.stdin_mark {
+                    self.push(mark);
+                }
+            }
+            PromptChannel::Argument => {
+                if let Some(flag) = table.prompt_flag {
+                    self.push(flag);
+                }
+                self.args.push(self.request.prompt_text.to_owned());
+                self.shown.push(self.prompt_shown());
+            }
+            PromptChannel::File => self.push(&self.request.prompt_path.to_string_lossy()),
+        }
+    }
+
+    fn prompt_shown(&self) -> String {
+        format!("@{}", self.request.prompt_path.display())
     }
 }

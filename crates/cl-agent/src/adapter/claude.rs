@@ -35,7 +35,8 @@ pub(super) static ADAPTER: Adapter = Adapter {
     resumes: true,
     version_args: &["--version"],
     minimum_version: Some(Version::new(1, 0, 0)),
-    token_var: Some("ANTHROPIC_API_KEY"),
+    token_vars: &["ANTHROPIC_API_KEY"],
+    base_url_var: Some("ANTHROPIC_BASE_URL"),
     secret_vars: &[
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",

@@ -3,6 +3,10 @@
 //! Flags of a resumed run stand behind `resume` and before the thread id; the
 //! last `-` makes it read the prompt from standard input. A thread id cannot be
 //! chosen, and a resumed run goes on under the same one.
+//!
+//! `OPENAI_BASE_URL` is ignored by this version; another server is the setting
+//! `openai_base_url`, and then the token is taken from `CODEX_API_KEY`. Older
+//! versions took `OPENAI_API_KEY`, so a configured token is passed as both.
 
 use super::{Adapter, Arg};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
@@ -18,6 +22,7 @@ pub(super) static ADAPTER: Adapter = Adapter {
         Arg::Word("--dangerously-bypass-approvals-and-sandbox"),
         Arg::Word("--skip-git-repo-check"),
         Arg::Model("-m"),
+        Arg::BaseUrl("-c", "openai_base_url"),
         Arg::Extra,
         Arg::Session,
         Arg::Prompt,
@@ -29,7 +34,8 @@ pub(super) static ADAPTER: Adapter = Adapter {
     resumes: true,
     version_args: &["--version"],
     minimum_version: Some(Version::new(0, 1, 0)),
-    token_var: Some("OPENAI_API_KEY"),
+    token_vars: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+    base_url_var: None,
     secret_vars: &["OPENAI_API_KEY", "CODEX_API_KEY"],
     env: &[
         "CODEX_*",

@@ -6,7 +6,7 @@ use crate::kind::{AgentKind, Dialect, PromptChannel};
 pub(super) static ADAPTER: Adapter = Adapter {
     kind: AgentKind::Command,
     program: "",
-    args: &[Arg::Extra, Arg::Prompt],
+    args: &[Arg::ConfigModel, Arg::Extra, Arg::ConfigResume, Arg::Prompt],
     prompt: PromptChannel::Stdin,
     stdin_mark: None,
     prompt_flag: None,
@@ -14,7 +14,8 @@ pub(super) static ADAPTER: Adapter = Adapter {
     resumes: false,
     version_args: &[],
     minimum_version: None,
-    token_var: None,
+    token_vars: &[],
+    base_url_var: None,
     secret_vars: &[],
     env: &[],
     switched_env: &[],

@@ -30,7 +30,8 @@ pub(super) static ADAPTER: Adapter = Adapter {
     resumes: true,
     version_args: &["--version"],
     minimum_version: Some(Version::new(0, 1, 0)),
-    token_var: Some("GEMINI_API_KEY"),
+    token_vars: &["GEMINI_API_KEY"],
+    base_url_var: Some("GOOGLE_GEMINI_BASE_URL"),
     secret_vars: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     env: &["GEMINI_*", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"],
     switched_env: &[

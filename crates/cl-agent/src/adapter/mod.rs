@@ -35,9 +35,11 @@ pub struct Adapter {
     pub version_args: &'static [&'static str],
     /// Older versions than this are warned about.
     pub minimum_version: Option<Version>,
-    /// Variable through which the program takes its token.
-    pub token_var: Option<&'static str>,
-    /// Variables that hold a secret of this agent; the first one set counts.
+    /// Variables through which the program takes its token; all of them are set.
+    pub token_vars: &'static [&'static str],
+    /// Variable through which the program takes another server's URL.
+    pub base_url_var: Option<&'static str>,
+    /// Every variable that holds a secret of this agent.
     pub secret_vars: &'static [&'static str],
     /// Inherited variables, as names and `PREFIX_*`.
     pub env: &'static [&'static str],
@@ -64,8 +66,14 @@ pub enum Arg {
     Session,
     /// A flag and the script, if there is one.
     Script(&'static str),
+    /// A flag and `key="URL"`, if another server is configured.
+    BaseUrl(&'static str, &'static str),
     /// The arguments of the config.
     Extra,
+    /// The config's own arguments that choose a model, if a model is configured.
+    ConfigModel,
+    /// The config's own arguments that resume a session, if there is one.
+    ConfigResume,
     /// The prompt or the path of its file, where that is how it is handed over.
     Prompt,
 }
@@ -98,8 +106,9 @@ mod tests {
             assert!(table.args.contains(&Arg::Extra), "{kind}");
             assert!(
                 table
-                    .token_var
-                    .is_none_or(|var| table.secret_vars.contains(&var)),
+                    .token_vars
+                    .iter()
+                    .all(|var| table.secret_vars.contains(var)),
                 "{kind}"
             );
         }

@@ -17,4 +17,9 @@ impl Script {
     pub fn parse(_text: &str) -> Result<Self, ScriptError> {
         Ok(Self {})
     }
+
+    /// Returns the stream format in which the script is played.
+    pub fn dialect(&self) -> crate::kind::Dialect {
+        crate::kind::Dialect::Text
+    }
 }

@@ -1,16 +1,33 @@
 //! What an agent printed, understood while it is being printed.
+//!
+//! A [`StreamParser`] takes the bytes of an agent's standard output in any
+//! pieces. Lines are cut, an event is looked for on each, and the reader of the
+//! dialect notes what it tells. Lines without an event are ignored. At the end
+//! [`StreamParser::finish`] decides, from the notes and the way the process
+//! ended, how the run went.
+//!
+//! Neither half is enough by itself (all observed): Claude Code exits with 0 on
+//! SIGINT although its last event says `is_error`, Gemini CLI exits with 0 on
+//! SIGTERM without any last event, and Codex's last words can be lost.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod classify;
+mod claude;
+mod codex;
+mod facts;
+mod gemini;
+mod jsonl;
+mod lines;
+mod outcome;
 
-use cl_storage::{Failure, FailureKind, Usage};
+use cl_storage::{Failure, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Dialect;
+use facts::Facts;
+use lines::{LineSplitter, json_part, plain_text};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Exit {
     /// With this code.
     Code(i32),
@@ -20,12 +37,16 @@ pub enum Exit {
 
 /// How a run went, as told by its stream and its end together.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and every combination can occur"
+)]
 pub struct Outcome {
     /// Whether the agent did what it set out to do; not whether the task is done.
     pub success: bool,
     /// Why not; present exactly when `success` is false.
     pub failure: Option<Failure>,
-    /// The agent's answer.
+    /// The agent's answer; after a failure, what it said until then.
     pub final_text: Option<String>,
     /// The agent's own name for the conversation.
     pub session_id: Option<String>,
@@ -39,6 +60,8 @@ pub struct Outcome {
     pub complete: bool,
     /// Whether anything but blanks came out on standard output.
     pub produced_output: bool,
+    /// Whether the run failed because the session to resume does not exist.
+    pub session_not_found: bool,
 }
 
 /// The state of a running agent, for display.
@@ -54,18 +77,42 @@ pub struct Snapshot {
     pub model: Option<String>,
 }
 
-/// Where the fields of a [`Dialect::Jsonl`] stream are.
+/// Where the fields of a [`Dialect::Jsonl`] stream are, as dotted paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JsonlMapping {
-    /// Paths by field name.
-    pub paths: BTreeMap<String, String>,
+    /// The final answer; the last line that has it wins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_text: Option<String>,
+    /// The id of the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The text of an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl From<&cl_config::OutputMap> for JsonlMapping {
+    fn from(map: &cl_config::OutputMap) -> Self {
+        let text = |path: &Option<cl_config::JsonPath>| path.as_ref().map(ToString::to_string);
+        Self {
+            final_text: text(&map.final_text),
+            session: text(&map.session),
+            error: text(&map.error),
+        }
+    }
 }
 
 /// Reads the standard output of one run piece by piece.
+///
+/// It holds at most one line (64 MiB) and the end of what the agent said
+/// (32 MiB); a longer line is passed over.
 #[derive(Debug)]
 pub struct StreamParser {
     dialect: Dialect,
+    paths: jsonl::Paths,
+    splitter: LineSplitter,
+    facts: Facts,
     produced_output: bool,
 }
 
@@ -74,48 +121,94 @@ impl StreamParser {
     pub fn new(dialect: Dialect) -> Self {
         Self {
             dialect,
+            paths: jsonl::Paths::default(),
+            splitter: LineSplitter::default(),
+            facts: Facts::default(),
             produced_output: false,
         }
     }
 
     /// Sets how [`Dialect::Jsonl`] is read; other dialects ignore it.
     #[must_use]
-    pub fn with_mapping(self, _mapping: JsonlMapping) -> Self {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a builder takes what it is given"
+    )]
+    pub fn with_mapping(mut self, mapping: JsonlMapping) -> Self {
+        self.paths = jsonl::Paths::new(&mapping);
         self
     }
 
     /// Takes the next bytes; they may end anywhere, even inside a character.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.produced_output |= bytes.iter().any(|b| !b.is_ascii_whitespace());
+        let Self {
+            dialect,
+            paths,
+            splitter,
+            facts,
+            ..
+        } = self;
+        splitter.feed(bytes, |line| read_line(*dialect, paths, line, "\n", facts));
     }
 
     /// Returns the state so far, for display.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::default()
+        Snapshot {
+            last_line: self
+                .facts
+                .said
+                .last_line()
+                .map(|line| plain_text(line).chars().take(500).collect()),
+            tool: self.facts.tool.clone(),
+            session_id: self.facts.session_id.clone(),
+            model: self.facts.model.clone(),
+        }
     }
 
     /// Returns whether the agent has said that this was all.
+    ///
+    /// It becomes false again if the agent starts another turn by itself.
     pub fn closing_event_seen(&self) -> bool {
-        false
+        self.facts.closing.is_some()
     }
 
     /// Decides how the run went.
     ///
     /// `stderr_tail` is the end of what the agent wrote to its standard error; a
-    /// first line that is cut does no harm.
-    pub fn finish(self, exit: Exit, _stderr_tail: &[u8]) -> Outcome {
-        let success = exit == Exit::Code(0);
-        Outcome {
-            success,
-            failure: (!success).then(|| Failure::new(FailureKind::AgentCrash, Cow::Borrowed(""))),
-            final_text: None,
-            session_id: None,
-            model: None,
-            usage: None,
-            usage_is_cumulative_per_session: self.dialect == Dialect::Codex,
-            complete: !self.dialect.has_closing_event(),
-            produced_output: self.produced_output,
-        }
+    /// first line that is cut does no harm. Who ended the process on purpose (a
+    /// stop, a timeout) knows better than [`Outcome::failure`] why it ended.
+    pub fn finish(self, exit: Exit, stderr_tail: &[u8]) -> Outcome {
+        let Self {
+            dialect,
+            paths,
+            splitter,
+            mut facts,
+            produced_output,
+        } = self;
+        splitter.finish(|line| read_line(dialect, &paths, line, "", &mut facts));
+        outcome::decide(dialect, facts, exit, stderr_tail, produced_output)
+    }
+}
+
+fn read_line(dialect: Dialect, paths: &jsonl::Paths, line: &[u8], end: &str, facts: &mut Facts) {
+    if dialect == Dialect::Text {
+        facts.said.push_piece(&String::from_utf8_lossy(line));
+        facts.said.push_piece(end);
+        return;
+    }
+    let Some(event) = json_part(line) else {
+        return;
+    };
+    // A byte that is not UTF-8 must not cost the whole event.
+    let event = String::from_utf8_lossy(event);
+    let event = event.as_bytes();
+    match dialect {
+        Dialect::Claude => claude::read(event, facts),
+        Dialect::Codex => codex::read(event, facts),
+        Dialect::Gemini => gemini::read(event, facts),
+        Dialect::Jsonl => paths.read(event, facts),
+        Dialect::Text => {}
     }
 }
 

@@ -1,0 +1,409 @@
+//! From an error that an agent program reported to a kind of failure.
+//!
+//! Only what the program itself reports comes here: the fields and the text of
+//! its error events, its exit code, the error lines of its standard error. What
+//! the model or a tool said never does, so that a review *about* rate limits is
+//! not taken for one.
+
+use cl_storage::FailureKind;
+use jiff::Timestamp;
+
+use super::facts::{Reported, epoch};
+
+/// Texts by kind; the first match counts, so the more special kinds come first.
+const TEXTS: &[(FailureKind, &[&str])] = &[
+    (
+        FailureKind::LimitCredit,
+        &[
+            "credit balance is too low",
+            "insufficient_quota",
+            "insufficient credit",
+            "insufficient balance",
+            "out of credits",
+            "billing_error",
+            "billing_hard_limit",
+            "check your plan and billing",
+            "payment required",
+        ],
+    ),
+    (
+        FailureKind::LimitAdmin,
+        &[
+            "spending limit",
+            "spend limit",
+            "specified api usage limits",
+            "organization has disabled",
+            "organization's usage limit",
+            "disabled by your administrator",
+            "contact your administrator",
+            "contact your admin",
+        ],
+    ),
+    (
+        FailureKind::ContextOverflow,
+        &[
+            "prompt is too long",
+            "prompt_too_long",
+            "context_length_exceeded",
+            "context length",
+            "context window",
+            "input is too long",
+            "input token count",
+            "conversation is too long",
+            "conversation too long",
+        ],
+    ),
+    (
+        FailureKind::LimitWindow,
+        &[
+            "usage limit reached",
+            "hit your limit",
+            "hit your usage limit",
+            "hit your session limit",
+            "hit your weekly limit",
+            "reached your limit",
+            "reached your usage limit",
+            "reached your session limit",
+            "reached your weekly limit",
+            "5-hour limit",
+            "weekly limit reached",
+            "quota exceeded",
+            "exceeded your current quota",
+            "exhausted your daily quota",
+            "exhausted your capacity",
+            "rate limit",
+            "rate_limit",
+            "rate-limit",
+            "too many requests",
+            "resource_exhausted",
+        ],
+    ),
+    (
+        FailureKind::Overloaded,
+        &["overloaded", "at capacity", "model is busy"],
+    ),
+    (
+        FailureKind::Auth,
+        &[
+            "not logged in",
+            "please run /login",
+            "invalid api key",
+            "invalid x-api-key",
+            "incorrect api key",
+            "api key not valid",
+            "api key not found",
+            "api key is missing",
+            "no api key",
+            "invalid bearer token",
+            "authentication_error",
+            "authentication_failed",
+            "authentication failed",
+            "permission_error",
+            "unauthorized",
+            "unauthenticated",
+            "oauth token",
+            "token has expired",
+            "missing environment variable",
+            "must specify the gemini_api_key",
+            "invalid auth method",
+            "set an auth method",
+        ],
+    ),
+    (
+        FailureKind::PermissionBlocked,
+        &[
+            "cannot be used with root",
+            "not running in a trusted directory",
+            "not inside a trusted directory",
+        ],
+    ),
+    (
+        FailureKind::SpawnFailed,
+        &[
+            "unknown option",
+            "unknown argument",
+            "unexpected argument",
+            "unrecognized option",
+            "unknown flag",
+        ],
+    ),
+    (
+        FailureKind::ApiTransient,
+        &[
+            "econnrefused",
+            "econnreset",
+            "enotfound",
+            "etimedout",
+            "eai_again",
+            "connection refused",
+            "connection reset",
+            "connection error",
+            "connection closed",
+            "connection failed",
+            "error sending request",
+            "fetch failed",
+            "socket hang up",
+            "other side closed",
+            "network error",
+            "stream disconnected",
+            "stream ended",
+            "stream error",
+            "without a finish reason",
+            "timed out",
+            "timeout waiting",
+            "high demand",
+            "internal server error",
+            "internal error",
+            "server_error",
+            "api_error",
+            "bad gateway",
+            "gateway timeout",
+            "service unavailable",
+            "temporarily unavailable",
+            "malformed response",
+            "incomplete json",
+            "exceeded retry limit",
+        ],
+    ),
+];
+
+/// Returns the kind of failure that was reported; none if nothing is recognised.
+///
+/// An unmistakable field comes first, then the HTTP status, the error's code and
+/// at last its text.
+pub(super) fn classify(reported: &Reported) -> Option<FailureKind> {
+    if reported.kind.is_some() {
+        return reported.kind;
+    }
+    let status = reported.status.or_else(|| status_in(&reported.text));
+    let by_code = reported.code.as_deref().and_then(kind_of_text);
+    let by_text = kind_of_text(&reported.text);
+    let special = |kind: &FailureKind| {
+        matches!(
+            kind,
+            FailureKind::LimitCredit | FailureKind::LimitAdmin | FailureKind::ContextOverflow
+        )
+    };
+    let by_status = match status {
+        // These statuses cover several kinds; the code or the text tells them apart.
+        Some(400..=404 | 413 | 422 | 429) => by_code
+            .filter(special)
+            .or(by_text.filter(special))
+            .or(match status {
+                Some(401 | 403) => Some(FailureKind::Auth),
+                Some(402) => Some(FailureKind::LimitCredit),
+                Some(413) => Some(FailureKind::ContextOverflow),
+                Some(429) => Some(FailureKind::LimitWindow),
+                _ => None,
+            }),
+        Some(529) => Some(FailureKind::Overloaded),
+        Some(408 | 409 | 425 | 500..=599) => Some(match by_code.or(by_text) {
+            Some(FailureKind::Overloaded) => FailureKind::Overloaded,
+            _ => FailureKind::ApiTransient,
+        }),
+        _ => None,
+    };
+    by_status.or(by_code).or(by_text).or(reported.otherwise)
+}
+
+fn kind_of_text(text: &str) -> Option<FailureKind> {
+    let text = text.to_lowercase();
+    TEXTS
+        .iter()
+        .find(|(_, words)| words.iter().any(|word| text.contains(word)))
+        .map(|(kind, _)| *kind)
+}
+
+/// Finds an HTTP error status in an error text: `status 401`, `(429)`, `API Error: 500`.
+fn status_in(text: &str) -> Option<u16> {
+    let text = text.to_lowercase();
+    let before = [
+        "status ",
+        "status: ",
+        "status code ",
+        "(",
+        "api error: ",
+        "http ",
+        "\"code\":",
+        "error ",
+    ];
+    before.iter().find_map(|mark| {
+        text.match_indices(mark).find_map(|(at, _)| {
+            let rest = text[at + mark.len()..].trim_start();
+            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let status: u16 = rest.get(..digits).filter(|_| digits == 3)?.parse().ok()?;
+            (400..600).contains(&status).then_some(status)
+        })
+    })
+}
+
+/// Finds the point in time behind `|` in `usage limit reached|1769700000`.
+pub(super) fn reset_in(text: &str) -> Option<Timestamp> {
+    let (_, rest) = text.split_once('|')?;
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .map_or(rest, |end| &rest[..end]);
+    (digits.len() >= 10)
+        .then(|| digits.parse().ok())
+        .flatten()
+        .and_then(epoch)
+}
+
+/// Returns whether the text says that the session to resume does not exist.
+pub(super) fn is_session_missing(text: &str) -> bool {
+    let text = text.to_lowercase();
+    [
+        "no conversation found with session id",
+        "no rollout found for thread id",
+        "invalid session identifier",
+        "error resuming session",
+        "session not found",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
+}
+
+/// Returns whether a line of standard error is one that reports an error.
+///
+/// Indented lines are stack traces and quoted sources.
+pub(super) fn is_error_line(line: &str) -> bool {
+    let line = without_time(line).to_lowercase();
+    [
+        "error",
+        "fatal",
+        "[api error",
+        "api error",
+        "attempt ",
+        "exception",
+        "panic",
+        "uncaught",
+        "failed",
+        "thread '",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
+}
+
+/// Removes a leading timestamp such as `2026-11-21T02:05:03.648043Z`.
+fn without_time(line: &str) -> &str {
+    match line.split_once(' ') {
+        Some((first, rest))
+            if first.starts_with(|c: char| c.is_ascii_digit())
+                && first.contains('T')
+                && first.contains(':') =>
+        {
+            rest.trim_start()
+        }
+        _ => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: Option<u16>, code: &str, text: &str, expected: Option<FailureKind>) {
+        let reported = Reported {
+            status,
+            code: (!code.is_empty()).then(|| code.to_owned()),
+            text: text.to_owned(),
+            ..Reported::default()
+        };
+        assert_eq!(classify(&reported), expected, "{reported:?}");
+    }
+
+    #[test]
+    fn statuses_decide_before_texts() {
+        use FailureKind as K;
+        check(Some(401), "", "rate limit", Some(K::Auth));
+        check(Some(403), "", "", Some(K::Auth));
+        check(Some(429), "rate_limit", "", Some(K::LimitWindow));
+        check(Some(429), "insufficient_quota", "", Some(K::LimitCredit));
+        check(
+            Some(400),
+            "",
+            "prompt is too long",
+            Some(K::ContextOverflow),
+        );
+        check(
+            Some(400),
+            "",
+            "Your credit balance is too low to access the API",
+            Some(K::LimitCredit),
+        );
+        check(Some(413), "", "", Some(K::ContextOverflow));
+        check(Some(500), "", "", Some(K::ApiTransient));
+        check(
+            Some(503),
+            "",
+            "The model is overloaded",
+            Some(K::Overloaded),
+        );
+        check(Some(529), "server_error", "", Some(K::Overloaded));
+        check(Some(404), "", "model: nope", None);
+    }
+
+    #[test]
+    fn texts_of_the_programs_are_known() {
+        use FailureKind as K;
+        let texts = [
+            (
+                "You've hit your limit \u{b7} resets 3pm (Europe/Berlin)",
+                K::LimitWindow,
+            ),
+            ("Claude AI usage limit reached|1769700000", K::LimitWindow),
+            (
+                "You've hit your usage limit. Try again at 3:05 PM.",
+                K::LimitWindow,
+            ),
+            (
+                "Quota exceeded. Check your plan and billing details.",
+                K::LimitCredit,
+            ),
+            ("Credit balance is too low", K::LimitCredit),
+            (
+                "You have reached your specified API usage limits.",
+                K::LimitAdmin,
+            ),
+            (
+                "exceeded retry limit, last status: 429 Too Many Requests",
+                K::LimitWindow,
+            ),
+            (
+                "unexpected status 401 Unauthorized: x, url: http://a/b",
+                K::Auth,
+            ),
+            ("API Error: 500 internal error", K::ApiTransient),
+            ("API Error: 529 Overloaded.", K::Overloaded),
+            ("Selected model is at capacity.", K::Overloaded),
+            ("Missing environment variable: `KEY`.", K::Auth),
+            (
+                "stream disconnected before completion: idle timeout",
+                K::ApiTransient,
+            ),
+            ("error: unknown option '--x'", K::SpawnFailed),
+        ];
+        for (text, kind) in texts {
+            check(None, "", text, Some(kind));
+        }
+        check(None, "", "something new", None);
+        check(None, "", "port 4290 (1234) status 42", None);
+    }
+
+    #[test]
+    fn the_end_of_a_window_is_read_from_the_old_text() {
+        let opens = reset_in("Claude AI usage limit reached|1769700000").unwrap();
+        assert_eq!(opens.as_second(), 1_769_700_000);
+        assert_eq!(reset_in("a|b"), None);
+        assert_eq!(reset_in("none"), None);
+    }
+
+    #[test]
+    fn error_lines_are_told_from_the_rest() {
+        assert!(is_error_line("Error: no"));
+        assert!(is_error_line("2026-11-21T02:05:03.6Z ERROR core: no"));
+        assert!(!is_error_line("    at Error (file.js:1)"));
+        assert!(!is_error_line("the review is about an error"));
+    }
+}

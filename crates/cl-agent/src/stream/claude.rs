@@ -1,0 +1,177 @@
+//! Claude Code's `stream-json` (observed on 2.1.329).
+//!
+//! An error of the model service ends with a `result` of subtype `success` and
+//! `is_error: true`, so the subtype alone says nothing. A run can hold several
+//! results (background work wakes the agent up again); token counts are per
+//! result, the cost is the sum so far. `rate_limit_event` was not seen against
+//! the stand-in server; its form is that of the program's SDK.
+
+use cl_storage::{FailureKind, Usage};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::facts::{ClosedWindow, Closing, Facts, Reported, epoch, number, text};
+
+/// The fields that tell whether the rest of a line matters.
+///
+/// Tool results can be tens of megabytes; they are passed over, not stored.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    parent_tool_use_id: Option<String>,
+}
+
+pub(super) fn read(line: &[u8], facts: &mut Facts) {
+    let Ok(head) = serde_json::from_slice::<Head>(line) else {
+        return;
+    };
+    let Some(kind) = head.kind.as_deref() else {
+        return;
+    };
+    facts.events += 1;
+    match kind {
+        // A tool has answered.
+        "user" if head.parent_tool_use_id.is_none() => facts.tool = None,
+        "system" | "assistant" | "result" | "rate_limit_event" => {
+            let Ok(event) = serde_json::from_slice::<Value>(line) else {
+                return;
+            };
+            if let Some(session) = text(&event, "session_id") {
+                facts.session_id = Some(session.to_owned());
+            }
+            match kind {
+                "system" => read_system(&event, facts),
+                "assistant" if head.parent_tool_use_id.is_none() => read_assistant(&event, facts),
+                "result" => read_result(&event, facts),
+                "rate_limit_event" => read_rate_limit(&event, facts),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+fn read_system(event: &Value, facts: &mut Facts) {
+    match text(event, "subtype") {
+        Some("init") => {
+            facts.closing = None;
+            if let Some(model) = text(event, "model") {
+                facts.model = Some(model.to_owned());
+            }
+        }
+        Some("api_retry") => {
+            facts.error = Some(Reported {
+                status: status(event, "error_status"),
+                code: text(event, "error").map(str::to_owned),
+                text: "the model service was being asked again".to_owned(),
+                otherwise: Some(FailureKind::ApiTransient),
+                kind: None,
+            });
+        }
+        _ => {}
+    }
+}
+
+fn read_assistant(event: &Value, facts: &mut Facts) {
+    facts.closing = None;
+    let message = &event["message"];
+    if let Some(code) = text(event, "error") {
+        // A made-up message that stands for an error of the model service.
+        facts.error = Some(Reported {
+            code: Some(code.to_owned()),
+            text: first_text(message).unwrap_or_default().to_owned(),
+            otherwise: Some(FailureKind::ApiTransient),
+            ..Reported::default()
+        });
+        return;
+    }
+    facts.error = None;
+    for block in message["content"].as_array().into_iter().flatten() {
+        match text(block, "type") {
+            Some("text") => {
+                if let Some(said) = text(block, "text") {
+                    facts.said.push_message(said);
+                }
+            }
+            Some("tool_use") => facts.tool = text(block, "name").map(str::to_owned),
+            _ => {}
+        }
+    }
+}
+
+fn first_text(message: &Value) -> Option<&str> {
+    let blocks = message["content"].as_array()?;
+    blocks.iter().find_map(|block| text(block, "text"))
+}
+
+fn read_result(event: &Value, facts: &mut Facts) {
+    let Some(is_error) = event["is_error"].as_bool() else {
+        // Other programs have events of this name, and a wrong guess is a false success.
+        return;
+    };
+    facts.tool = None;
+    add_usage(event, facts);
+    let subtype = text(event, "subtype").unwrap_or_default();
+    if !is_error && !subtype.starts_with("error") {
+        if let Some(answer) = text(event, "result") {
+            facts.answer = Some(answer.trim().to_owned());
+        }
+        facts.closing = Some(Closing::Success);
+        return;
+    }
+    let reason = text(event, "terminal_reason").unwrap_or_default();
+    let kind = match (subtype, reason) {
+        ("error_max_turns", _) | (_, "max_turns") => Some(FailureKind::MaxTurns),
+        ("error_max_budget_usd", _) | (_, "budget_exhausted") => Some(FailureKind::MaxBudget),
+        (_, "prompt_too_long") => Some(FailureKind::ContextOverflow),
+        (_, reason) if reason.starts_with("aborted") => Some(FailureKind::Cancelled),
+        _ => None,
+    };
+    let errors = event["errors"].as_array().into_iter().flatten();
+    let message = text(event, "result")
+        .or_else(|| errors.filter_map(Value::as_str).next_back())
+        .unwrap_or(subtype);
+    facts.closing = Some(Closing::Failed(Reported {
+        kind,
+        otherwise: (reason == "api_error").then_some(FailureKind::ApiTransient),
+        status: status(event, "api_error_status"),
+        code: facts.error.take().and_then(|error| error.code),
+        text: match kind {
+            Some(FailureKind::Cancelled) => format!("interrupted ({reason})"),
+            _ => message.to_owned(),
+        },
+    }));
+}
+
+fn add_usage(event: &Value, facts: &mut Facts) {
+    let Some(tokens) = event.get("usage").filter(|usage| usage.is_object()) else {
+        return;
+    };
+    let total = facts.usage.get_or_insert_default();
+    *total = Usage {
+        input_tokens: total.input_tokens + number(tokens, "input_tokens"),
+        output_tokens: total.output_tokens + number(tokens, "output_tokens"),
+        cache_read_tokens: total.cache_read_tokens + number(tokens, "cache_read_input_tokens"),
+        cache_write_tokens: total.cache_write_tokens
+            + number(tokens, "cache_creation_input_tokens"),
+        cost_usd: event["total_cost_usd"].as_f64().or(total.cost_usd),
+        turns: event["num_turns"]
+            .as_u64()
+            .and_then(|turns| u32::try_from(turns).ok())
+            .map(|turns| turns.saturating_add(total.turns.unwrap_or(0)))
+            .or(total.turns),
+    };
+}
+
+fn read_rate_limit(event: &Value, facts: &mut Facts) {
+    let info = &event["rate_limit_info"];
+    // Anything but a rejection is a warning.
+    facts.limit = (text(info, "status") == Some("rejected")).then(|| ClosedWindow {
+        opens_at: info["resetsAt"].as_i64().and_then(epoch),
+    });
+}
+
+fn status(event: &Value, key: &str) -> Option<u16> {
+    event[key].as_u64().and_then(|n| u16::try_from(n).ok())
+}

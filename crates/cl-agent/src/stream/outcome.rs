@@ -1,0 +1,172 @@
+//! Deciding how a run went, from its stream and the end of its process together.
+
+use cl_storage::{Failure, FailureKind};
+
+use super::classify::{classify, is_error_line, is_session_missing, reset_in};
+use super::facts::{Closing, Facts, Reported};
+use super::lines::plain_text;
+use super::{Exit, Outcome, gemini};
+use crate::kind::Dialect;
+
+/// How much of standard error is looked at.
+const STDERR_LINES: usize = 200;
+
+pub(super) fn decide(
+    dialect: Dialect,
+    mut facts: Facts,
+    exit: Exit,
+    stderr_tail: &[u8],
+    produced_output: bool,
+) -> Outcome {
+    let complete = facts.closing.is_some() || !dialect.has_closing_event();
+    let stream_is_good = match &facts.closing {
+        Some(Closing::Success) => true,
+        Some(Closing::Failed(_)) => false,
+        None => !dialect.has_closing_event() && facts.error.is_none(),
+    };
+    let stderr = plain_text(&String::from_utf8_lossy(stderr_tail));
+    let success = stream_is_good && exit == Exit::Code(0);
+    let mut session_not_found = false;
+    let failure = (!success).then(|| {
+        let reported = what_was_reported(dialect, &mut facts, exit, &stderr);
+        session_not_found = is_session_missing(&reported.text);
+        to_failure(&reported, &facts)
+    });
+    let answer = facts.answer.take();
+    Outcome {
+        success,
+        failure,
+        final_text: match answer {
+            Some(answer) => Some(answer),
+            None => facts.said.trimmed().map(str::to_owned),
+        },
+        session_id: facts.session_id,
+        model: facts.model,
+        usage: facts.usage,
+        usage_is_cumulative_per_session: dialect == Dialect::Codex,
+        complete,
+        produced_output,
+        session_not_found,
+    }
+}
+
+/// Returns the best account of a failure: events, then the exit, then standard error.
+fn what_was_reported(dialect: Dialect, facts: &mut Facts, exit: Exit, stderr: &str) -> Reported {
+    let by_exit = match (dialect, exit) {
+        (Dialect::Gemini, Exit::Code(code)) => gemini::exit_meaning(code),
+        _ => Reported::default(),
+    };
+    match facts.closing.take() {
+        Some(Closing::Failed(mut reported)) => {
+            reported.kind = reported.kind.or(by_exit.kind);
+            reported.status = by_exit.status.or(reported.status);
+            return reported;
+        }
+        Some(Closing::Success) => {
+            let text = format!("{} after its closing event", describe(exit));
+            return crash(text);
+        }
+        None => {}
+    }
+    if let Exit::Signal(_) = exit {
+        return crash(describe(exit));
+    }
+    let error = facts.error.take();
+    let from_stderr = error_in(stderr, facts.events == 0 && dialect.has_closing_event());
+    if let Some(mut error) = error {
+        error.status = by_exit.status.or(error.status);
+        error.kind = error.kind.or(by_exit.kind);
+        return error;
+    }
+    let fallback = match exit {
+        Exit::Code(0) => "ended without its closing event".to_owned(),
+        _ => describe(exit),
+    };
+    Reported {
+        kind: by_exit.kind,
+        status: by_exit.status,
+        otherwise: Some(FailureKind::AgentCrash),
+        code: None,
+        text: match from_stderr {
+            Some(line) if exit == Exit::Code(0) => format!("{fallback}: {line}"),
+            Some(line) => line,
+            None => fallback,
+        },
+    }
+}
+
+fn crash(text: String) -> Reported {
+    Reported {
+        kind: Some(FailureKind::AgentCrash),
+        text,
+        ..Reported::default()
+    }
+}
+
+/// Finds the line of standard error that says most.
+///
+/// A program that printed no event at all never got to run a tool, so everything
+/// it wrote is its own.
+fn error_in(stderr: &str, is_all_its_own: bool) -> Option<String> {
+    let lines = || {
+        stderr
+            .lines()
+            .rev()
+            .take(STDERR_LINES)
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty())
+    };
+    lines()
+        .find(|line| is_error_line(line))
+        .or_else(|| {
+            // The first sentence says what is wrong; advice and usage follow it.
+            let own = lines().filter(|_| is_all_its_own);
+            own.filter(|line| !line.starts_with(char::is_whitespace))
+                .last()
+        })
+        .map(str::to_owned)
+}
+
+fn to_failure(reported: &Reported, facts: &Facts) -> Failure {
+    let kind = match classify(reported) {
+        None | Some(FailureKind::ApiTransient) if facts.limit.is_some() => FailureKind::LimitWindow,
+        Some(kind) => kind,
+        None => FailureKind::Unknown,
+    };
+    let mut failure = Failure::new(kind, plain_text(&reported.text));
+    if kind == FailureKind::LimitWindow {
+        failure.retry_at = facts
+            .limit
+            .and_then(|window| window.opens_at)
+            .or_else(|| reset_in(&reported.text));
+    }
+    failure
+}
+
+/// Says how a process ended; codes above 128 are signals that a shell or the program passed on.
+fn describe(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code @ (129 | 130 | 137 | 143)) => {
+            format!("exited with code {code} ({})", signal_name(code - 128))
+        }
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(signal) => format!("ended by signal {signal} ({})", signal_name(signal)),
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => "another signal",
+    }
+}

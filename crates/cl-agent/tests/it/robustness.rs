@@ -1,0 +1,1 @@
+//! Streams that are torn, dirty, foreign or enormous.
