@@ -103,7 +103,7 @@ pub(super) fn error_event(ctx: &ReplyContext) -> Bytes {
 /// The error body of both `OpenAI` protocols.
 pub(super) fn error_body(kind: ErrorKind, message: &str) -> Value {
     let (kind, code) = match kind {
-        ErrorKind::BadRequest => ("invalid_request_error", "context_length_exceeded"),
+        ErrorKind::BadRequest => ("invalid_request_error", "invalid_request_error"),
         ErrorKind::Unauthorized => ("invalid_request_error", "invalid_api_key"),
         ErrorKind::Forbidden => ("invalid_request_error", "permission_denied"),
         ErrorKind::NotFound => ("invalid_request_error", "not_found"),
