@@ -1,1 +1,52 @@
-//! cl-bus
+//! How messages are appended, read and followed.
+//!
+//! A *bus* is one append-only text file of messages, each a YAML header and a
+//! free body. It is the only channel between agents, runner, server and people,
+//! so nothing in it may be lost, torn or invented. The format and the protocol
+//! are described in `docs/dev/bus.md`.
+//!
+//! Invariants this crate upholds:
+//!
+//! - One message is one write, made under the exclusive lock of the bus file
+//!   itself; bytes that are already there are never changed.
+//! - An acknowledged message of durability [`Durability::Disk`] has been synced.
+//! - A boundary (a `---` line followed by a `msg_id:` line) always starts a
+//!   record. Bodies cannot contain one, so a reader may start anywhere in the
+//!   file and still sees what a full read sees.
+//! - Readers take no lock and change nothing. Damage is reported with its place
+//!   and never becomes a message, nor costs a neighbour.
+//! - It links no async runtime; the only thread is the one in which the
+//!   notification library of a [`Follower`] waits for the kernel.
+//!
+//! Map of the modules: what a message is in [`message`], its bytes in `record`,
+//! `escape`, `header` and `legacy`, finding records in bytes in `scan`, damage
+//! in [`damage`], appending in [`append`], reading in [`read`], following in
+//! [`follow`], checking in [`check`](mod@check), names and places of buses in [`place`], opening
+//! files in `file`. [`Bus`] ties them together.
+
+#![warn(missing_docs)]
+
+pub mod append;
+mod bus;
+pub mod check;
+pub mod damage;
+mod escape;
+mod file;
+pub mod follow;
+mod header;
+mod legacy;
+pub mod message;
+pub mod place;
+pub mod read;
+mod record;
+mod scan;
+
+pub use append::{AppendError, Appended, Durability, LockPolicy};
+pub use bus::Bus;
+pub use check::{Report, check};
+pub use damage::{Damage, Reason};
+pub use file::FileError;
+pub use follow::{Event, FollowOptions, Follower, ResetCause, Start, Wake};
+pub use message::{Draft, DraftError, Link, Message, Parent};
+pub use place::{LOOSE_BUS, PROJECT_BUS, Scope, TASK_BUS, discover, scope_of};
+pub use read::{After, Cursor, Entry, ReadError, Reading};

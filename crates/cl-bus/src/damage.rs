@@ -1,0 +1,81 @@
+//! What is wrong with a bus file, and where.
+
+use std::fmt;
+
+use cl_storage::MessageId;
+use serde::Serialize;
+
+/// A stretch of a bus file that is not what a writer meant to leave there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// Where it starts, in bytes from the start of the file.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: u64,
+    /// What is wrong.
+    pub reason: Reason,
+    /// More about it, for people; may be empty.
+    pub detail: String,
+    /// The message concerned, where it could be read.
+    pub msg_id: Option<MessageId>,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            offset,
+            length,
+            reason,
+            ..
+        } = self;
+        write!(f, "{length} bytes at offset {offset}: {reason}")?;
+        if let Some(id) = &self.msg_id {
+            write!(f, " ({id})")?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a stretch of a bus file is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// A record whose writer died inside the header.
+    TornHeader,
+    /// A header above the limit, or one that never ends.
+    HeaderTooLong,
+    /// A header that is not the YAML it should be.
+    BadHeader,
+    /// A header without a field that every message has.
+    MissingField,
+    /// A message whose writer died inside the body; it is shown, flagged.
+    TruncatedBody,
+    /// A message whose body was changed after it was posted; it is shown, flagged.
+    EditedBody,
+    /// A run of NUL bytes, as a file system leaves it after a crash.
+    NulRun,
+    /// A record with the id of an earlier one; only the first is shown.
+    DuplicateId,
+    /// An incomplete record at the end: a writer is at work, or it died there.
+    UnfinishedTail,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TornHeader => "torn header",
+            Self::HeaderTooLong => "header too long",
+            Self::BadHeader => "bad header",
+            Self::MissingField => "missing field",
+            Self::TruncatedBody => "truncated body",
+            Self::EditedBody => "edited body",
+            Self::NulRun => "run of NUL bytes",
+            Self::DuplicateId => "duplicate id",
+            Self::UnfinishedTail => "unfinished record at the end",
+        })
+    }
+}

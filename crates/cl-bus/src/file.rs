@@ -1,0 +1,195 @@
+//! Opens bus files: regular files only, never through a link.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use cl_storage::durable::{self, Mode};
+
+use crate::scan::{self, End, Item, ScanState};
+
+/// How much of a file is read at once.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// Why a bus file could not be opened or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The path names a link.
+    #[error("message bus path {path:?} is a symlink")]
+    Symlink {
+        /// The path of the bus.
+        path: PathBuf,
+    },
+    /// The path names a folder or a special file.
+    #[error("message bus path {path:?} is not a regular file")]
+    NotRegular {
+        /// The path of the bus.
+        path: PathBuf,
+    },
+    /// The system said no.
+    #[error("could not {doing} message bus {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The path of the bus.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl FileError {
+    /// Makes the error of a system call.
+    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// What tells one file from another, whatever their paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// Looks at what `path` names; `None` if nothing is there.
+pub(crate) fn look(path: &Path) -> Result<Option<Metadata>, FileError> {
+    let found = match path.symlink_metadata() {
+        Ok(found) => found,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(FileError::io("look at", path, e)),
+    };
+    if found.file_type().is_symlink() {
+        return Err(FileError::Symlink {
+            path: path.to_owned(),
+        });
+    }
+    if !found.file_type().is_file() {
+        return Err(FileError::NotRegular {
+            path: path.to_owned(),
+        });
+    }
+    Ok(Some(found))
+}
+
+/// Opens the bus at `path` for reading; `None` if it does not exist.
+pub(crate) fn open_to_read(path: &Path) -> Result<Option<File>, FileError> {
+    // A file may be swapped for a link between the look and the opening; then
+    // the two looks disagree. Replacing it again and again is no honest use.
+    for _ in 0..10 {
+        let Some(looked) = look(path)? else {
+            return Ok(None);
+        };
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(FileError::io("open", path, e)),
+        };
+        let opened = file
+            .metadata()
+            .map_err(|e| FileError::io("look at", path, e))?;
+        if FileId::of(&opened) == FileId::of(&looked) {
+            return Ok(Some(file));
+        }
+    }
+    let source = io::Error::other("it is being replaced all the time");
+    Err(FileError::io("open", path, source))
+}
+
+/// Opens the bus at `path` for appending, and creates it if it does not exist.
+pub(crate) fn open_to_append(path: &Path) -> Result<File, FileError> {
+    // Opening a pipe for writing would block, so the look comes first.
+    look(path)?;
+    match durable::open_append(path, Mode::Shared) {
+        Ok(file) => Ok(file),
+        Err(e) => {
+            // A link that came in between is refused by the open itself; say so.
+            look(path)?;
+            Err(FileError::io("open", path, e))
+        }
+    }
+}
+
+/// Tells whether `path` still names `file`.
+pub(crate) fn is_at(file: &File, path: &Path) -> Result<bool, FileError> {
+    let opened = file
+        .metadata()
+        .map_err(|e| FileError::io("look at", path, e))?;
+    let found = look(path)?;
+    Ok(found.is_some_and(|found| FileId::of(&found) == FileId::of(&opened)))
+}
+
+/// Scans `file` from `state` to its end, and moves `state` on.
+///
+/// Holds at most one chunk and one record in memory.
+pub(crate) fn scan_file(
+    file: &File,
+    state: &mut ScanState,
+    end: End,
+    sink: &mut dyn FnMut(Item),
+) -> io::Result<()> {
+    let mut buffer: Vec<u8> = Vec::new();
+    let mut wanted = CHUNK_BYTES;
+    loop {
+        let at_end = fill(file, state.offset, &mut buffer, wanted)?;
+        let before = state.offset;
+        scan::scan(&buffer, state, if at_end { end } else { End::More }, sink);
+        if at_end {
+            return Ok(());
+        }
+        let consumed = usize::try_from(state.offset - before).unwrap_or(buffer.len());
+        buffer.drain(..consumed);
+        // A record longer than what is here is looked for in twice as much.
+        wanted = if consumed == 0 {
+            wanted * 2
+        } else {
+            CHUNK_BYTES.max(buffer.len() * 2)
+        };
+    }
+}
+
+/// Reads on until `buffer`, which starts at `offset`, has `wanted` bytes.
+///
+/// Returns whether the end of the file was met.
+fn fill(file: &File, offset: u64, buffer: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
+    let mut have = buffer.len();
+    buffer.resize(wanted.max(have), 0);
+    while have < buffer.len() {
+        match file.read_at(&mut buffer[have..], offset + have as u64) {
+            Ok(0) => {
+                buffer.truncate(have);
+                return Ok(true);
+            }
+            Ok(n) => have += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(false)
+}
+
+/// Reads what stands from `start` to the end of `file`.
+pub(crate) fn read_from(file: &File, start: u64) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    let mut wanted = CHUNK_BYTES;
+    while !fill(file, start, &mut buffer, wanted)? {
+        wanted *= 2;
+    }
+    Ok(buffer)
+}
