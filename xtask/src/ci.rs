@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{checks, demo, layers, release, tidy};
+use crate::{checks, demo, layers, release, smoke, tidy};
 
 /// One check and what to run when it fails.
 struct Step {
@@ -50,6 +50,11 @@ const STEPS: &[Step] = &[
         name: "demo",
         run: |workspace| demo::run(workspace, None),
         remedy: "look at its files: cargo xtask demo --keep DIR",
+    },
+    Step {
+        name: "smoke agents",
+        run: |workspace| smoke::agents(workspace, None),
+        remedy: "cargo xtask smoke agents --keep DIR; --probe tells whether run-agent is to blame",
     },
 ];
 

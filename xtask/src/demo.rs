@@ -153,7 +153,7 @@ fn config(script: &Path) -> String {
 }
 
 /// Checks that the texts occur one after the other.
-fn check_order(haystack: &str, texts: &[&str]) -> Result<()> {
+pub(crate) fn check_order(haystack: &str, texts: &[&str]) -> Result<()> {
     let mut rest = haystack;
     for text in texts {
         let (_, after) = rest

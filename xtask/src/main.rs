@@ -9,6 +9,7 @@
 //! - [`tidy`]: rules about the text of the repository
 //! - [`release`]: what a release binary must and must not contain
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
+//! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
 //! - [`bench`]: benchmarks next to the raw cost of the disk
 #![expect(
     clippy::print_stdout,
@@ -16,12 +17,14 @@
     reason = "a program for developers: its output is its result"
 )]
 
+mod agents;
 mod bench;
 mod checks;
 mod ci;
 mod demo;
 mod layers;
 mod release;
+mod smoke;
 mod tidy;
 mod workspace;
 
@@ -70,8 +73,26 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    /// Test with what is not ours
+    Smoke {
+        #[command(subcommand)]
+        subject: Subject,
+    },
     /// Measure the message bus next to the raw cost of the disk
     Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// Give each of the pinned agent CLIs a task, with a stand-in for the model
+    Agents {
+        /// Leave the agents' roots in this directory instead of a temporary one
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+        /// Check the agents against the stand-in alone, without run-agent
+        #[arg(long, conflicts_with = "keep")]
+        probe: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -97,6 +118,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test { filter } => checks::test(&workspace, &filter)?,
         Command::ReleaseCheck => release::check(&workspace)?,
         Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,
+        Command::Smoke { subject } => match subject {
+            Subject::Agents { probe: true, .. } => smoke::probe(&workspace)?,
+            Subject::Agents { keep, .. } => smoke::agents(&workspace, keep.as_deref())?,
+        },
         Command::Bench => bench::run(&workspace)?,
     };
     println!("{outcome}");
