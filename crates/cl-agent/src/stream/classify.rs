@@ -284,6 +284,21 @@ pub(super) fn is_error_line(line: &str) -> bool {
     .any(|start| line.starts_with(start))
 }
 
+/// Returns whether a line is one that programs print at every start, or is indented.
+pub(super) fn is_notice(line: &str) -> bool {
+    line.starts_with(char::is_whitespace)
+        || [
+            "Warning:",
+            "[STARTUP]",
+            "YOLO mode",
+            "Approval mode",
+            "Ripgrep",
+            "Loaded cached",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
 /// Removes a leading timestamp such as `2026-11-21T02:05:03.648043Z`.
 fn without_time(line: &str) -> &str {
     match line.split_once(' ') {

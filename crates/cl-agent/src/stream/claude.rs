@@ -3,10 +3,10 @@
 //! An error of the model service ends with a `result` of subtype `success` and
 //! `is_error: true`, so the subtype alone says nothing. A run can hold several
 //! results (background work wakes the agent up again); token counts are per
-//! result, the cost is the sum so far. `rate_limit_event` was not seen against
+//! result, the cost is the sum over the whole session. `rate_limit_event` was not seen against
 //! the stand-in server; its form is that of the program's SDK.
 
-use cl_storage::{FailureKind, Usage};
+use cl_storage::FailureKind;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -144,23 +144,54 @@ fn read_result(event: &Value, facts: &mut Facts) {
     }));
 }
 
+/// Adds what one result says was used.
+///
+/// `total_cost_usd` and `modelUsage` go on counting in a resumed session, and
+/// `usage` is zero after a budget stop, so the sums since the last result come
+/// first; older versions do not have them.
 fn add_usage(event: &Value, facts: &mut Facts) {
-    let Some(tokens) = event.get("usage").filter(|usage| usage.is_object()) else {
-        return;
+    let per_model = event["model_usage_since_last_result"]
+        .as_object()
+        .filter(|models| !models.is_empty());
+    let (tokens, cost) = match per_model {
+        Some(models) => {
+            let sum = |key| -> u64 { models.values().map(|model| number(model, key)).sum() };
+            let cost: f64 = models.values().filter_map(|m| m["costUSD"].as_f64()).sum();
+            let tokens = [
+                sum("inputTokens"),
+                sum("outputTokens"),
+                sum("cacheReadInputTokens"),
+                sum("cacheCreationInputTokens"),
+            ];
+            (
+                tokens,
+                Some(facts.usage.as_ref().and_then(|u| u.cost_usd).unwrap_or(0.0) + cost),
+            )
+        }
+        None if event["usage"].is_object() => {
+            let tokens = [
+                "input_tokens",
+                "output_tokens",
+                "cache_read_input_tokens",
+                "cache_creation_input_tokens",
+            ]
+            .map(|key| number(&event["usage"], key));
+            (tokens, event["total_cost_usd"].as_f64())
+        }
+        None => return,
     };
+    let turns = event["num_turns"]
+        .as_u64()
+        .and_then(|turns| u32::try_from(turns).ok());
     let total = facts.usage.get_or_insert_default();
-    *total = Usage {
-        input_tokens: total.input_tokens + number(tokens, "input_tokens"),
-        output_tokens: total.output_tokens + number(tokens, "output_tokens"),
-        cache_read_tokens: total.cache_read_tokens + number(tokens, "cache_read_input_tokens"),
-        cache_write_tokens: total.cache_write_tokens
-            + number(tokens, "cache_creation_input_tokens"),
-        cost_usd: event["total_cost_usd"].as_f64().or(total.cost_usd),
-        turns: event["num_turns"]
-            .as_u64()
-            .and_then(|turns| u32::try_from(turns).ok())
-            .map(|turns| turns.saturating_add(total.turns.unwrap_or(0)))
-            .or(total.turns),
+    total.input_tokens += tokens[0];
+    total.output_tokens += tokens[1];
+    total.cache_read_tokens += tokens[2];
+    total.cache_write_tokens += tokens[3];
+    total.cost_usd = cost.or(total.cost_usd);
+    total.turns = match (total.turns, turns) {
+        (Some(before), Some(now)) => Some(before.saturating_add(now)),
+        (before, now) => now.or(before),
     };
 }
 

@@ -2,7 +2,7 @@
 
 use cl_storage::{Failure, FailureKind};
 
-use super::classify::{classify, is_error_line, is_session_missing, reset_in};
+use super::classify::{classify, is_error_line, is_notice, is_session_missing, reset_in};
 use super::facts::{Closing, Facts, Reported};
 use super::lines::plain_text;
 use super::{Exit, Outcome, gemini};
@@ -72,7 +72,8 @@ fn what_was_reported(dialect: Dialect, facts: &mut Facts, exit: Exit, stderr: &s
         return crash(describe(exit));
     }
     let error = facts.error.take();
-    let from_stderr = error_in(stderr, facts.events == 0 && dialect.has_closing_event());
+    let is_all_its_own = facts.events == 0 && dialect.has_closing_event() && exit != Exit::Code(0);
+    let from_stderr = error_in(stderr, is_all_its_own);
     if let Some(mut error) = error {
         error.status = by_exit.status.or(error.status);
         error.kind = error.kind.or(by_exit.kind);
@@ -105,8 +106,8 @@ fn crash(text: String) -> Reported {
 
 /// Finds the line of standard error that says most.
 ///
-/// A program that printed no event at all never got to run a tool, so everything
-/// it wrote is its own.
+/// A program that failed without any event never got to run a tool, so all it
+/// wrote is its own.
 fn error_in(stderr: &str, is_all_its_own: bool) -> Option<String> {
     let lines = || {
         stderr
@@ -120,8 +121,8 @@ fn error_in(stderr: &str, is_all_its_own: bool) -> Option<String> {
         .find(|line| is_error_line(line))
         .or_else(|| {
             // The first sentence says what is wrong; advice and usage follow it.
-            let own = lines().filter(|_| is_all_its_own);
-            own.filter(|line| !line.starts_with(char::is_whitespace))
+            lines()
+                .filter(|line| is_all_its_own && !is_notice(line))
                 .last()
         })
         .map(str::to_owned)
