@@ -1,0 +1,198 @@
+//! Commands that run, stop and recover.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::ShowArgs;
+use super::value;
+
+/// `task`: run one, or one of its sub-commands.
+#[derive(Debug, Args)]
+pub struct TaskArgs {
+    /// What to do with a task instead of running one.
+    #[command(subcommand)]
+    pub command: Option<TaskCommand>,
+    /// How to run it.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What to do with a task.
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// Take up a task that has ended or was stopped
+    Resume(ResumeArgs),
+    /// Stop a task and what its agents have started
+    Stop(StopArgs),
+    /// Show one task: runs, lineage, markers, owner, result
+    Show(ShowArgs),
+}
+
+/// How to run a task.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The id of the task [default: made up and announced]
+    #[arg(value_name = "TASK")]
+    pub id: Option<String>,
+    /// What every launch takes.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+    /// What the restart loop takes.
+    #[command(flatten)]
+    pub restart: LoopArgs,
+}
+
+/// `task resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The id of the task
+    #[arg(value_name = "TASK")]
+    pub id: Option<String>,
+    /// Clear the markers only; do not start an attempt
+    #[arg(long)]
+    pub no_start: bool,
+    /// What every launch takes.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+    /// What the restart loop takes.
+    #[command(flatten)]
+    pub restart: LoopArgs,
+}
+
+/// `job`.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// The id of the task that holds the run [default: made up and announced]
+    #[arg(value_name = "TASK")]
+    pub id: Option<String>,
+    /// What every launch takes.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+}
+
+/// What every launch takes.
+#[derive(Debug, Clone, Args)]
+pub struct LaunchArgs {
+    /// The agent, by name or type [default: from the configuration]
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// What the agent is asked to do
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// A file with what the agent is asked to do; wins over --prompt
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<PathBuf>,
+    /// The folder the agent works in [default: the current folder]
+    #[arg(long, value_name = "DIR", alias = "project-root")]
+    pub cwd: Option<PathBuf>,
+    /// Stop an attempt that is silent for this long; 0 is never [default: from the configuration]
+    #[arg(long, value_name = "DURATION", alias = "timeout", value_parser = value::duration)]
+    pub idle_timeout: Option<Duration>,
+    /// Stop an attempt after this long; 0 is never [default: from the configuration]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub max_duration: Option<Duration>,
+    /// How long a finished task waits for the tasks its agents have started
+    #[arg(long, value_name = "DURATION", default_value = "300s", value_parser = value::duration)]
+    pub child_wait_timeout: Duration,
+    /// What happens to those that still run then
+    #[arg(long, value_name = "WHAT", default_value = "leave", value_enum)]
+    pub on_child_timeout: ChildTimeout,
+    /// How long an agent that is asked to end may take before it is killed
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
+    pub grace: Duration,
+    /// Start it, print its id and return
+    #[arg(long, conflicts_with = "follow")]
+    pub detach: bool,
+    /// Print the agent's output while it runs
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Go on with the conversation of the last attempt, where the agent can
+    #[arg(long)]
+    pub resume_session: bool,
+    /// The run that this one is a child of [default: the enclosing run]
+    #[arg(long, value_name = "RUN")]
+    pub parent_run_id: Option<String>,
+    /// The run that this one repeats
+    #[arg(long, value_name = "RUN")]
+    pub previous_run_id: Option<String>,
+    /// A variable for the agent; repeatable, not for secrets
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = value::pair)]
+    pub env: Vec<(String, String)>,
+    /// Stop an attempt that writes more than this [default: from the configuration]
+    #[arg(long, value_name = "BYTES", value_parser = value::size)]
+    pub max_output_bytes: Option<u64>,
+}
+
+/// What the restart loop takes.
+#[derive(Debug, Clone, Args)]
+pub struct LoopArgs {
+    /// How many attempts are made at the most [default: 100, or from the configuration]
+    #[arg(
+        long,
+        value_name = "N",
+        alias = "max-restarts",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub max_attempts: Option<u32>,
+    /// The pause between two attempts
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = value::duration)]
+    pub restart_delay: Duration,
+    /// A command that must succeed before DONE is believed; repeatable
+    #[arg(long = "gate", value_name = "COMMAND")]
+    pub gates: Vec<String>,
+    /// How often gates may refuse before the task fails
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub max_gate_failures: u32,
+}
+
+/// What happens to child tasks that still run when waiting for them ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChildTimeout {
+    /// They go on.
+    Leave,
+    /// They are stopped.
+    Stop,
+}
+
+/// `stop` and `task stop`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// The id of the task
+    #[arg(value_name = "TASK")]
+    pub id: Option<String>,
+    /// Only this run; repeatable
+    #[arg(
+        long = "run",
+        alias = "runs",
+        value_name = "RUN",
+        value_delimiter = ','
+    )]
+    pub runs: Vec<String>,
+    /// How long an agent may take to end before it is killed
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
+    pub grace: Duration,
+    /// Kill at once
+    #[arg(long, conflicts_with = "no_kill")]
+    pub force: bool,
+    /// Ask only; never kill
+    #[arg(long)]
+    pub no_kill: bool,
+    /// Accepted for older command lines: a stopped task never restarts by itself
+    #[arg(long, hide = true)]
+    pub no_restart: bool,
+}
+
+/// `recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}

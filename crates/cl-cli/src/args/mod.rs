@@ -1,0 +1,286 @@
+//! The grammar of the command line.
+//!
+//! One tree for both binaries. Names that older command lines used stay
+//! accepted as hidden aliases.
+
+mod bus;
+mod launch;
+mod looking;
+mod value;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+};
+
+pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, PostArgs, ReadArgs, Since};
+pub use launch::{
+    ChildTimeout, JobArgs, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs,
+    TaskArgs, TaskCommand,
+};
+pub use looking::{
+    ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until,
+    ValidateArgs, WatchArgs,
+};
+
+use crate::entry::Binary;
+use crate::error::CliError;
+
+/// A parsed command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "run-agent",
+    disable_version_flag = true,
+    disable_help_subcommand = false,
+    propagate_version = false,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// The folder that holds everything [default: ~/.run-agent/runs]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The project
+    #[arg(long, global = true, value_name = "ID")]
+    pub project: Option<String>,
+    /// The task; some commands take several
+    #[arg(long = "task", global = true, value_name = "ID", action = ArgAction::Append, value_delimiter = ',')]
+    pub tasks: Vec<String>,
+    /// The config file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print without colour
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Print errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log to standard error; repeat for more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Take project, task and run from flags only, never from the surroundings
+    #[arg(long, global = true)]
+    pub no_infer: bool,
+    /// Print what the command would be about and where that was taken from; do nothing
+    #[arg(long, global = true)]
+    pub explain_scope: bool,
+}
+
+impl GlobalArgs {
+    /// Returns the one task that was named by `--task` or by position, if any.
+    pub fn one_task<'a>(
+        &'a self,
+        positional: Option<&'a str>,
+    ) -> Result<Option<&'a str>, CliError> {
+        let mut named = self.tasks.iter().map(String::as_str).chain(positional);
+        let first = named.next();
+        if let Some(other) = named.find(|other| Some(*other) != first) {
+            let first = first.unwrap_or_default();
+            return Err(CliError::usage(format!(
+                "this command is about one task, but {first} and {other} are named"
+            )));
+        }
+        Ok(first)
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a task until it is done
+    Task(TaskArgs),
+    /// Run an agent once
+    Job(JobArgs),
+    /// Stop what runs
+    Stop(StopArgs),
+    /// Resume a task
+    #[command(hide = true)]
+    Resume(ResumeArgs),
+    /// Take up tasks whose supervisor is gone
+    Recover(RecoverArgs),
+    /// Show processes of tasks
+    Ps,
+    /// List projects, tasks or runs
+    List(ListArgs),
+    /// Show the status of tasks
+    Status(StatusArgs),
+    /// Wait for tasks and print what changes
+    Watch(WatchArgs),
+    /// Print what a run left: its answer, its streams or its prompt
+    Output(OutputArgs),
+    /// Print the supervisor's log or the streams of a task's runs
+    Logs(LogsArgs),
+    /// Post and read messages
+    #[command(subcommand)]
+    Bus(BusCommand),
+    /// Check the configuration, the root and the agents
+    Validate(ValidateArgs),
+    /// Show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the version
+    Version,
+    /// Print a completion script
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// Returns the grammar as `binary` offers it.
+pub fn grammar(binary: Binary) -> clap::Command {
+    let (name, about, after) = match binary {
+        Binary::RunAgent => (
+            "run-agent",
+            "Runs AI coding agents on tasks until the work is really done",
+            "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 server unreachable, \
+             124 timeout, 130 or 143 interrupted.",
+        ),
+        Binary::Conductor => (
+            "conductor",
+            "Conductor Loop: run-agent's commands under the name of its server",
+            "The server comes in a later version; until then every command works on local files.",
+        ),
+    };
+    Cli::command()
+        .name(name)
+        .bin_name(name)
+        .about(about)
+        .after_help(after)
+        .version(crate::version::stamp())
+        .subcommand_required(false)
+}
+
+/// Parses a command line for `binary`.
+pub fn parse(binary: Binary, args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut grammar = grammar(binary);
+    let matches = grammar.try_get_matches_from_mut(args)?;
+    if let Some((flag, command)) = misplaced_flag(&matches) {
+        let text = format!("{flag} belongs to `task` and not before `task {command}`\n");
+        return Err(grammar.error(clap::error::ErrorKind::ArgumentConflict, text));
+    }
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+}
+
+/// Finds a flag for running a task that stands before a sub-command of `task`.
+///
+/// The parser's own rule for this would refuse the flags that every command takes.
+fn misplaced_flag(matches: &ArgMatches) -> Option<(String, String)> {
+    let (_, task) = matches.subcommand().filter(|(name, _)| *name == "task")?;
+    let (command, _) = task.subcommand()?;
+    let own = RunArgs::augment_args(clap::Command::new("task"));
+    let given = own
+        .get_arguments()
+        .find(|arg| task.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))?;
+    let name = match given.get_long() {
+        Some(long) => format!("--{long}"),
+        None => "a task's id".to_owned(),
+    };
+    Some((name, command.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        for binary in [Binary::RunAgent, Binary::Conductor] {
+            grammar(binary).debug_assert();
+        }
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: Result<(), &str>) {
+        let args = line.split_whitespace().map(OsString::from);
+        let found = parse(Binary::RunAgent, args).map(|_| ());
+        match (found, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(error), Err(part)) => {
+                assert!(error.to_string().contains(part), "{line}: {error}");
+                assert_eq!(error.exit_code(), 2, "{line}");
+            }
+            (found, _) => panic!("{line}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere_and_run_flags_do_not() {
+        check("run-agent --root /x task resume t", Ok(()));
+        check("run-agent task --root /x resume t", Ok(()));
+        check("run-agent task resume t --root /x --json -vv", Ok(()));
+        check(
+            "run-agent task --prompt x resume t",
+            Err("--prompt belongs to `task`"),
+        );
+        check(
+            "run-agent task t resume",
+            Err("a task's id belongs to `task`"),
+        );
+        check("run-agent bus --project p read --task t", Ok(()));
+    }
+
+    #[test]
+    fn older_names_are_accepted() {
+        check(
+            "run-agent task --timeout 5m --max-restarts 3 --project-root /x",
+            Ok(()),
+        );
+        check("run-agent job --timeout 5m --project-root /x", Ok(()));
+        check("run-agent resume t --max-restarts 3", Ok(()));
+        check("run-agent stop t --runs a,b --no-restart", Ok(()));
+    }
+
+    #[test]
+    fn values_are_checked() {
+        check("run-agent task --idle-timeout=-5s", Err("negative"));
+        check("run-agent task --idle-timeout=5x", Err("not a duration"));
+        check("run-agent task --max-attempts 0", Err("0 is not in"));
+        check("run-agent task --env X", Err("NAME=VALUE"));
+        check("run-agent job --gate true", Err("--gate"));
+        check(
+            "run-agent stop --force --no-kill",
+            Err("cannot be used with"),
+        );
+        check(
+            "run-agent status --concise --json",
+            Err("cannot be used with"),
+        );
+        check("run-agent list --status", Err("value is required"));
+    }
+
+    #[test]
+    fn naming_one_task_twice_is_fine_and_two_are_not() {
+        let global = GlobalArgs {
+            tasks: vec!["a".into()],
+            ..GlobalArgs::default()
+        };
+        assert_eq!(global.one_task(Some("a")).unwrap(), Some("a"));
+        assert!(global.one_task(Some("b")).is_err());
+        assert_eq!(
+            GlobalArgs::default().one_task(Some("b")).unwrap(),
+            Some("b")
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! Values as they are typed.
+
+use std::time::Duration;
+
+/// Reads a duration such as `500ms`, `30m` or `1h30m`; `0` is none.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    cl_config::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// Reads `name=value`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("must be NAME=VALUE".to_owned()),
+    }
+}
+
+/// Reads a point in time: RFC 3339.
+pub(super) fn timestamp(text: &str) -> Result<jiff::Timestamp, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| "must be a time such as 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// Reads a size in bytes, with an optional unit of 1024: `500`, `64K`, `10MB`, `1GiB`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "must be a number of bytes, such as 1048576, 64K, 10MB or 1GiB".to_owned();
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(wrong()),
+    };
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "is too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_need_a_name() {
+        assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(pair("a="), Ok(("a".into(), String::new())));
+        assert!(pair("a").is_err());
+        assert!(pair("=b").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("0", 0), ("500", 500), ("64K", 65536), ("1GiB", 1 << 30)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "x",
+            "1.5M",
+            "-1",
+            "99999999999999999999",
+            "99999999999999G",
+        ] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! `list`.
+
+use crate::args::ListArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context, _args: &ListArgs) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

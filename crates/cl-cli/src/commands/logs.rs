@@ -1,0 +1,10 @@
+//! `logs`.
+
+use crate::args::LogsArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context, _args: &LogsArgs) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

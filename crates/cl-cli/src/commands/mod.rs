@@ -1,0 +1,176 @@
+//! The commands, one module each.
+
+pub mod bus;
+pub mod completion;
+pub mod config;
+pub mod job;
+pub mod list;
+pub mod logs;
+pub mod output;
+pub mod ps;
+pub mod recover;
+pub mod show;
+pub mod status;
+pub mod stop;
+pub mod supervise;
+pub mod task;
+pub mod validate;
+pub mod version;
+pub mod watch;
+
+use crate::args::{BusCommand, Cli, Command, TaskCommand};
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+use crate::scope::{Request, TaskRule};
+
+/// Runs the command of `cli`.
+pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
+    let Some(command) = &cli.command else {
+        return no_command(ctx);
+    };
+    if cli.global.config.is_some() {
+        // A file that was named is wrong or right whether or not it is needed.
+        ctx.config()?;
+    }
+    if cli.global.explain_scope {
+        let scope = ctx.scope()?;
+        scope.explain(&mut ctx.console)?;
+        return Ok(Exit::Success);
+    }
+    match command {
+        Command::Task(args) => match &args.command {
+            None => task::run(ctx, &args.run),
+            Some(TaskCommand::Resume(args)) => task::resume(ctx, args),
+            Some(TaskCommand::Stop(args)) => stop::run(ctx, args),
+            Some(TaskCommand::Show(_)) => show::run(ctx),
+        },
+        Command::Job(args) => job::run(ctx, args),
+        Command::Stop(args) => stop::run(ctx, args),
+        Command::Resume(args) => task::resume(ctx, args),
+        Command::Recover(args) => recover::run(ctx, args),
+        Command::Ps => ps::run(ctx),
+        Command::List(args) => list::run(ctx, args),
+        Command::Status(args) => status::run(ctx, args),
+        Command::Watch(args) => watch::run(ctx, args),
+        Command::Output(args) => output::run(ctx, args),
+        Command::Logs(args) => logs::run(ctx, args),
+        Command::Bus(BusCommand::Post(args)) => bus::post(ctx, args),
+        Command::Bus(BusCommand::Read(args)) => bus::read(ctx, args),
+        Command::Bus(BusCommand::Discover(args)) => bus::discover(ctx, args),
+        Command::Bus(BusCommand::Check(args)) => bus::check(ctx, args),
+        Command::Validate(args) => validate::run(ctx, args),
+        Command::Config(command) => config::run(ctx, command),
+        Command::Version => version::run(ctx),
+        Command::Completion { shell } => completion::run(ctx, *shell),
+    }
+}
+
+/// Says what can be done; for `conductor` also that its own command is still to come.
+fn no_command(ctx: &mut Context) -> Result<Exit, CliError> {
+    use crate::entry::Binary;
+    let help = crate::args::grammar(ctx.binary).render_help();
+    // Help that nobody reads to its end is no failure.
+    write!(ctx.console.err(), "{help}").ok();
+    match ctx.binary {
+        Binary::RunAgent => Ok(Exit::Usage),
+        Binary::Conductor => Err(CliError::usage(
+            "conductor without a command will be the server, which this version does not have yet",
+        )
+        .hint("name one of the commands above; they work on local files")),
+    }
+}
+
+/// What a command asks of the scope resolver.
+pub fn request(cli: &Cli) -> Result<Request, CliError> {
+    let global = &cli.global;
+    let mut request = Request {
+        root: global.root.clone(),
+        project: global.project.clone(),
+        no_infer: global.no_infer,
+        ..Request::default()
+    };
+    let Some(command) = &cli.command else {
+        return Ok(request);
+    };
+    request.infers_project = infers_project(command);
+    request.infers_task = infers_task(command);
+    request.infers_enclosing = infers_enclosing(command);
+    if makes_task(command) {
+        request.task_rule = TaskRule::New;
+    }
+    if let Some(id) = position(command) {
+        request.task = global.one_task(id)?.map(str::to_owned);
+    }
+    match command {
+        Command::Output(args) => request.run.clone_from(&args.run),
+        Command::Bus(BusCommand::Post(args)) => request.run.clone_from(&args.run),
+        Command::Job(args) => request.parent_run.clone_from(&args.launch.parent_run_id),
+        Command::Task(args) if args.command.is_none() => {
+            let launch = &args.run.launch;
+            request.parent_run.clone_from(&launch.parent_run_id);
+        }
+        _ => {}
+    }
+    Ok(request)
+}
+
+/// Commands that may create the task they name.
+fn makes_task(command: &Command) -> bool {
+    matches!(command, Command::Job(_))
+        || matches!(command, Command::Task(args) if args.command.is_none())
+}
+
+fn infers_project(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Recover(_)
+            | Command::Ps
+            | Command::Validate(_)
+            | Command::Config(_)
+            | Command::Version
+            | Command::Completion { .. }
+    )
+}
+
+/// A new task is never the one around it, and listings are about projects.
+fn infers_task(command: &Command) -> bool {
+    match command {
+        Command::Task(args) => args.command.is_some(),
+        Command::Stop(_)
+        | Command::Resume(_)
+        | Command::Output(_)
+        | Command::Logs(_)
+        | Command::Bus(_) => true,
+        _ => false,
+    }
+}
+
+fn infers_enclosing(command: &Command) -> bool {
+    makes_task(command) || matches!(command, Command::Bus(_))
+}
+
+/// Returns the task named by position, for commands about at most one task.
+fn position(command: &Command) -> Option<Option<&str>> {
+    match command {
+        Command::Task(args) => Some(match &args.command {
+            None => args.run.id.as_deref(),
+            Some(TaskCommand::Resume(args)) => args.id.as_deref(),
+            Some(TaskCommand::Stop(args)) => args.id.as_deref(),
+            Some(TaskCommand::Show(args)) => args.id.as_deref(),
+        }),
+        Command::Job(args) => Some(args.id.as_deref()),
+        Command::Stop(args) => Some(args.id.as_deref()),
+        Command::Resume(args) => Some(args.id.as_deref()),
+        Command::Status(args) => Some(args.id.as_deref()),
+        Command::Output(args) => Some(args.id.as_deref()),
+        Command::Logs(args) => Some(args.id.as_deref()),
+        Command::List(_) | Command::Bus(_) => Some(None),
+        Command::Watch(_)
+        | Command::Ps
+        | Command::Recover(_)
+        | Command::Validate(_)
+        | Command::Config(_)
+        | Command::Version
+        | Command::Completion { .. } => None,
+    }
+}

@@ -1,0 +1,10 @@
+//! `output`.
+
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context, _args: &OutputArgs) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

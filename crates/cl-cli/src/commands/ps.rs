@@ -1,0 +1,9 @@
+//! `ps`.
+
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

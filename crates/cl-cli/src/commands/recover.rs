@@ -1,0 +1,10 @@
+//! `recover`.
+
+use crate::args::RecoverArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context, _args: &RecoverArgs) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

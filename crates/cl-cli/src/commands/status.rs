@@ -1,0 +1,10 @@
+//! `status`.
+
+use crate::args::StatusArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context, _args: &StatusArgs) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

@@ -1,0 +1,10 @@
+//! `stop`.
+
+use crate::args::StopArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context, _args: &StopArgs) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

@@ -1,0 +1,10 @@
+//! `validate`.
+
+use crate::args::ValidateArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Runs the command.
+pub fn run(_ctx: &mut Context, _args: &ValidateArgs) -> Result<Exit, CliError> {
+    Err(CliError::failed("not available yet"))
+}

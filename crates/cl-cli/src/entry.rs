@@ -1,0 +1,122 @@
+//! The way in: from the arguments of the process to an exit code.
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use cl_config::Environment;
+
+use crate::args;
+use crate::commands;
+use crate::console::{Console, Verbosity};
+use crate::context::Context;
+use crate::error::{CliError, Exit, is_closed_pipe};
+
+/// The hidden sub-command that runs a task's supervisor.
+pub const SUPERVISE: &str = "__supervise";
+
+/// The hidden sub-command that plays a script as an agent.
+pub const SCRIPTED_AGENT: &str = "__scripted-agent";
+
+/// Under which name the commands are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Binary {
+    /// `run-agent`: the full command tree.
+    RunAgent,
+    /// `conductor`: the same verbs; the server comes later.
+    Conductor,
+}
+
+impl Binary {
+    /// Returns the name of the program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RunAgent => "run-agent",
+            Self::Conductor => "conductor",
+        }
+    }
+}
+
+/// Runs `binary` with the arguments of this process.
+///
+/// The hidden sub-commands come first: a supervisor must find the process as it
+/// was started, without threads and without descriptors of ours.
+pub fn main_entry(binary: Binary) -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match args.get(1).and_then(|arg| arg.to_str()) {
+        Some(SUPERVISE) => return commands::supervise::supervise(&args[2..]),
+        Some(SCRIPTED_AGENT) => return commands::supervise::scripted_agent(&args[2..]),
+        _ => {}
+    }
+    let console = Console::of_process();
+    match Environment::from_process() {
+        Ok(environment) => run(binary, args, environment, console).into(),
+        Err(error) => {
+            let error = CliError::failed("could not use the current folder")
+                .caused_by(error)
+                .hint("change to a folder that exists");
+            let mut console = console;
+            console.error(&error);
+            error.exit().into()
+        }
+    }
+}
+
+/// Runs one command line and returns how it ended; everything is printed to `console`.
+pub fn run(
+    binary: Binary,
+    args: impl IntoIterator<Item = OsString>,
+    environment: Environment,
+    mut console: Console,
+) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Usage errors are found before flags are known.
+    let is_json = args.iter().any(|arg| arg == OsStr::new("--json"));
+    console.configure(is_json, false, Verbosity::Normal);
+    let cli = match args::parse(binary, args) {
+        Ok(cli) => cli,
+        Err(error) => return print_clap(&error, &mut console),
+    };
+    let verbosity = Verbosity::from_flags(cli.global.quiet, cli.global.verbose);
+    let wants_color = !cli.global.no_color && environment.get_os("NO_COLOR").is_none();
+    console.configure(cli.global.json, wants_color, verbosity);
+    let request = match commands::request(&cli) {
+        Ok(request) => request,
+        Err(error) => {
+            console.error(&error);
+            return error.exit();
+        }
+    };
+    crate::logging::start(verbosity);
+    let mut context = Context::new(binary, environment, cli.global.clone(), request, console);
+    let result = commands::run(&mut context, &cli).and_then(|exit| {
+        context.console.flush()?;
+        Ok(exit)
+    });
+    match result {
+        Ok(exit) => exit,
+        // Whoever read our output has seen enough.
+        Err(error) if is_closed_pipe(&error) => Exit::Success,
+        Err(error) => {
+            context.console.error(&error);
+            error.exit()
+        }
+    }
+}
+
+/// Prints help, a version or a usage error.
+fn print_clap(error: &clap::Error, console: &mut Console) -> Exit {
+    if error.use_stderr() {
+        if console.is_json() {
+            let text = error.to_string();
+            let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+            console.error(&CliError::usage(text));
+        } else {
+            // There is no other place to say it.
+            write!(console.err(), "{error}").ok();
+        }
+        return Exit::Usage;
+    }
+    // Help that nobody reads to its end is no failure.
+    write!(console.out(), "{error}").ok();
+    Exit::Success
+}
