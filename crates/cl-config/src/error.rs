@@ -1,7 +1,12 @@
 //! What is wrong with a configuration, and how it is shown.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
+
+use cl_storage::redact::MASK;
+
+use crate::secret::is_secret_name;
 
 /// Why no configuration could be had.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,8 @@ pub enum ConfigError {
         path: PathBuf,
         /// The same settings in YAML, without secrets.
         yaml: String,
+        /// Why a part of the file is missing in `yaml`.
+        reason: Option<String>,
         /// Where to write them.
         write_to: PathBuf,
     },
@@ -60,6 +67,8 @@ pub struct Problem {
 }
 
 /// Where a value is written.
+///
+/// Places sort by file, line and column; files come before variables.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In a file.
@@ -89,6 +98,154 @@ pub struct Warning {
 }
 
 /// Returns `error` as it is shown to the user, without colour.
+///
+/// One block per problem: `file:line:column: message`, the line with a caret,
+/// and what to do. No trailing line feed.
 pub fn render(error: &ConfigError) -> String {
-    error.to_string()
+    match error {
+        ConfigError::Problems(problems) => {
+            let blocks: Vec<_> = problems.iter().map(render_problem).collect();
+            blocks.join("\n")
+        }
+        ConfigError::LegacyHcl {
+            yaml,
+            reason,
+            write_to,
+            ..
+        } => {
+            let mut text = error.to_string();
+            if let Some(reason) = reason {
+                // Writing to a String cannot fail.
+                write!(text, " (and not all of it could be understood: {reason})")
+                    .unwrap_or_default();
+            }
+            write!(
+                text,
+                "\nwrite these settings to {}:\n\n{}",
+                write_to.display(),
+                yaml.trim_end()
+            )
+            .unwrap_or_default();
+            text
+        }
+        _ => match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    }
+}
+
+/// Returns `warning` as it is shown to the user: one line without colour.
+pub fn render_warning(warning: &Warning) -> String {
+    match &warning.place {
+        Some(place) => format!("{place}: {}", warning.message),
+        None => warning.message.clone(),
+    }
+}
+
+fn render_problem(problem: &Problem) -> String {
+    let mut text = format!("{}: {}", problem.place, problem.message);
+    let mut margin = 0;
+    if let Place::File {
+        line,
+        column,
+        length,
+        source_line,
+        ..
+    } = &problem.place
+        && !source_line.trim().is_empty()
+    {
+        margin = line.to_string().len();
+        // Tabs would push the caret off its place.
+        let shown = source_line.replace('\t', " ");
+        let shown = shown.trim_end();
+        let before = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
+        let room = shown.chars().count().saturating_sub(before).max(1);
+        let carets = usize::try_from(*length).unwrap_or(1).clamp(1, room);
+        let (blank, carets) = (" ".repeat(before), "^".repeat(carets));
+        write!(
+            text,
+            "\n{:margin$} |\n{line} | {shown}\n{:margin$} | {blank}{carets}",
+            "", ""
+        )
+        .unwrap_or_default();
+    }
+    if let Some(hint) = &problem.hint {
+        write!(text, "\n{:margin$} = help: {hint}", "").unwrap_or_default();
+    }
+    text
+}
+
+/// Replaces what follows the names of secrets in a line of YAML.
+///
+/// A line is quoted even where the file could not be parsed, so this goes by
+/// looks: `name:` with a secret's name, and all up to the next comma.
+pub(crate) fn mask_line(line: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = line;
+    while let Some(colon) = rest.find(':') {
+        let (before, after) = rest.split_at(colon + 1);
+        masked.push_str(before);
+        rest = after;
+        let name = before[..colon].trim_end_matches(['"', '\'', ' ']);
+        let name_start = name
+            .rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-'))
+            .map_or(0, |at| at + 1);
+        let value = after.trim_start();
+        let is_separator = value.len() < after.len() || value.starts_with(['"', '\'']);
+        if !value.is_empty() && is_separator && is_secret_name(&name[name_start..]) {
+            let kept = after.len() - value.len();
+            masked.push_str(&after[..kept]);
+            masked.push_str(MASK);
+            rest = match value.chars().next() {
+                Some(quote @ ('"' | '\'')) => {
+                    value[1..].find(quote).map_or("", |end| &value[end + 2..])
+                }
+                _ => value.find(',').map_or("", |end| &value[end..]),
+            };
+        }
+    }
+    masked.push_str(rest);
+    masked
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { path, line: 0, .. } => write!(f, "{}", path.display()),
+            Self::File {
+                path, line, column, ..
+            } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_mask(line: &str, expected: &str) {
+        assert_eq!(mask_line(line), expected);
+    }
+
+    #[test]
+    fn values_of_secrets_are_masked() {
+        check_mask("    token: canary", "    token: [REDACTED]");
+        check_mask("  token:", "  token:");
+        check_mask("token_file: ~/t", "token_file: ~/t");
+        check_mask("{token: canary, type: x}", "{token: [REDACTED], type: x}");
+        check_mask(
+            "{\"token\":\"can,ary\", a: b}",
+            "{\"token\":[REDACTED], a: b}",
+        );
+        check_mask("'token' : 'canary'", "'token' : [REDACTED]");
+        check_mask("token: 'canary", "token: [REDACTED]");
+        check_mask("url: http://x:80/y", "url: http://x:80/y");
+        check_mask(
+            "OPENAI_API_KEY: sk-canary # x",
+            "OPENAI_API_KEY: [REDACTED]",
+        );
+    }
 }

@@ -29,9 +29,12 @@ pub mod agent;
 pub mod duration;
 pub mod environment;
 pub mod error;
+mod legacy;
 pub mod load;
 pub mod model;
 pub mod origin;
+mod overlay;
+mod read;
 pub mod schema;
 pub mod search;
 pub mod secret;
@@ -43,15 +46,17 @@ pub use agent::{
 };
 pub use duration::{DurationError, parse_duration};
 pub use environment::Environment;
-pub use error::{ConfigError, Place, Problem, Warning, render};
+pub use error::{ConfigError, Place, Problem, Warning, render, render_warning};
 pub use load::{Flags, Loaded, load};
 pub use model::{
     Api, Config, Defaults, Delegation, Diversification, Gate, OnLost, Sse, Storage, Strategy,
     Webhook, WebhookEvent,
 };
-pub use origin::{Entry, Origin, Origins, show};
+pub use origin::{Entry, Origin, Origins, show, show_text};
+pub use schema::schema;
 pub use search::{Source, paths_searched};
 pub use secret::{
     AgentToken, SecretSource, TokenError, TokenReport, TokenState, resolve_secret, token_reports,
+    token_variable,
 };
 pub use select::{AgentChoice, ChosenBy, SelectAgentError, find_on_path, select_agent};

@@ -1,12 +1,18 @@
 //! Finding, reading and checking the configuration.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
-use crate::error::{ConfigError, Warning};
+use crate::error::{ConfigError, Place, Problem, Warning, mask_line};
+use crate::legacy;
 use crate::model::Config;
 use crate::origin::Origins;
-use crate::search::Source;
+use crate::overlay;
+use crate::read::{self, Outcome};
+use crate::search::{self, Found, Source};
+use crate::secret::exposed_mode;
+use crate::tree::{self, Document};
 
 /// What the command line says about the configuration.
 #[derive(Debug, Clone, Default)]
@@ -45,12 +51,163 @@ pub struct Loaded {
 /// The first file that exists is read: the one in `flags`, `CONDUCTOR_CONFIG`,
 /// then those of [`crate::paths_searched`]. All problems are reported at once.
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
-    let _ = (flags, environment);
+    let found = search::find(flags, environment)?;
+    let mut outcome = match &found {
+        Some(found) => read_file(found, environment)?,
+        None => without_file(environment)?,
+    };
+    outcome.config = outcome.config.with_built_in_agents();
+    let root_variable = overlay::apply(&mut outcome, environment);
+    if !outcome.problems.is_empty() {
+        let mut problems = outcome.problems;
+        problems.sort_by(|a, b| a.place.cmp(&b.place));
+        return Err(ConfigError::Problems(problems));
+    }
+    warn_about_server(&mut outcome);
+    outcome.origins.add_defaults(&shown_sections(&outcome));
     Ok(Loaded {
-        config: Config::default().with_built_in_agents(),
-        source: Source::None,
-        origins: Origins::default(),
-        warnings: Vec::new(),
-        root_variable: None,
+        config: outcome.config,
+        source: found.map_or(Source::None, |found| Source::File(found.path)),
+        origins: outcome.origins,
+        warnings: outcome.warnings,
+        root_variable,
     })
+}
+
+fn read_file(found: &Found, environment: &Environment) -> Result<Outcome, ConfigError> {
+    let bytes = fs::read(&found.path).map_err(|source| ConfigError::Read {
+        path: found.shown.clone(),
+        source,
+    })?;
+    if found.path.extension().is_some_and(|e| e == "hcl") {
+        let text = String::from_utf8_lossy(&bytes);
+        let settings = legacy::read(&text);
+        return Err(legacy_error(&found.path, &settings, environment));
+    }
+    let problem = |line, column, length, source_line: &str, message: String, hint| {
+        ConfigError::Problems(vec![Problem {
+            place: Place::File {
+                path: found.shown.clone(),
+                line,
+                column,
+                length,
+                source_line: mask_line(source_line),
+            },
+            key: String::new(),
+            message,
+            hint,
+        }])
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = before.matches('\n').count() as u64 + 1;
+        let column = before.lines().last().unwrap_or("").chars().count() as u64 + 1;
+        let column = if before.ends_with('\n') { 1 } else { column };
+        problem(line, column, 0, "", "not valid UTF-8".to_owned(), None)
+    })?;
+    let document = Document::parse(text).map_err(|error| {
+        let line = tree::line_of(text, error.line);
+        let hint = line
+            .trim_start_matches(' ')
+            .starts_with('\t')
+            .then(|| "indent with blanks, not with tabs".to_owned());
+        let message = match error.message {
+            // The parser's advice is for programmers.
+            text if text.starts_with("multiple YAML documents") => {
+                "a config file is a single YAML document; remove the line \"---\"".to_owned()
+            }
+            text => text,
+        };
+        problem(error.line, error.column, 1, line, message, hint)
+    })?;
+    let file = read::File {
+        shown: &found.shown,
+        folder: found.path.parent().unwrap_or(&found.path),
+        is_exposed: exposed_mode(&found.path).is_some(),
+    };
+    let mut outcome = read::read(&document, &file, environment);
+    if !found.is_named && document.is_foreign() {
+        let hint = format!(
+            "if {} belongs to another program, keep the settings in conductor.yaml or name a file with --config",
+            found.shown.display()
+        );
+        if let Some(problem) = outcome.problems.last_mut() {
+            problem.hint.get_or_insert(hint);
+        }
+    }
+    Ok(outcome)
+}
+
+/// Returns the defaults; refuses if there are settings in the old format only.
+fn without_file(environment: &Environment) -> Result<Outcome, ConfigError> {
+    let mut outcome = Outcome {
+        config: Config::default(),
+        origins: Origins::default(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let legacy = search::legacy_path(environment)
+        .and_then(|path| Some((fs::read_to_string(&path).ok()?, path)));
+    if let Some((text, path)) = legacy {
+        let settings = legacy::read(&text);
+        if settings.has_agents() || settings.reason().is_some() {
+            return Err(legacy_error(&path, &settings, environment));
+        }
+        outcome.warnings.push(Warning {
+            place: None,
+            message: format!(
+                "{} is in the old HCL format, which is no longer read; it names no agents, so it can be removed (settings belong in {})",
+                path.display(),
+                search::home_config_path(environment).display()
+            ),
+        });
+    }
+    Ok(outcome)
+}
+
+fn legacy_error(
+    path: &Path,
+    settings: &legacy::Settings,
+    environment: &Environment,
+) -> ConfigError {
+    ConfigError::LegacyHcl {
+        path: path.to_owned(),
+        yaml: settings.to_yaml(),
+        reason: settings.reason().map(str::to_owned),
+        write_to: search::home_config_path(environment),
+    }
+}
+
+/// Warns about what the server will refuse.
+fn warn_about_server(outcome: &mut Outcome) {
+    let api = &outcome.config.api;
+    let mut warn = |message: String| {
+        outcome.warnings.push(Warning {
+            place: None,
+            message,
+        });
+    };
+    if api.auth_enabled && api.api_key.is_none() {
+        warn(
+            "api.auth_enabled is true but there is no api.api_key; the server will not start"
+                .to_owned(),
+        );
+    } else if !api.is_loopback() && !api.auth_enabled {
+        warn(format!(
+            "api.host {} can be reached from other machines and api.auth_enabled is false; the server will not start",
+            api.host
+        ));
+    }
+}
+
+/// Returns the sections whose defaults are worth showing.
+fn shown_sections(outcome: &Outcome) -> Vec<&'static str> {
+    let mut sections = vec!["defaults", "api", "api.sse", "storage", "delegation"];
+    if outcome.config.webhook.is_some() {
+        sections.push("webhook");
+    }
+    if outcome.config.defaults.diversification.is_some() {
+        sections.push("defaults.diversification");
+    }
+    sections
 }

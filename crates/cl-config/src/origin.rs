@@ -1,8 +1,10 @@
 //! Where each value came from, and the listing that shows it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::load::Loaded;
+use crate::schema;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,28 @@ impl Origins {
             .get(key)
             .map_or(Origin::Default, |(_, origin)| origin.clone())
     }
+
+    /// Remembers where the value of `key` came from, and how it is shown.
+    pub(crate) fn set(&mut self, key: String, shown: String, origin: Origin) {
+        self.entries.insert(key, (shown, origin));
+    }
+
+    /// Forgets `key`, whose value something else replaces.
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.entries.remove(key);
+    }
+
+    /// Adds the keys that nobody set with their defaults.
+    pub(crate) fn add_defaults(&mut self, sections: &[&str]) {
+        for (key, field) in schema::keys() {
+            let is_shown = key
+                .rsplit_once('.')
+                .is_some_and(|(section, _)| sections.contains(&section));
+            if is_shown && !field.default.is_empty() && !self.entries.contains_key(&key) {
+                self.set(key, field.default.to_owned(), Origin::Default);
+            }
+        }
+    }
 }
 
 /// Lists every setting in effect with its origin, by key.
@@ -69,4 +93,23 @@ pub fn show(loaded: &Loaded) -> Vec<Entry> {
             origin: origin.clone(),
         })
         .collect()
+}
+
+/// Returns the listing of [`show`] as text: `key: value`, and behind it the origin.
+pub fn show_text(loaded: &Loaded) -> String {
+    let entries = show(loaded);
+    let width = |entry: &Entry| entry.key.chars().count() + 2 + entry.value.chars().count();
+    let widest = entries.iter().map(width).filter(|w| *w <= 60).max();
+    let mut text = String::new();
+    for entry in &entries {
+        let blanks = widest.unwrap_or(0).saturating_sub(width(entry));
+        // Writing to a String cannot fail.
+        writeln!(
+            text,
+            "{}: {}{:blanks$}  # {}",
+            entry.key, entry.value, "", entry.origin
+        )
+        .unwrap_or_default();
+    }
+    text
 }

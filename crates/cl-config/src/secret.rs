@@ -235,6 +235,36 @@ fn state(token: &AgentToken) -> TokenState {
     }
 }
 
+/// Returns the variable that replaces the token of the agent named `name`.
+pub fn token_variable(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .map(|c| match c.to_ascii_uppercase() {
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '_',
+        })
+        .collect();
+    format!("CONDUCTOR_AGENT_{name}_TOKEN")
+}
+
+/// Whether a key or variable of this name holds a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "TOKEN",
+        "KEY",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "CREDENTIAL",
+        "AUTH",
+    ];
+    // Names of files and addresses hold none themselves.
+    const ENDINGS: [&str; 5] = ["_FILE", "_PATH", "_DIR", "_URL", "_ENABLED"];
+    let name = name.to_ascii_uppercase();
+    WORDS.iter().any(|word| name.contains(word))
+        && !ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 /// Returns the permission bits of `path` if group or others can read it.
 pub(crate) fn exposed_mode(path: &Path) -> Option<u32> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
@@ -256,4 +286,46 @@ fn read_token_file(path: &Path) -> Result<SecretString, TokenError> {
         return Err(TokenError::Empty(path.to_owned()));
     }
     Ok(SecretString::from(token.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_variables_hold_no_other_characters() {
+        assert_eq!(token_variable("claude"), "CONDUCTOR_AGENT_CLAUDE_TOKEN");
+        assert_eq!(
+            token_variable("gpt-4.1_x"),
+            "CONDUCTOR_AGENT_GPT_4_1_X_TOKEN"
+        );
+    }
+
+    #[test]
+    fn secrets_are_known_by_name() {
+        for name in [
+            "ANTHROPIC_API_KEY",
+            "gh_token",
+            "Password",
+            "webhook_secret",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["RUST_LOG", "token_file", "AUTH_URL", "SSH_KEY_PATH", "PATH"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn sources_survive_a_launch_record() {
+        for source in [
+            SecretSource::Inline("agents.a.token".to_owned()),
+            SecretSource::File("/t".into()),
+            SecretSource::Variable("V".to_owned()),
+        ] {
+            let text = cl_storage::yaml::to_text(&source).unwrap();
+            let read: SecretSource = cl_storage::yaml::parse(&text).unwrap();
+            assert_eq!(read, source, "{text}");
+        }
+    }
 }

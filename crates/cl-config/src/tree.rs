@@ -9,6 +9,8 @@ use std::fmt;
 use cl_storage::yaml::{Location, Spanned, YamlError};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::schema::ROOT;
+
 /// A value and its place.
 pub(crate) struct Node {
     pub(crate) value: Value,
@@ -120,6 +122,16 @@ impl Document {
     /// Returns the text of line `line`, counted from 1.
     pub(crate) fn line(&self, line: u64) -> &str {
         line_of(&self.original, line)
+    }
+
+    /// Whether this is a mapping without a single key that a config file has.
+    pub(crate) fn is_foreign(&self) -> bool {
+        match &self.root.value {
+            Value::Map(entries) => !entries
+                .iter()
+                .any(|(key, _)| ROOT.iter().any(|field| field.key == key.name)),
+            _ => false,
+        }
     }
 
     /// Returns a scalar as text: a number or truth value as it is written.
@@ -264,14 +276,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Vec::new();
-        while let Some(key) = entries.next_key::<Spanned<String>>()? {
+        while let Some(key) = entries.next_key::<Spanned<Option<String>>>()? {
             let value = entries.next_value()?;
-            let is_masked = key.value.starts_with(is_mask);
             let key = Key {
-                name: key.value,
+                name: key.value.unwrap_or_else(|| "null".to_owned()),
                 at: key.defined,
             };
-            if !is_masked {
+            if !key.name.starts_with(is_mask) {
                 map.push((key, value));
             }
         }

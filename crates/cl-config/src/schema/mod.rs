@@ -93,7 +93,7 @@ impl Kind {
             Self::Variables => "a mapping from variables to values".to_owned(),
             Self::VariableNames => "a list of names of variables".to_owned(),
             Self::Texts => "a list of texts".to_owned(),
-            Self::Choices(words) => format!("a list of {}", words.join(", ")),
+            Self::Choices(words) => format!("a list of words (valid: {})", words.join(", ")),
             Self::Paths => "a list of paths".to_owned(),
             Self::Weights => "a list of whole numbers from 1".to_owned(),
             Self::Gates(_) => "a list of commands".to_owned(),
@@ -141,10 +141,13 @@ fn collect(prefix: &str, fields: &'static [Field], found: &mut Vec<(String, &'st
 }
 
 /// Finds the dotted key elsewhere in the table whose last part is exactly `key`.
+///
+/// The one nearest to the top of the file, and before those of single agents.
 pub(crate) fn elsewhere(key: &str) -> Option<String> {
     let ending = format!(".{key}");
     keys()
         .into_iter()
         .map(|(dotted, _)| dotted)
-        .find(|dotted| dotted == key || dotted.ends_with(&ending))
+        .filter(|dotted| dotted == key || dotted.ends_with(&ending))
+        .min_by_key(|dotted| (dotted.contains("<name>"), dotted.matches('.').count()))
 }

@@ -1,0 +1,313 @@
+//! Putting the settings together, and the checks that span several keys.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::agent::AgentKind;
+use crate::model::{
+    Api, Config, Defaults, Delegation, Diversification, Gate, OnLost, Sse, Storage, Strategy,
+    Webhook, WebhookEvent,
+};
+use crate::schema::{self, Field, Kind};
+use crate::tree::{Node, Value};
+
+use super::section::Section;
+use super::values::shown_list;
+use super::{Reader, agents};
+
+/// Reads the whole file.
+pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Config {
+    let mut config = Config {
+        agents: agents::read(reader, root),
+        ..Config::default()
+    };
+    if let Some(section) = root.section(reader, "defaults") {
+        config.defaults = defaults(reader, &section, &config);
+    }
+    if let Some(section) = root.section(reader, "api") {
+        config.api = api(reader, &section);
+    }
+    if let Some(section) = root.section(reader, "storage") {
+        config.storage = Storage {
+            runs_dir: reader.path(&section, "runs_dir"),
+            extra_roots: reader.paths(&section, "extra_roots"),
+        };
+    }
+    if let Some(section) = root.section(reader, "webhook") {
+        config.webhook = webhook(reader, &section);
+    }
+    if let Some(section) = root.section(reader, "delegation") {
+        let unset = Delegation::default();
+        config.delegation = Delegation {
+            max_depth: reader
+                .count(&section, "max_depth")
+                .unwrap_or(unset.max_depth),
+            max_children: reader
+                .count(&section, "max_children")
+                .unwrap_or(unset.max_children),
+        };
+    }
+    config
+}
+
+fn defaults<'d>(reader: &mut Reader<'d>, section: &Section<'d>, config: &Config) -> Defaults {
+    let unset = Defaults::default();
+    let limit = |length: Duration| !length.is_zero();
+    Defaults {
+        agent: default_agent(reader, section, config),
+        timeout: reader.duration(section, "timeout").filter(|l| limit(*l)),
+        max_duration: reader
+            .duration(section, "max_duration")
+            .filter(|l| limit(*l)),
+        max_concurrent_runs: reader
+            .count(section, "max_concurrent_runs")
+            .and_then(NonZeroU32::new),
+        max_concurrent_root_tasks: reader
+            .count(section, "max_concurrent_root_tasks")
+            .and_then(NonZeroU32::new),
+        max_attempts: reader
+            .count(section, "max_attempts")
+            .unwrap_or(unset.max_attempts),
+        max_output_bytes: reader
+            .number(section, "max_output_bytes")
+            .unwrap_or(unset.max_output_bytes),
+        on_lost: match reader.choice(section, "on_lost") {
+            Some("mark") => OnLost::Mark,
+            _ => OnLost::Resume,
+        },
+        gates: gates(reader, section),
+        diversification: section
+            .section(reader, "diversification")
+            .map(|section| diversification(reader, &section, config)),
+    }
+}
+
+/// Reads `defaults.agent`, which must name an entry, a type of one, or a built-in agent.
+fn default_agent<'d>(
+    reader: &mut Reader<'d>,
+    section: &Section<'d>,
+    config: &Config,
+) -> Option<String> {
+    let name = reader.text(section, "agent")?;
+    if !is_known(config, &name) {
+        let hint = near_agent(config, &name);
+        let message = format!("defaults.agent \"{name}\" is not the name or type of an agent");
+        let at = section.get("agent")?.node.at;
+        reader.problem_with_hint(at, section.dotted("agent"), message, hint);
+    }
+    Some(name)
+}
+
+fn is_known(config: &Config, name: &str) -> bool {
+    let kind = AgentKind::from_name(name);
+    config.agents.contains_key(name)
+        || config.agents.values().any(|agent| Some(agent.kind) == kind)
+        || kind.is_some_and(|kind| AgentKind::BUILT_IN.contains(&kind))
+}
+
+fn near_agent(config: &Config, name: &str) -> Option<String> {
+    let built_in = AgentKind::BUILT_IN.map(AgentKind::name);
+    let names = config.agents.keys().map(String::as_str).chain(built_in);
+    schema::nearest(name, names).map(|near| format!("did you mean \"{near}\"?"))
+}
+
+fn gates<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Vec<Gate> {
+    let Some(entry) = section.get("gates") else {
+        return Vec::new();
+    };
+    let Kind::Gates(fields) = entry.kind else {
+        panic!("\"gates\" holds no gates in the table of keys")
+    };
+    let dotted = section.dotted("gates");
+    let items = reader.items(entry, &dotted);
+    let gates: Vec<_> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, node)| gate(reader, node, &format!("{dotted}[{index}]"), fields))
+        .collect();
+    let shown = shown_list(gates.iter().map(|gate| &gate.name));
+    reader.note(dotted, shown, entry.key.at);
+    gates
+}
+
+fn gate<'d>(
+    reader: &mut Reader<'d>,
+    node: &'d Node,
+    dotted: &str,
+    fields: &'static [Field],
+) -> Option<Gate> {
+    if let Some(run) = reader.document.scalar(node) {
+        let run = run.trim();
+        if run.is_empty() {
+            reader.problem(node.at, dotted, format!("{dotted} is empty"));
+        }
+        return Some(Gate::from_command(run));
+    }
+    if !matches!(node.value, Value::Map(_)) {
+        let found = reader.found(node);
+        let message = format!("{dotted} must be a command or a mapping, found {found}");
+        reader.problem(node.at, dotted, message);
+        return None;
+    }
+    let gate = Section::open(reader, dotted, node, fields);
+    let name = reader.text(&gate, "name");
+    let timeout = reader.duration(&gate, "timeout").filter(|t| !t.is_zero());
+    let cwd = reader.text(&gate, "cwd").map(PathBuf::from);
+    let Some(run) = reader.text(&gate, "run") else {
+        reader.problem(node.at, gate.dotted("run"), format!("{dotted} needs run"));
+        return None;
+    };
+    Some(Gate {
+        name: name.unwrap_or_else(|| run.clone()),
+        run,
+        timeout,
+        cwd,
+    })
+}
+
+fn diversification<'d>(
+    reader: &mut Reader<'d>,
+    section: &Section<'d>,
+    config: &Config,
+) -> Diversification {
+    let enabled = reader.truth(section, "enabled").unwrap_or(false);
+    let strategy = match reader.choice(section, "strategy") {
+        Some("weighted") => Strategy::Weighted,
+        _ => Strategy::RoundRobin,
+    };
+    let mut agents = reader.texts(section, "agents").unwrap_or_default();
+    for (index, name) in agents.iter_mut().enumerate() {
+        *name = name.trim().to_owned();
+        check_member(reader, section, config, index, name);
+    }
+    if agents.is_empty() {
+        agents = config.agents.keys().cloned().collect();
+    }
+    let mut weights = vec![NonZeroU32::MIN; agents.len()];
+    if let Some((at, given)) = reader.weights(section, "weights")
+        && !given.is_empty()
+    {
+        if given.len() == agents.len() {
+            weights = given;
+        } else {
+            let dotted = section.dotted("weights");
+            let message = format!(
+                "{dotted} length ({}) must match agents length ({})",
+                given.len(),
+                agents.len()
+            );
+            reader.problem(at, dotted, message);
+        }
+    }
+    Diversification {
+        enabled,
+        strategy,
+        agents,
+        weights,
+        fallback_on_failure: reader
+            .truth(section, "fallback_on_failure")
+            .unwrap_or(false),
+    }
+}
+
+fn check_member<'d>(
+    reader: &mut Reader<'d>,
+    section: &Section<'d>,
+    config: &Config,
+    index: usize,
+    name: &str,
+) {
+    let is_built_in =
+        AgentKind::from_name(name).is_some_and(|kind| AgentKind::BUILT_IN.contains(&kind));
+    if config.agents.contains_key(name) || is_built_in {
+        return;
+    }
+    let dotted = format!("{}[{index}]", section.dotted("agents"));
+    let at = match section.get("agents").map(|entry| &entry.node.value) {
+        Some(Value::List(items)) => items.get(index).map(|item| item.at),
+        _ => None,
+    };
+    let Some(at) = at else { return };
+    if name.is_empty() {
+        reader.problem(at, dotted.clone(), format!("{dotted} is empty"));
+    } else {
+        let message = format!("{dotted} \"{name}\" is not among the agents");
+        let hint = near_agent(config, name);
+        reader.problem_with_hint(at, dotted, message, hint);
+    }
+}
+
+fn api<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Api {
+    let unset = Api::default();
+    let api = Api {
+        host: reader.text(section, "host").unwrap_or(unset.host),
+        port: reader
+            .number(section, "port")
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|port| *port != 0)
+            .unwrap_or(unset.port),
+        cors_origins: reader.texts(section, "cors_origins").unwrap_or_default(),
+        auth_enabled: reader
+            .truth(section, "auth_enabled")
+            .unwrap_or(unset.auth_enabled),
+        api_key: reader.secret(section, "api_key"),
+        sse: match section.section(reader, "sse") {
+            Some(section) => sse(reader, &section),
+            None => unset.sse,
+        },
+    };
+    if let Some(entry) = section.get("host")
+        && !is_host(&api.host)
+    {
+        let message = format!("api.host \"{}\" is not an address or host name", api.host);
+        reader.problem(entry.node.at, "api.host", message);
+    }
+    api
+}
+
+fn is_host(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<std::net::IpAddr>().is_ok()
+        || (!host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')))
+}
+
+fn sse<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Sse {
+    let unset = Sse::default();
+    let mut given = |key| reader.count(section, key).filter(|number| *number != 0);
+    Sse {
+        poll_interval: given("poll_interval_ms").map_or(unset.poll_interval, milliseconds),
+        discovery_interval: given("discovery_interval_ms")
+            .map_or(unset.discovery_interval, milliseconds),
+        heartbeat_interval: given("heartbeat_interval_s")
+            .map_or(unset.heartbeat_interval, |s| Duration::from_secs(s.into())),
+        max_clients_per_run: given("max_clients_per_run").unwrap_or(unset.max_clients_per_run),
+    }
+}
+
+fn milliseconds(number: u32) -> Duration {
+    Duration::from_millis(number.into())
+}
+
+fn webhook<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<Webhook> {
+    let url = reader.url(section, "url");
+    let events = reader.choices(section, "events").unwrap_or_default();
+    let secret = reader.secret(section, "secret");
+    let timeout = reader
+        .duration(section, "timeout")
+        .filter(|timeout| !timeout.is_zero())
+        .unwrap_or(Duration::from_secs(10));
+    let events = match events.as_slice() {
+        [] => vec![WebhookEvent::RunStop],
+        given => given.iter().map(|_| WebhookEvent::RunStop).collect(),
+    };
+    Some(Webhook {
+        url: url?,
+        events,
+        secret,
+        timeout,
+    })
+}

@@ -1,0 +1,323 @@
+//! Every key of the table is read: setting it changes what is loaded.
+
+use cl_config::schema::keys;
+use cl_config::{Config, Loaded};
+use secrecy::ExposeSecret as _;
+
+use crate::support::loaded;
+
+/// A file that sets a key, and the same file without it.
+struct Effect {
+    key: &'static str,
+    with: &'static str,
+    without: &'static str,
+}
+
+const fn effect(key: &'static str, with: &'static str, without: &'static str) -> Effect {
+    Effect { key, with, without }
+}
+
+const EFFECTS: &[Effect] = &[
+    effect("agents", "agents: {claude: {}}", ""),
+    effect(
+        "agents.<name>.type",
+        "agents: {codex: {type: claude}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.token",
+        "agents: {codex: {token: x}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.token_file",
+        "agents: {codex: {token_file: x}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.base_url",
+        "agents: {codex: {base_url: http://x}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.model",
+        "agents: {codex: {model: x}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.command",
+        "agents: {codex: {command: x}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.args",
+        "agents: {codex: {args: [x]}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.env",
+        "agents: {codex: {env: {A: x}}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.inherit_env",
+        "agents: {codex: {inherit_env: [A]}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.extra_env",
+        "agents: {codex: {extra_env: [A]}}",
+        "agents: {codex: {}}",
+    ),
+    effect(
+        "agents.<name>.prompt",
+        "agents: {a: {type: command, command: x, prompt: argument}}",
+        "agents: {a: {type: command, command: x}}",
+    ),
+    effect(
+        "agents.<name>.output",
+        "agents: {a: {type: command, command: x, output: jsonl}}",
+        "agents: {a: {type: command, command: x}}",
+    ),
+    effect(
+        "agents.<name>.output_map",
+        "agents: {a: {type: command, command: x, output: jsonl, output_map: {error: e}}}",
+        "agents: {a: {type: command, command: x, output: jsonl}}",
+    ),
+    effect(
+        "agents.<name>.output_map.final_text",
+        "agents: {a: {type: command, command: x, output: jsonl, output_map: {final_text: e}}}",
+        "agents: {a: {type: command, command: x, output: jsonl}}",
+    ),
+    effect(
+        "agents.<name>.output_map.session",
+        "agents: {a: {type: command, command: x, output: jsonl, output_map: {session: e}}}",
+        "agents: {a: {type: command, command: x, output: jsonl}}",
+    ),
+    effect(
+        "agents.<name>.output_map.error",
+        "agents: {a: {type: command, command: x, output: jsonl, output_map: {error: e}}}",
+        "agents: {a: {type: command, command: x, output: jsonl}}",
+    ),
+    effect(
+        "agents.<name>.resume_args",
+        "agents: {a: {type: command, command: x, resume_args: [r]}}",
+        "agents: {a: {type: command, command: x}}",
+    ),
+    effect(
+        "agents.<name>.model_args",
+        "agents: {a: {type: command, command: x, model_args: [m]}}",
+        "agents: {a: {type: command, command: x}}",
+    ),
+    effect(
+        "agents.<name>.version_args",
+        "agents: {a: {type: command, command: x, version_args: [v]}}",
+        "agents: {a: {type: command, command: x}}",
+    ),
+    effect(
+        "agents.<name>.script",
+        "agents: {a: {type: scripted, script: x}}",
+        "agents: {a: {type: scripted, script: y}}",
+    ),
+    effect(
+        "agents.<name>.timeout",
+        "agents: {codex: {timeout: 5}}",
+        "agents: {codex: {}}",
+    ),
+    effect("defaults", "defaults: {timeout: 5}", ""),
+    effect("defaults.agent", "defaults: {agent: codex}", ""),
+    effect("defaults.timeout", "defaults: {timeout: 5}", ""),
+    effect("defaults.max_duration", "defaults: {max_duration: 5}", ""),
+    effect(
+        "defaults.max_concurrent_runs",
+        "defaults: {max_concurrent_runs: 5}",
+        "",
+    ),
+    effect(
+        "defaults.max_concurrent_root_tasks",
+        "defaults: {max_concurrent_root_tasks: 5}",
+        "",
+    ),
+    effect("defaults.max_attempts", "defaults: {max_attempts: 5}", ""),
+    effect(
+        "defaults.max_output_bytes",
+        "defaults: {max_output_bytes: 5}",
+        "",
+    ),
+    effect("defaults.on_lost", "defaults: {on_lost: mark}", ""),
+    effect("defaults.gates", "defaults: {gates: [x]}", ""),
+    effect(
+        "defaults.gates[].name",
+        "defaults: {gates: [{run: x, name: y}]}",
+        "defaults: {gates: [x]}",
+    ),
+    effect(
+        "defaults.gates[].run",
+        "defaults: {gates: [{run: x}]}",
+        "defaults: {gates: [y]}",
+    ),
+    effect(
+        "defaults.gates[].timeout",
+        "defaults: {gates: [{run: x, timeout: 5}]}",
+        "defaults: {gates: [x]}",
+    ),
+    effect(
+        "defaults.gates[].cwd",
+        "defaults: {gates: [{run: x, cwd: y}]}",
+        "defaults: {gates: [x]}",
+    ),
+    effect(
+        "defaults.diversification",
+        "defaults: {diversification: {}}",
+        "",
+    ),
+    effect(
+        "defaults.diversification.enabled",
+        "defaults: {diversification: {enabled: true, weights: []}}",
+        "defaults: {diversification: {weights: []}}",
+    ),
+    effect(
+        "defaults.diversification.strategy",
+        "defaults: {diversification: {strategy: weighted, weights: []}}",
+        "defaults: {diversification: {weights: []}}",
+    ),
+    effect(
+        "defaults.diversification.agents",
+        "defaults: {diversification: {agents: [codex], weights: []}}",
+        "defaults: {diversification: {weights: []}}",
+    ),
+    effect(
+        "defaults.diversification.weights",
+        "defaults: {diversification: {agents: [codex], weights: [5]}}",
+        "defaults: {diversification: {agents: [codex]}}",
+    ),
+    effect(
+        "defaults.diversification.fallback_on_failure",
+        "defaults: {diversification: {fallback_on_failure: true, weights: []}}",
+        "defaults: {diversification: {weights: []}}",
+    ),
+    effect("api", "api: {port: 5}", ""),
+    effect("api.host", "api: {host: localhost}", ""),
+    effect("api.port", "api: {port: 5}", ""),
+    effect("api.cors_origins", "api: {cors_origins: ['*']}", ""),
+    effect("api.auth_enabled", "api: {auth_enabled: true}", ""),
+    effect("api.api_key", "api: {api_key: x}", ""),
+    effect("api.sse", "api: {sse: {poll_interval_ms: 5}}", ""),
+    effect(
+        "api.sse.poll_interval_ms",
+        "api: {sse: {poll_interval_ms: 5}}",
+        "",
+    ),
+    effect(
+        "api.sse.discovery_interval_ms",
+        "api: {sse: {discovery_interval_ms: 5}}",
+        "",
+    ),
+    effect(
+        "api.sse.heartbeat_interval_s",
+        "api: {sse: {heartbeat_interval_s: 5}}",
+        "",
+    ),
+    effect(
+        "api.sse.max_clients_per_run",
+        "api: {sse: {max_clients_per_run: 5}}",
+        "",
+    ),
+    effect("storage", "storage: {runs_dir: /x}", ""),
+    effect("storage.runs_dir", "storage: {runs_dir: /x}", ""),
+    effect("storage.extra_roots", "storage: {extra_roots: [/x]}", ""),
+    effect("webhook", "webhook: {url: http://h}", ""),
+    effect("webhook.url", "webhook: {url: http://h}", ""),
+    effect(
+        "webhook.events",
+        "webhook: {url: http://h, events: [run_stop, run_stop]}",
+        "webhook: {url: http://h}",
+    ),
+    effect(
+        "webhook.secret",
+        "webhook: {url: http://h, secret: x}",
+        "webhook: {url: http://h}",
+    ),
+    effect(
+        "webhook.timeout",
+        "webhook: {url: http://h, timeout: 5}",
+        "webhook: {url: http://h}",
+    ),
+    effect("delegation", "delegation: {max_depth: 5}", ""),
+    effect("delegation.max_depth", "delegation: {max_depth: 5}", ""),
+    effect(
+        "delegation.max_children",
+        "delegation: {max_children: 5}",
+        "",
+    ),
+];
+
+/// Returns everything loaded, secrets included, in a form that can be compared.
+fn fingerprint(config: &Config) -> String {
+    let secrets: Vec<_> = config
+        .all_secrets()
+        .iter()
+        .map(|secret| secret.expose_secret().to_owned())
+        .collect();
+    format!("{config:?} {secrets:?}")
+}
+
+/// Loads `yaml`; relative paths are compared by their ends only.
+fn config(yaml: &str) -> Config {
+    let Loaded { config, .. } = loaded(yaml);
+    config
+}
+
+#[test]
+fn every_key_has_an_effect() {
+    for effect in EFFECTS {
+        let (with, without) = (config(effect.with), config(effect.without));
+        assert_ne!(fingerprint(&with), fingerprint(&without), "{}", effect.key);
+        let last = effect.key.rsplit('.').next().unwrap();
+        assert!(
+            effect.with.contains(last.trim_end_matches("[]")),
+            "{}",
+            effect.key
+        );
+    }
+}
+
+#[test]
+fn every_key_is_in_the_list_of_effects() {
+    let listed: Vec<_> = EFFECTS.iter().map(|effect| effect.key).collect();
+    let table: Vec<_> = keys().into_iter().map(|(dotted, _)| dotted).collect();
+    assert_eq!(listed, table);
+}
+
+#[test]
+fn documented_defaults_are_the_real_ones() {
+    let unset = fingerprint(&config(""));
+    for (dotted, field) in keys() {
+        let Some((section, key)) = dotted.split_once('.') else {
+            continue;
+        };
+        let is_literal = !field.default.is_empty() && !field.default.starts_with('~');
+        let is_plain = ["defaults", "api", "delegation"].contains(&section);
+        if !is_literal || !is_plain || key.contains("gates[]") || key.contains("diversification.") {
+            continue;
+        }
+        let value = match key.split_once('.') {
+            Some((inner, key)) => format!("{{{inner}: {{{key}: {}}}}}", field.default),
+            None => format!("{{{key}: {}}}", field.default),
+        };
+        let yaml = format!("{section}: {value}");
+        assert_eq!(fingerprint(&config(&yaml)), unset, "{yaml}");
+    }
+    let command = "agents: {a: {type: command, command: x, output: jsonl";
+    let bare = fingerprint(&config(&format!("{command}}}}}")));
+    for (dotted, field) in keys() {
+        let Some(key) = dotted.strip_prefix("agents.<name>.") else {
+            continue;
+        };
+        if field.default.is_empty() || ["type", "output"].contains(&key) {
+            continue;
+        }
+        let yaml = format!("{command}, {key}: {}}}}}", field.default);
+        assert_eq!(fingerprint(&config(&yaml)), bare, "{yaml}");
+    }
+}
