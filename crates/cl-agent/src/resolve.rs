@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cl_config::{AgentChoice, AgentConfig, Environment, OutputFormat, find_on_path};
+use cl_config::{AgentConfig, Environment, OutputFormat, find_on_path};
 use secrecy::ExposeSecret as _;
 
 use crate::adapter::adapter;
@@ -103,12 +103,17 @@ pub enum ResolveError {
     },
 }
 
-/// Makes a chosen agent concrete: finds its program and checks what would fail later.
-pub fn resolve(choice: &AgentChoice, around: &Surroundings<'_>) -> Result<AgentSpec, ResolveError> {
-    let agent = &choice.name;
-    let config = &choice.agent;
+/// Makes an agent concrete: finds its program and checks what would fail later.
+///
+/// Everything of `config` is taken over except its secrets, whose names only stand
+/// in the result.
+pub fn resolve(
+    agent: &str,
+    config: &AgentConfig,
+    around: &Surroundings<'_>,
+) -> Result<AgentSpec, ResolveError> {
     let kind = AgentKind::try_from(config.kind).map_err(|source| ResolveError::Kind {
-        agent: agent.clone(),
+        agent: agent.to_owned(),
         source,
     })?;
     let table = adapter(kind);
@@ -116,7 +121,7 @@ pub fn resolve(choice: &AgentChoice, around: &Surroundings<'_>) -> Result<AgentS
     let (secret_env, env): (Vec<_>, Vec<_>) =
         config.env.iter().partition(|(_, value)| value.is_secret);
     let spec = AgentSpec {
-        name: agent.clone(),
+        name: agent.to_owned(),
         kind,
         program: find_program(agent, config, kind, around)?,
         prompt: match kind {

@@ -2,7 +2,11 @@
 
 mod play;
 mod script;
+mod speaker;
 mod stage;
+mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use play::{PlayContext, play};
 pub use script::{Script, ScriptError};

@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::stream::Exit;
 
 /// One of the two outputs of a process.
@@ -64,6 +66,9 @@ pub struct ShellCommand {
 pub trait Stage {
     /// Prints bytes as they are.
     fn print(&mut self, output: Output, bytes: &[u8]) -> io::Result<()>;
+
+    /// Returns the time of day.
+    fn now(&mut self) -> Timestamp;
 
     /// Waits.
     fn sleep(&mut self, duration: Duration) -> io::Result<()>;

@@ -1,0 +1,302 @@
+//! Saying things in the stream format of an adapter.
+//!
+//! The lines have the fields that the real programs print (observed on Claude
+//! Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0) as far as anybody reads them.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::kind::Dialect;
+
+/// Tokens and money that the agent claims to have used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Claimed {
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
+    pub(super) cost_usd: Option<f64>,
+}
+
+/// What a failing agent prints, and the code it exits with.
+#[derive(Debug)]
+pub(super) struct Failing {
+    pub(super) stdout: Vec<String>,
+    pub(super) stderr: Option<String>,
+    pub(super) code: i32,
+}
+
+/// Builds the lines of one run; all methods return complete lines.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    dialect: Dialect,
+    session: String,
+    model: String,
+    last_said: String,
+    turns: u32,
+    tools: u32,
+    claimed: Option<Claimed>,
+}
+
+impl Speaker {
+    pub(super) fn new(dialect: Dialect, session: String, model: String) -> Self {
+        Self {
+            dialect,
+            session,
+            model,
+            last_said: String::new(),
+            turns: 0,
+            tools: 0,
+            claimed: None,
+        }
+    }
+
+    /// Sets what the closing event will claim.
+    pub(super) fn claim(&mut self, claimed: Claimed) {
+        self.claimed = Some(claimed);
+    }
+
+    /// Returns what is printed before anything else.
+    pub(super) fn start(&self, prompt: &str, now: Timestamp) -> Vec<String> {
+        let session = &self.session;
+        let events = match self.dialect {
+            Dialect::Claude => vec![json!({
+                "type": "system", "subtype": "init", "session_id": session, "model": self.model,
+                "tools": ["Bash", "Read", "Write"], "permissionMode": "bypassPermissions",
+            })],
+            Dialect::Codex => vec![
+                json!({"type": "thread.started", "thread_id": session}),
+                json!({"type": "turn.started"}),
+            ],
+            Dialect::Gemini => vec![
+                json!({"type": "init", "timestamp": now, "session_id": session, "model": self.model}),
+                json!({"type": "message", "timestamp": now, "role": "user", "content": prompt}),
+            ],
+            Dialect::Jsonl | Dialect::Text => Vec::new(),
+        };
+        lines(&events)
+    }
+
+    /// Says a text.
+    pub(super) fn say(&mut self, text: &str, now: Timestamp) -> Vec<String> {
+        self.turns += 1;
+        text.clone_into(&mut self.last_said);
+        let event = match self.dialect {
+            Dialect::Claude => self.claude_message(&json!({"type": "text", "text": text})),
+            Dialect::Codex => json!({
+                "type": "item.completed",
+                "item": {"id": self.item_id(), "type": "agent_message", "text": text},
+            }),
+            Dialect::Gemini => json!({
+                "type": "message", "timestamp": now, "role": "assistant",
+                "content": format!("{text}\n"), "delta": true,
+            }),
+            Dialect::Jsonl | Dialect::Text => return vec![format!("{text}\n")],
+        };
+        lines(&[event])
+    }
+
+    /// Announces a shell command.
+    pub(super) fn tool_starts(&mut self, command: &str, now: Timestamp) -> Vec<String> {
+        self.tools += 1;
+        let id = self.tool_id();
+        let event = match self.dialect {
+            Dialect::Claude => self.claude_message(&json!({
+                "type": "tool_use", "id": id, "name": "Bash", "input": {"command": command},
+            })),
+            Dialect::Codex => json!({
+                "type": "item.started",
+                "item": {
+                    "id": self.item_id(), "type": "command_execution", "command": command,
+                    "aggregated_output": "", "exit_code": null, "status": "in_progress",
+                },
+            }),
+            Dialect::Gemini => json!({
+                "type": "tool_use", "timestamp": now, "tool_name": "run_shell_command",
+                "tool_id": id, "parameters": {"command": command},
+            }),
+            Dialect::Jsonl | Dialect::Text => return Vec::new(),
+        };
+        lines(&[event])
+    }
+
+    /// Shows what came of the command announced last.
+    pub(super) fn tool_ends(
+        &self,
+        command: &str,
+        output: &str,
+        code: i32,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let id = self.tool_id();
+        let event = match self.dialect {
+            Dialect::Claude => json!({
+                "type": "user", "session_id": self.session, "parent_tool_use_id": null,
+                "message": {"role": "user", "content": [{
+                    "type": "tool_result", "tool_use_id": id, "content": output,
+                    "is_error": code != 0,
+                }]},
+            }),
+            Dialect::Codex => json!({
+                "type": "item.completed",
+                "item": {
+                    "id": self.item_id(), "type": "command_execution", "command": command,
+                    "aggregated_output": output, "exit_code": code,
+                    "status": if code == 0 { "completed" } else { "failed" },
+                },
+            }),
+            Dialect::Gemini => json!({
+                "type": "tool_result", "timestamp": now, "tool_id": id,
+                "status": if code == 0 { "success" } else { "error" }, "output": output,
+            }),
+            Dialect::Jsonl | Dialect::Text => return Vec::new(),
+        };
+        lines(&[event])
+    }
+
+    /// Says that all went well.
+    pub(super) fn close(&self, now: Timestamp) -> Vec<String> {
+        let event = match self.dialect {
+            Dialect::Claude => self.claude_result(&json!({
+                "subtype": "success", "is_error": false, "result": self.last_said,
+                "terminal_reason": "completed", "api_error_status": null,
+            })),
+            Dialect::Codex => json!({"type": "turn.completed", "usage": self.codex_usage()}),
+            Dialect::Gemini => json!({
+                "type": "result", "timestamp": now, "status": "success",
+                "stats": self.gemini_stats(),
+            }),
+            Dialect::Jsonl | Dialect::Text => return Vec::new(),
+        };
+        lines(&[event])
+    }
+
+    /// Fails with an HTTP status of the model service, as the real program would.
+    pub(super) fn fail(&self, status: u16, message: &str, now: Timestamp) -> Failing {
+        let (events, code) = match self.dialect {
+            Dialect::Claude => {
+                let (error, kind) = match status {
+                    401 | 403 => ("authentication_failed", "api_error"),
+                    429 => ("rate_limit", "api_error"),
+                    400 if message.to_lowercase().contains("too long") => {
+                        ("invalid_request", "prompt_too_long")
+                    }
+                    400..=499 => ("invalid_request", "api_error"),
+                    _ => ("server_error", "api_error"),
+                };
+                let text = format!("API Error: {status} {message}");
+                let mut said = self.claude_message(&json!({"type": "text", "text": text}));
+                said["error"] = error.into();
+                said["message"]["model"] = "<synthetic>".into();
+                let result = self.claude_result(&json!({
+                    "subtype": "success", "is_error": true, "result": text,
+                    "terminal_reason": kind, "api_error_status": status,
+                }));
+                (vec![said, result], 1)
+            }
+            Dialect::Codex => {
+                let text = format!("unexpected status {status}: {message}");
+                let events = vec![
+                    json!({"type": "error", "message": text}),
+                    json!({"type": "turn.failed", "error": {"message": text}}),
+                ];
+                (events, 1)
+            }
+            Dialect::Gemini => {
+                let body = json!({"error": {"code": status, "message": message}});
+                let result = json!({
+                    "type": "result", "timestamp": now, "status": "error",
+                    "error": {"type": "unknown", "message": format!("[API Error: {body}]")},
+                    "stats": self.gemini_stats(),
+                });
+                (vec![result], i32::from(status % 256))
+            }
+            Dialect::Jsonl | Dialect::Text => (Vec::new(), 1),
+        };
+        Failing {
+            stderr: events
+                .is_empty()
+                .then(|| format!("Error: status {status}: {message}\n")),
+            stdout: lines(&events),
+            code,
+        }
+    }
+
+    /// Refuses to go on because a usage window is closed.
+    pub(super) fn hit_limit(&self, opens_at: Option<i64>, now: Timestamp) -> Failing {
+        let mut failing = match self.dialect {
+            Dialect::Claude => {
+                let mut failing = self.fail(429, "You've hit your limit", now);
+                let event = json!({
+                    "type": "rate_limit_event", "session_id": self.session,
+                    "rate_limit_info": {
+                        "status": "rejected", "resetsAt": opens_at, "rateLimitType": "five_hour",
+                    },
+                });
+                failing.stdout.splice(0..0, lines(&[event]));
+                failing
+            }
+            _ => self.fail(429, "You've hit your usage limit", now),
+        };
+        if let (None, Some(opens_at), Some(text)) =
+            (failing.stdout.first(), opens_at, &mut failing.stderr)
+        {
+            *text = format!("Error: usage limit reached|{opens_at}\n");
+        }
+        failing
+    }
+
+    fn claude_message(&self, block: &Value) -> Value {
+        json!({
+            "type": "assistant", "session_id": self.session, "parent_tool_use_id": null,
+            "message": {
+                "id": format!("msg_{}", self.turns + self.tools), "type": "message",
+                "role": "assistant", "model": self.model, "content": [block],
+            },
+        })
+    }
+
+    fn claude_result(&self, fields: &Value) -> Value {
+        let claimed = self.claimed.unwrap_or_default();
+        let mut result = json!({
+            "type": "result", "session_id": self.session, "num_turns": self.turns.max(1),
+            "total_cost_usd": claimed.cost_usd.unwrap_or(0.0),
+            "usage": {
+                "input_tokens": claimed.input_tokens, "output_tokens": claimed.output_tokens,
+                "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0,
+            },
+        });
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            result[key] = value.clone();
+        }
+        result
+    }
+
+    fn codex_usage(&self) -> Value {
+        let claimed = self.claimed.unwrap_or_default();
+        json!({
+            "input_tokens": claimed.input_tokens, "cached_input_tokens": 0,
+            "cache_write_input_tokens": 0, "output_tokens": claimed.output_tokens,
+            "reasoning_output_tokens": 0,
+        })
+    }
+
+    fn gemini_stats(&self) -> Value {
+        let claimed = self.claimed.unwrap_or_default();
+        json!({
+            "total_tokens": claimed.input_tokens + claimed.output_tokens,
+            "input_tokens": claimed.input_tokens, "output_tokens": claimed.output_tokens,
+            "cached": 0, "tool_calls": self.tools,
+        })
+    }
+
+    fn item_id(&self) -> String {
+        format!("item_{}", self.turns + self.tools)
+    }
+
+    fn tool_id(&self) -> String {
+        format!("tool_{}", self.tools)
+    }
+}
+
+fn lines(events: &[Value]) -> Vec<String> {
+    events.iter().map(|event| format!("{event}\n")).collect()
+}
