@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::secret::AgentToken;
+use crate::secret::{AgentToken, is_secret_name};
 
 /// The settings of one agent.
 ///
@@ -148,6 +148,16 @@ pub struct EnvValue {
     pub value: SecretString,
     /// Whether the variable's name says that the value is a secret.
     pub is_secret: bool,
+}
+
+impl EnvValue {
+    /// Returns the value of the variable `name`, whose name says whether it is a secret.
+    pub fn new(name: &str, value: impl Into<String>) -> Self {
+        Self {
+            value: SecretString::from(value.into()),
+            is_secret: is_secret_name(name),
+        }
+    }
 }
 
 /// How the prompt reaches a `command` agent.

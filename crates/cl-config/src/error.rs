@@ -179,34 +179,59 @@ fn render_problem(problem: &Problem) -> String {
 /// Replaces what follows the names of secrets in a line of YAML.
 ///
 /// A line is quoted even where the file could not be parsed, so this goes by
-/// looks: `name:` with a secret's name, and all up to the next comma.
+/// looks: a secret's name, then all up to the next comma outside quotes.
 pub(crate) fn mask_line(line: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let mut masked = String::new();
     let mut rest = line;
-    while let Some(colon) = rest.find(':') {
-        let (before, after) = rest.split_at(colon + 1);
-        masked.push_str(before);
-        rest = after;
-        let name = before[..colon].trim_end_matches(['"', '\'', ' ']);
-        let name_start = name
-            .rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-'))
-            .map_or(0, |at| at + 1);
-        let value = after.trim_start();
-        let is_separator = value.len() < after.len() || value.starts_with(['"', '\'']);
-        if !value.is_empty() && is_separator && is_secret_name(&name[name_start..]) {
-            let kept = after.len() - value.len();
-            masked.push_str(&after[..kept]);
-            masked.push_str(MASK);
-            rest = match value.chars().next() {
-                Some(quote @ ('"' | '\'')) => {
-                    value[1..].find(quote).map_or("", |end| &value[end + 2..])
-                }
-                _ => value.find(',').map_or("", |end| &value[end..]),
-            };
+    while let Some(start) = rest.find(is_word) {
+        let length = rest[start..].find(|c| !is_word(c));
+        let end = length.map_or(rest.len(), |length| start + length);
+        let value_start = rest[end..]
+            .find(|c: char| !matches!(c, ':' | '=' | ' ' | '\t'))
+            .map(|skipped| end + skipped);
+        // The name itself may be quoted: its closing quote begins no value.
+        let value_start = match value_start {
+            Some(at) if at == end => rest[end..]
+                .strip_prefix(['"', '\''])
+                .and_then(|after| after.find(|c: char| !matches!(c, ':' | '=' | ' ' | '\t')))
+                .filter(|skipped| *skipped > 0)
+                .map(|skipped| end + 1 + skipped),
+            other => other,
+        };
+        match value_start {
+            Some(value_start) if is_secret_name(&rest[start..end]) => {
+                masked.push_str(&rest[..value_start]);
+                masked.push_str(MASK);
+                rest = after_value(&rest[value_start..]);
+            }
+            _ => {
+                masked.push_str(&rest[..end]);
+                rest = &rest[end..];
+            }
         }
     }
     masked.push_str(rest);
     masked
+}
+
+/// Returns what follows the value that `text` begins with.
+fn after_value(text: &str) -> &str {
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => match text[1..].find(quote) {
+            Some(end) => &text[end + 2..],
+            None => "",
+        },
+        _ => text.find(',').map_or("", |end| &text[end..]),
+    }
+}
+
+/// Returns the first word of a mistaken key: what follows may be a secret behind a lost colon.
+pub(crate) fn first_word(key: &str) -> String {
+    match key.trim().split_once([' ', '\t', '\n', ':', '=']) {
+        Some((word, _)) => format!("{word} ..."),
+        None => key.to_owned(),
+    }
 }
 
 impl std::fmt::Display for Place {
@@ -242,6 +267,12 @@ mod tests {
         );
         check_mask("'token' : 'canary'", "'token' : [REDACTED]");
         check_mask("token: 'canary", "token: [REDACTED]");
+        check_mask("  token canary", "  token [REDACTED]");
+        check_mask(
+            "{token: a, b: c, api_key:x}",
+            "{token: [REDACTED], b: c, api_key:[REDACTED]",
+        );
+        check_mask("token", "token");
         check_mask("url: http://x:80/y", "url: http://x:80/y");
         check_mask(
             "OPENAI_API_KEY: sk-canary # x",

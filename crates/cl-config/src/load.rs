@@ -56,7 +56,6 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigEr
         Some(found) => read_file(found, environment)?,
         None => without_file(environment)?,
     };
-    outcome.config = outcome.config.with_built_in_agents();
     let root_variable = overlay::apply(&mut outcome, environment);
     if !outcome.problems.is_empty() {
         let mut problems = outcome.problems;

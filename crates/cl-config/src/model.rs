@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::agent::{AgentConfig, AgentKind};
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The configured agents by name.
     pub agents: BTreeMap<String, AgentConfig>,
@@ -43,14 +43,23 @@ impl Config {
             .or(self.defaults.timeout)
             .filter(|limit| !limit.is_zero())
     }
+}
 
-    /// Puts the entries for the agents that work without configuration in place.
-    pub(crate) fn with_built_in_agents(mut self) -> Self {
-        self.built_in = AgentKind::BUILT_IN
+impl Default for Config {
+    /// Returns the settings of someone who has configured nothing.
+    fn default() -> Self {
+        let built_in = AgentKind::BUILT_IN
             .into_iter()
-            .map(|kind| (kind.name(), AgentConfig::new(kind)))
-            .collect();
-        self
+            .map(|kind| (kind.name(), AgentConfig::new(kind)));
+        Self {
+            agents: BTreeMap::new(),
+            defaults: Defaults::default(),
+            api: Api::default(),
+            storage: Storage::default(),
+            webhook: None,
+            delegation: Delegation::default(),
+            built_in: built_in.collect(),
+        }
     }
 }
 

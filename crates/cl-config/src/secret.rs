@@ -49,7 +49,7 @@ pub struct AgentToken {
 
 impl AgentToken {
     /// Returns a token whose value is known.
-    pub(crate) fn known(source: SecretSource, value: SecretString) -> Self {
+    pub fn known(source: SecretSource, value: SecretString) -> Self {
         Self {
             source,
             value: Some(value),
@@ -57,7 +57,7 @@ impl AgentToken {
     }
 
     /// Returns a token that stands in a file, which is read when it is needed.
-    pub(crate) fn in_file(path: PathBuf) -> Self {
+    pub fn in_file(path: PathBuf) -> Self {
         Self {
             source: SecretSource::File(path),
             value: None,

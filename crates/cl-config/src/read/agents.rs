@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cl_storage::yaml::Location;
 
 use crate::agent::{AgentConfig, AgentKind, OutputFormat, OutputMap, PromptChannel};
+use crate::error::first_word;
 use crate::origin::Origin;
 use crate::schema::{self, Field, Kind};
 use crate::secret::{AgentToken, SecretSource, exposed_mode, token_variable};
@@ -45,7 +46,7 @@ pub(super) fn read<'d>(
         if !is_agent_name(&key.name) {
             let message = format!(
                 "\"{}\" is not a name for an agent; use letters, digits, \".\", \"_\" and \"-\", beginning with a letter or digit",
-                key.name
+                first_word(&key.name)
             );
             reader.problem(key.at, "agents", message);
             continue;

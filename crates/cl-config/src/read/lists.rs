@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use cl_storage::redact::MASK;
 use cl_storage::yaml::Location;
-use secrecy::SecretString;
+use secrecy::ExposeSecret as _;
 
 use crate::agent::EnvValue;
+use crate::error::first_word;
 use crate::schema::Kind;
-use crate::secret::is_secret_name;
 use crate::tree::{Key, Node, Value};
 
 use super::Reader;
@@ -149,7 +149,6 @@ impl<'d> Reader<'d> {
             return variables;
         };
         for (key, node) in entries {
-            let dotted = format!("{dotted}.{}", key.name);
             if let Some(value) = self.variable(key, node, &dotted) {
                 variables.insert(key.name.clone(), value);
             }
@@ -157,13 +156,15 @@ impl<'d> Reader<'d> {
         variables
     }
 
-    fn variable(&mut self, key: &'d Key, node: &'d Node, dotted: &str) -> Option<EnvValue> {
+    fn variable(&mut self, key: &'d Key, node: &'d Node, parent: &str) -> Option<EnvValue> {
         let name = &key.name;
         if !is_variable_name(name) {
-            let message = format!("\"{name}\" is not a name of a variable");
-            self.problem(key.at, dotted, message);
+            let message = format!("\"{}\" is not a name of a variable", first_word(name));
+            self.problem(key.at, parent, message);
+            self.hide_value_of(key, node);
             return None;
         }
+        let dotted = format!("{parent}.{name}");
         if name.starts_with("JRUN_") {
             let message = format!(
                 "\"{name}\" is reserved; names beginning with JRUN_ are set by Conductor Loop"
@@ -171,31 +172,20 @@ impl<'d> Reader<'d> {
             self.problem(key.at, dotted, message);
             return None;
         }
+        let kind = Kind::Text;
         let value = match node.value {
             Value::Null => "",
-            _ => self.scalar(
-                Entry {
-                    key,
-                    node,
-                    kind: Kind::Text,
-                },
-                dotted,
-            )?,
+            _ => self.scalar(Entry { key, node, kind }, &dotted)?,
         };
-        let is_secret = is_secret_name(name);
-        if is_secret {
-            self.hide(value);
-        }
-        let shown = if is_secret {
+        let value = EnvValue::new(name, value);
+        let listed = if value.is_secret {
+            self.hide(value.value.expose_secret());
             MASK.to_owned()
         } else {
-            shown(value)
+            shown(value.value.expose_secret())
         };
-        self.note(dotted.to_owned(), shown, key.at);
-        Some(EnvValue {
-            value: SecretString::from(value.to_owned()),
-            is_secret,
-        })
+        self.note(dotted, listed, key.at);
+        Some(value)
     }
 
     /// Reads names of variables, or prefixes that end in `*`.

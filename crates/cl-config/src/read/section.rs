@@ -1,5 +1,6 @@
 //! One mapping of the file, checked against the table of keys.
 
+use crate::error::first_word;
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Key, Node, Value};
 
@@ -80,17 +81,17 @@ impl<'d> Section<'d> {
     }
 
     fn report_unknown(&self, reader: &mut Reader<'d>, key: &Key, value: &'d Node) {
-        let name = &key.name;
+        let name = first_word(&key.name);
         let keys = self.fields.iter().map(|field| field.key);
-        let advice = if let Some(near) = schema::nearest(name, keys.clone()) {
+        let advice = if let Some(near) = schema::nearest(&name, keys.clone()) {
             format!("did you mean \"{near}\"?")
-        } else if let Some(elsewhere) = schema::elsewhere(name) {
+        } else if let Some(elsewhere) = schema::elsewhere(&name) {
             format!("did you mean \"{elsewhere}\"?")
         } else {
             format!("valid keys: {}", keys.collect::<Vec<_>>().join(", "))
         };
         let message = format!("unknown key \"{name}\"; {advice}");
-        reader.problem(key.at, self.dotted(name), message);
+        reader.problem(key.at, self.dotted(&name), message);
         reader.hide_value_of(key, value);
     }
 }

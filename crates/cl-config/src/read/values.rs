@@ -228,7 +228,8 @@ impl<'d> Reader<'d> {
     pub(super) fn hide_value_of(&mut self, key: &Key, node: &'d Node) {
         let secret_keys = ["token", "api_key", "secret"];
         let is_near = schema::nearest(&key.name, secret_keys).is_some();
-        if (is_near || is_secret_name(&key.name))
+        let is_broken = key.name.contains(char::is_whitespace);
+        if (is_near || is_broken || is_secret_name(&key.name))
             && let Some(value) = self.document.scalar(node)
         {
             self.hide(value);

@@ -183,3 +183,35 @@ fn no_secret_is_quoted_in_an_error() {
         assert!(!shown.contains("canary"), "{shown}");
     }
 }
+
+/// Every file that one slip makes of the full example is read or refused in good order.
+#[test]
+fn a_slip_never_shows_a_secret() {
+    let text = include_str!("good/full.yaml").replace("canary", "canarycanary");
+    let place = Place::new();
+    let check = |yaml: &str| {
+        place.write("work/conductor.yaml", yaml);
+        if let Err(error) = place.load() {
+            let shown = format!("{}\n{error:?}", render(&error));
+            assert!(!shown.contains("canary"), "{shown}\n\n{yaml}");
+        }
+    };
+    for (at, removed) in text.char_indices() {
+        let (before, after) = (&text[..at], &text[at + removed.len_utf8()..]);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let line_end = after.find('\n').map_or(text.len(), |end| at + 1 + end);
+        // The lines without secrets are many, and say little.
+        if text[line_start..line_end].contains("canary") {
+            check(before);
+            check(&format!("{before}{after}"));
+            check(&format!("{before}{removed} {after}"));
+            check(&format!("{before}\"{after}"));
+        }
+    }
+    let lines: Vec<_> = text.lines().collect();
+    for at in 0..lines.len() {
+        let mut lines = lines.clone();
+        lines.remove(at);
+        check(&lines.join("\n"));
+    }
+}
