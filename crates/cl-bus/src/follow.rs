@@ -34,7 +34,7 @@ const ANCHOR_BYTES: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A message was appended.
-    Message(Entry),
+    Message(Box<Entry>),
     /// A damaged stretch was passed.
     Damage(Damage),
     /// The file is not the one it was; see the module's documentation.
@@ -202,12 +202,12 @@ impl Follower {
             id: after.id().clone(),
         };
         let open = self.open.as_mut().ok_or_else(unknown)?;
-        let events = open
+        let (before, behind) = open
             .read_after(after)
             .map_err(|e| read_error(&self.path, e))?
             .ok_or_else(unknown)?;
-        self.recent.push_back(after.id().clone());
-        self.found = self.admit(events);
+        drop(self.admit(before));
+        self.found = self.admit(behind);
         Ok(())
     }
 
@@ -324,7 +324,7 @@ impl OpenBus {
                 } => {
                     last = Some((position, length));
                     let message = *message;
-                    Event::Message(Entry { position, message })
+                    Event::Message(Box::new(Entry { position, message }))
                 }
             });
         })?;
@@ -340,8 +340,9 @@ impl OpenBus {
         Ok(events)
     }
 
-    /// Reads what stands behind `after`; `None` if it is not there.
-    fn read_after(&mut self, after: &After) -> io::Result<Option<Vec<Event>>> {
+    /// Reads what stands up to and behind the message of `after`; `None` if it is
+    /// not there.
+    fn read_after(&mut self, after: &After) -> io::Result<Option<(Vec<Event>, Vec<Event>)>> {
         if let After::Cursor(cursor) = after
             && read::starts_line(&self.file, cursor.position)?
         {
@@ -351,8 +352,8 @@ impl OpenBus {
             let stands_there = matches!(events.first(),
                 Some(Event::Message(entry)) if entry.cursor() == *cursor);
             if stands_there {
-                events.remove(0);
-                return Ok(Some(events));
+                let behind = events.split_off(1);
+                return Ok(Some((events, behind)));
             }
         }
         self.state = ScanState::START;
@@ -360,7 +361,10 @@ impl OpenBus {
         let place = events.iter().position(
             |event| matches!(event, Event::Message(entry) if entry.message.id == *after.id()),
         );
-        Ok(place.map(|place| events.split_off(place + 1)))
+        Ok(place.map(|place| {
+            let behind = events.split_off(place + 1);
+            (events, behind)
+        }))
     }
 }
 

@@ -178,7 +178,7 @@ pub(crate) fn read_all(file: &File, path: &Path) -> Result<Reading, ReadError> {
     let mut collector = Collector::default();
     let mut state = ScanState::START;
     file::scan_file(file, &mut state, End::File, &mut |item| {
-        collector.take(item)
+        collector.take(item);
     })
     .map_err(|e| FileError::io("read", path, e))?;
     Ok(collector.reading)
@@ -238,7 +238,7 @@ fn read_from_boundary(file: &File, position: u64) -> io::Result<Reading> {
         let mut collector = Collector::default();
         let mut state = ScanState::at_line(position, lines);
         file::scan_file(file, &mut state, End::File, &mut |item| {
-            collector.take(item)
+            collector.take(item);
         })?;
         io::Result::Ok(collector.reading)
     };
@@ -265,7 +265,7 @@ pub(crate) fn count_lines(file: &File, position: u64) -> io::Result<u64> {
         if chunk.is_empty() {
             return Ok(lines);
         }
-        lines += chunk.iter().filter(|&&b| b == b'\n').count() as u64;
+        lines += scan::count_line_feeds(chunk);
         let len = chunk.len();
         reader.consume(len);
     }

@@ -14,15 +14,20 @@
 //! reader may start at any boundary and why damage stays where it is. The end of
 //! the bytes is special: there a record may still be on its way, see [`End`].
 
+mod body;
+mod boundary;
+mod gap;
+
 use crate::damage::{Damage, Reason};
 use crate::escape;
 use crate::header::{self, Header, HeaderProblem};
 use crate::legacy;
 use crate::message::{MAX_HEADER_BYTES, Message};
 
-const OPENING: &[u8] = b"---";
-const FIRST_KEY: &[u8] = b"msg_id:";
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use body::{Body, Flaw};
+use boundary::{BYTE_ORDER_MARK, FIRST_KEY, OPENING, is_line_end};
+pub(crate) use boundary::{count_line_feeds, find_boundary};
+use gap::{GapKind, GapPart};
 
 /// What stands behind the last byte that is being scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,53 +112,6 @@ pub(crate) fn scan(bytes: &[u8], state: &mut ScanState, end: End, sink: &mut dyn
     };
 }
 
-/// Returns the first boundary at or after `from`.
-///
-/// `starts_line` tells whether one may stand at the very first byte.
-pub(crate) fn find_boundary(bytes: &[u8], from: usize, starts_line: bool) -> Option<usize> {
-    let mut at = from;
-    while at < bytes.len() {
-        let line_starts = if at == 0 {
-            starts_line
-        } else {
-            is_line_end(bytes[at - 1])
-        };
-        if line_starts && is_boundary(&bytes[at..]) {
-            return Some(at);
-        }
-        at += 1 + bytes[at..].iter().position(|&b| is_line_end(b))?;
-    }
-    None
-}
-
-/// Returns the first boundary of a file that starts with a byte order mark.
-fn find_boundary_at_or_after_mark(bytes: &[u8]) -> Option<usize> {
-    let mark = BYTE_ORDER_MARK.len();
-    if is_boundary(&bytes[mark..]) {
-        Some(mark)
-    } else {
-        find_boundary(bytes, mark, false)
-    }
-}
-
-/// Tells whether a boundary starts right here, given that a line does.
-fn is_boundary(bytes: &[u8]) -> bool {
-    opening_len(bytes).is_some_and(|len| bytes[len..].starts_with(FIRST_KEY))
-}
-
-/// Returns the length of a `---` line that stands right here, its end included.
-fn opening_len(bytes: &[u8]) -> Option<usize> {
-    match bytes.strip_prefix(OPENING)? {
-        [b'\n', ..] => Some(4),
-        [b'\r', b'\n', ..] => Some(5),
-        _ => None,
-    }
-}
-
-fn is_line_end(byte: u8) -> bool {
-    byte == b'\n' || byte == 0
-}
-
 struct Scan<'a> {
     bytes: &'a [u8],
     /// The offset of the first byte in the file.
@@ -167,28 +125,11 @@ struct Scan<'a> {
     sink: &'a mut dyn FnMut(Item),
 }
 
-/// How the body of a record ends.
-enum Body {
-    /// Whole: so many bytes are body; behind them stands text outside any record.
-    Exact { len: usize, next: usize },
-    /// Everything up to the end of the piece is body.
-    Rest(Flaw),
-    /// Not there yet.
-    Incomplete,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flaw {
-    None,
-    Truncated,
-    Edited,
-}
-
 impl Scan<'_> {
     fn run(&mut self, starts_line: bool, end: End) {
         let mut boundary = if self.base == 0 && self.bytes.starts_with(BYTE_ORDER_MARK) {
             self.at = BYTE_ORDER_MARK.len();
-            find_boundary_at_or_after_mark(self.bytes)
+            boundary::find_boundary_at_or_after_mark(self.bytes)
         } else {
             find_boundary(self.bytes, 0, starts_line)
         };
@@ -219,8 +160,8 @@ impl Scan<'_> {
     /// Returns false if it must be left for later.
     fn record(&mut self, start: usize, end: usize, last: Option<End>) -> bool {
         let piece = &self.bytes[start..end];
-        let opening = opening_len(piece).expect("a boundary starts with an opening line");
-        let Some((header_len, body_start)) = find_close(piece, opening) else {
+        let opening = boundary::opening_len(piece).expect("a boundary starts with an opening line");
+        let Some((header_len, body_start)) = boundary::find_close(piece, opening) else {
             return self.no_close(start, end, last);
         };
         if header_len > MAX_HEADER_BYTES {
@@ -239,7 +180,7 @@ impl Scan<'_> {
                 return self.damaged_piece(start, end, last, reason, detail, id);
             }
         };
-        match measure(body, header.body_bytes, last.is_some()) {
+        match body::measure(body, header.body_bytes, last.is_some()) {
             Body::Incomplete => self.unfinished(start, end, last),
             Body::Exact { len, next } => {
                 self.emit(start, end, header, &body[..len], Flaw::None);
@@ -254,30 +195,25 @@ impl Scan<'_> {
                 last.is_none()
             }
             Body::Rest(flaw) => {
-                let nuls = trailing_nuls(body);
+                let nuls = body::trailing_nuls(body);
                 let text = &body[..nuls.start];
-                let cut = in_flight_tail(text, last.is_some());
-                let open = header.body_bytes.is_none();
+                let cut = body::in_flight_tail(text, last.is_some());
                 let torn = flaw == Flaw::None && !nuls.is_empty() && !text.ends_with(b"\n");
                 let flaw = if torn { Flaw::Truncated } else { flaw };
                 // The terminator, and the separator that belongs to the next record.
-                let ends = if last.is_none() && nuls.is_empty() {
-                    2
-                } else {
-                    1
-                };
-                let stripped = strip_ends(&text[..cut], ends);
+                let is_followed = last.is_none() || cut < text.len();
+                let ends = if is_followed && nuls.is_empty() { 2 } else { 1 };
+                let stripped = body::strip_ends(&text[..cut], ends);
                 self.emit(start, end, header, stripped, flaw);
                 self.nul_run(
                     start + body_start + nuls.start,
                     start + body_start + nuls.end,
                 );
-                self.at = if cut < text.len() {
-                    start + body_start + cut
-                } else {
-                    end
-                };
-                self.in_open_body = last.is_some() && open;
+                self.in_open_body = last.is_some();
+                self.at = end;
+                if cut < text.len() {
+                    self.unfinished(start + body_start + cut, end, last);
+                }
                 last.is_none()
             }
         }
@@ -385,7 +321,7 @@ impl Scan<'_> {
 
     /// Judges the text behind the last record, which may still be growing.
     fn last_gap(&mut self, end: End) {
-        let decided = self.at + decided_len(&self.bytes[self.at..]);
+        let decided = self.at + gap::decided_len(&self.bytes[self.at..]);
         self.gap(self.at, decided);
         self.at = decided;
         if !self.bytes[decided..].is_empty() && end == End::File && !self.in_open_body {
@@ -399,7 +335,7 @@ impl Scan<'_> {
         if self.in_open_body {
             return;
         }
-        let parts: Vec<GapPart> = gap_parts(&self.bytes[start..end]).collect();
+        let parts: Vec<GapPart> = gap::gap_parts(&self.bytes[start..end]).collect();
         let has_text = parts.iter().any(|part| part.kind == GapKind::Line);
         for part in parts {
             let (from, to) = (start + part.start, start + part.end);
@@ -430,226 +366,9 @@ impl Scan<'_> {
     fn line_feeds_before(&mut self, at: usize) -> u64 {
         if at > self.lines_at {
             let new = &self.bytes[self.lines_at..at];
-            self.lines += new.iter().filter(|&&b| b == b'\n').count() as u64;
+            self.lines += count_line_feeds(new);
             self.lines_at = at;
         }
         self.lines
     }
-}
-
-/// Finds the line that closes a header; returns the header's length and the body's start.
-fn find_close(piece: &[u8], opening: usize) -> Option<(usize, usize)> {
-    let mut at = opening;
-    loop {
-        if let Some(len) = opening_len(&piece[at..]) {
-            return Some((at - opening, at + len));
-        }
-        at += 1 + piece[at..].iter().position(|&b| b == b'\n')?;
-    }
-}
-
-/// Decides where the body ends that starts `rest`, the remainder of a piece.
-fn measure(rest: &[u8], body_bytes: Option<u64>, is_last: bool) -> Body {
-    let Some(body_bytes) = body_bytes else {
-        let text = &rest[..trailing_nuls(rest).start];
-        let cut = in_flight_tail(text, is_last);
-        let ended = !is_last || text.len() < rest.len() || text[..cut].ends_with(b"\n");
-        return if ended {
-            Body::Rest(Flaw::None)
-        } else {
-            Body::Incomplete
-        };
-    };
-    let len = usize::try_from(body_bytes).unwrap_or(usize::MAX);
-    let Some(behind) = rest.get(len..) else {
-        return if is_last {
-            Body::Incomplete
-        } else {
-            Body::Rest(Flaw::Truncated)
-        };
-    };
-    match behind {
-        // Whole but for its terminator.
-        [] if is_last => Body::Exact { len, next: len },
-        [] => Body::Rest(Flaw::Truncated),
-        // The next writer adds the line feed that a torn body lacks and then its
-        // own separator. A body one byte short thus looks whole, except that the
-        // separator is missing.
-        [b'\n'] if !is_last && rest[..len].ends_with(b"\n") => Body::Rest(Flaw::Truncated),
-        [b'\n', gap @ ..] if is_last && rest[..len].ends_with(b"\n") && is_torn_opening(gap) => {
-            Body::Incomplete
-        }
-        [b'\n', gap @ ..] if is_clean_gap(gap, is_last) => Body::Exact { len, next: len + 1 },
-        _ if trailing_nuls(rest).start < len => {
-            if is_last {
-                Body::Incomplete
-            } else {
-                Body::Rest(Flaw::Truncated)
-            }
-        }
-        _ if is_last && !rest.ends_with(b"\n") => Body::Incomplete,
-        _ => Body::Rest(Flaw::Edited),
-    }
-}
-
-/// Tells whether `gap` is a part of an opening, shorter than a boundary.
-fn is_torn_opening(gap: &[u8]) -> bool {
-    !gap.is_empty() && b"---\nmsg_id".starts_with(gap)
-}
-
-/// Tells whether nothing in `gap` can be part of an edited body.
-fn is_clean_gap(gap: &[u8], is_last: bool) -> bool {
-    let decided = if is_last { decided_len(gap) } else { gap.len() };
-    gap_parts(&gap[..decided]).all(|part| match part.kind {
-        GapKind::Nuls | GapKind::Torn => true,
-        GapKind::Line => legacy::parse(&gap[part.start..part.end]).is_some(),
-    })
-}
-
-/// Returns how much of the text behind the last record can no longer change its meaning.
-///
-/// Not the last line while it has no end, and not what may become a boundary.
-fn decided_len(gap: &[u8]) -> usize {
-    let lines_end = gap
-        .iter()
-        .rposition(|&b| is_line_end(b))
-        .map_or(0, |at| at + 1);
-    let before = gap[..lines_end]
-        .strip_suffix(b"\n")
-        .unwrap_or(&gap[..lines_end]);
-    let last_line = before
-        .iter()
-        .rposition(|&b| is_line_end(b))
-        .map_or(0, |at| at + 1);
-    let may_open = opening_len(&gap[last_line..lines_end]).is_some();
-    if may_open && FIRST_KEY.starts_with(&gap[lines_end..]) {
-        last_line
-    } else {
-        lines_end
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum GapKind {
-    /// A line that is not empty, without its end.
-    Line,
-    /// NULs.
-    Nuls,
-    /// What is left of a record whose writer died within its first bytes.
-    Torn,
-}
-
-struct GapPart {
-    start: usize,
-    end: usize,
-    kind: GapKind,
-}
-
-/// Splits text outside any record into its parts; empty lines are left out.
-fn gap_parts(gap: &[u8]) -> impl Iterator<Item = GapPart> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        while at < gap.len() {
-            let start = at;
-            let rest = &gap[start..];
-            if rest[0] == 0 {
-                at += rest.iter().position(|&b| b != 0).unwrap_or(rest.len());
-                return Some(GapPart {
-                    start,
-                    end: at,
-                    kind: GapKind::Nuls,
-                });
-            }
-            if let Some(len) = torn_len(rest) {
-                at += len;
-                return Some(GapPart {
-                    start,
-                    end: at,
-                    kind: GapKind::Torn,
-                });
-            }
-            let len = line_len(rest);
-            at += len + usize::from(rest.get(len) == Some(&b'\n'));
-            if !rest[..len].trim_ascii().is_empty() {
-                return Some(GapPart {
-                    start,
-                    end: start + len,
-                    kind: GapKind::Line,
-                });
-            }
-        }
-        None
-    })
-}
-
-fn line_len(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .position(|&b| is_line_end(b))
-        .unwrap_or(bytes.len())
-}
-
-/// Returns the length of a torn opening that stands right here, its line ends included.
-fn torn_len(bytes: &[u8]) -> Option<usize> {
-    let line = line_len(bytes);
-    let with_end =
-        |at: usize, len: usize| at + len + usize::from(bytes.get(at + len) == Some(&b'\n'));
-    match &bytes[..line] {
-        b"-" | b"--" => Some(with_end(0, line)),
-        b"---" => {
-            let second = with_end(0, line);
-            let key = line_len(&bytes[second..]);
-            let torn_key = key > 0 && FIRST_KEY.starts_with(&bytes[second..second + key]);
-            Some(if torn_key {
-                with_end(second, key)
-            } else {
-                second
-            })
-        }
-        _ => None,
-    }
-}
-
-/// Returns the place of the NULs at the end of a body of unknown length.
-///
-/// The line ends that the next writer added behind them do not count.
-fn trailing_nuls(body: &[u8]) -> std::ops::Range<usize> {
-    let mut end = body.len();
-    for _ in 0..2 {
-        if body[..end].ends_with(b"\n") {
-            end -= 1;
-        }
-    }
-    let start = body[..end]
-        .iter()
-        .rposition(|&b| b != 0)
-        .map_or(0, |at| at + 1);
-    if start == end {
-        body.len()..body.len()
-    } else {
-        start..end
-    }
-}
-
-/// Returns the length of `text` without the first bytes of a record being written.
-fn in_flight_tail(text: &[u8], is_last: bool) -> usize {
-    const SEPARATED: &[u8] = b"\n\n---\nmsg_id:";
-    if !is_last || text.ends_with(b"\n") {
-        return text.len();
-    }
-    (3..SEPARATED.len())
-        .find(|&len| text.ends_with(&SEPARATED[..len]))
-        .map_or(text.len(), |len| text.len() - (len - 2))
-}
-
-/// Removes up to `count` line ends from the end.
-fn strip_ends(body: &[u8], count: usize) -> &[u8] {
-    let mut body = body;
-    for _ in 0..count {
-        let Some(shorter) = body.strip_suffix(b"\n") else {
-            break;
-        };
-        body = shorter.strip_suffix(b"\r").unwrap_or(shorter);
-    }
-    body
 }

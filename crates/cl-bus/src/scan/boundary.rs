@@ -1,0 +1,75 @@
+//! Where records start.
+
+/// The line with which a record starts and its header ends.
+pub(super) const OPENING: &[u8] = b"---";
+/// How the second line of every record starts.
+pub(super) const FIRST_KEY: &[u8] = b"msg_id:";
+/// What some editors put at the start of a file.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Counts the line feeds in `bytes`.
+#[expect(
+    clippy::naive_bytecount,
+    reason = "as fast as the disk, and no reason for a dependency"
+)]
+pub(crate) fn count_line_feeds(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&b| b == b'\n').count() as u64
+}
+
+/// Returns the first boundary at or after `from`.
+///
+/// `starts_line` tells whether one may stand at the very first byte.
+pub(crate) fn find_boundary(bytes: &[u8], from: usize, starts_line: bool) -> Option<usize> {
+    let mut at = from;
+    while at < bytes.len() {
+        let line_starts = if at == 0 {
+            starts_line
+        } else {
+            is_line_end(bytes[at - 1])
+        };
+        if line_starts && is_boundary(&bytes[at..]) {
+            return Some(at);
+        }
+        at += 1 + bytes[at..].iter().position(|&b| is_line_end(b))?;
+    }
+    None
+}
+
+/// Returns the first boundary of a file that starts with a byte order mark.
+pub(super) fn find_boundary_at_or_after_mark(bytes: &[u8]) -> Option<usize> {
+    let mark = BYTE_ORDER_MARK.len();
+    if is_boundary(&bytes[mark..]) {
+        Some(mark)
+    } else {
+        find_boundary(bytes, mark, false)
+    }
+}
+
+/// Tells whether a boundary starts right here, given that a line does.
+pub(super) fn is_boundary(bytes: &[u8]) -> bool {
+    opening_len(bytes).is_some_and(|len| bytes[len..].starts_with(FIRST_KEY))
+}
+
+/// Returns the length of a `---` line that stands right here, its end included.
+pub(super) fn opening_len(bytes: &[u8]) -> Option<usize> {
+    match bytes.strip_prefix(OPENING)? {
+        [b'\n', ..] => Some(4),
+        [b'\r', b'\n', ..] => Some(5),
+        _ => None,
+    }
+}
+
+pub(super) fn is_line_end(byte: u8) -> bool {
+    byte == b'\n' || byte == 0
+}
+
+/// Finds the line that closes a header; returns the header's length and the body's start.
+pub(super) fn find_close(piece: &[u8], opening: usize) -> Option<(usize, usize)> {
+    let mut at = opening;
+    loop {
+        if let Some(len) = opening_len(&piece[at..]) {
+            return Some((at - opening, at + len));
+        }
+        at += 1 + piece[at..].iter().position(|&b| b == b'\n')?;
+    }
+}

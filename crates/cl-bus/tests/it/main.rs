@@ -1,0 +1,26 @@
+//! Integration tests: files in, messages out.
+
+mod append;
+mod follow;
+mod laws;
+mod support;
+mod vectors;
+
+#[cfg(feature = "test-hooks")]
+mod crash;
+
+/// A file that nobody names in this module would never be compiled.
+#[test]
+fn every_file_beside_this_one_is_a_module_of_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let named = name == "main" || main.contains(&format!("\nmod {name};\n"));
+        assert!(
+            named || !path.extension().is_some_and(|e| e == "rs"),
+            "{name}"
+        );
+    }
+}
