@@ -270,3 +270,235 @@ fn path_with_first(dir: &Path, path: &str) -> String {
         Err(_) => path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::testing::spec;
+
+    fn vars(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text.to_owned())
+    }
+
+    /// Returns the names that pass from `names`, each with the value `1`.
+    fn passing(spec: &AgentSpec, names: &[&str]) -> Vec<String> {
+        let base = names
+            .iter()
+            .map(|name| ((*name).to_owned(), "1".to_owned()));
+        environment(&base.collect(), spec, None, &RunnerVars::default())
+            .into_keys()
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(kind: AgentKind, name: &str, passes: bool) {
+        let found = passing(&spec(kind), &[name]);
+        assert_eq!(!found.is_empty(), passes, "{name} for {kind}");
+    }
+
+    #[test]
+    fn the_allow_list_passes_what_tools_need_and_nothing_else() {
+        for kind in AgentKind::ALL {
+            for name in [
+                "PATH",
+                "HOME",
+                "LC_ALL",
+                "XDG_RUNTIME_DIR",
+                "TMPDIR",
+                "HTTPS_PROXY",
+                "no_proxy",
+                "SSH_AUTH_SOCK",
+                "CARGO_HOME",
+                "JAVA_HOME",
+                "VIRTUAL_ENV",
+                "NODE_EXTRA_CA_CERTS",
+            ] {
+                check(kind, name, true);
+            }
+            for name in [
+                "CLAUDECODE",
+                "CLAUDE_CODE_ENTRYPOINT",
+                "CLAUDE_CODE_SSE_PORT",
+                "CODEX_SANDBOX",
+                "JRUN_ID",
+                "JRUN_CONDUCTOR_URL",
+                "CONDUCTOR_API_KEY",
+                "CONDUCTOR_ROOT",
+                "CONDUCTOR_AGENT_CLAUDE_TOKEN",
+                "conductor_agent_x_token",
+                "PERPLEXITY_API_KEY",
+                "XAI_API_KEY",
+                "GITHUB_TOKEN",
+                "AWS_SECRET_ACCESS_KEY",
+                "DATABASE_URL",
+                "PATHX",
+                "MY_LC_ALL",
+                "LD_PRELOAD",
+            ] {
+                check(kind, name, false);
+            }
+        }
+    }
+
+    #[test]
+    fn each_agent_has_its_own_variables_and_no_other_agents_token() {
+        use AgentKind::{Claude, Codex, Command, Gemini, Scripted};
+        let owners = [
+            ("ANTHROPIC_API_KEY", Claude),
+            ("ANTHROPIC_BASE_URL", Claude),
+            ("CLAUDE_CODE_OAUTH_TOKEN", Claude),
+            ("CLAUDE_CODE_MAX_RETRIES", Claude),
+            ("CLAUDE_CONFIG_DIR", Claude),
+            ("IS_SANDBOX", Claude),
+            ("OPENAI_API_KEY", Codex),
+            ("OPENAI_ORG_ID", Codex),
+            ("CODEX_HOME", Codex),
+            ("GEMINI_API_KEY", Gemini),
+            ("GOOGLE_API_KEY", Gemini),
+            ("GOOGLE_GEMINI_BASE_URL", Gemini),
+        ];
+        for (name, owner) in owners {
+            for kind in [Claude, Codex, Gemini, Command, Scripted] {
+                check(kind, name, kind == owner);
+            }
+        }
+    }
+
+    #[test]
+    fn cloud_credentials_pass_only_with_their_switch() {
+        let claude = spec(AgentKind::Claude);
+        let names = ["AWS_SECRET_ACCESS_KEY", "CLAUDE_CODE_USE_BEDROCK"];
+        assert_eq!(passing(&claude, &names), names);
+        let mut base = vars(&[("AWS_PROFILE", "p"), ("CLAUDE_CODE_USE_BEDROCK", "0")]);
+        let env = environment(&base, &claude, None, &RunnerVars::default());
+        assert!(!env.contains_key("AWS_PROFILE"));
+        base.remove("CLAUDE_CODE_USE_BEDROCK");
+        let mut switched = claude.clone();
+        switched.env = vars(&[("CLAUDE_CODE_USE_BEDROCK", "1")]);
+        let env = environment(&base, &switched, None, &RunnerVars::default());
+        assert_eq!(env["AWS_PROFILE"], "p");
+    }
+
+    #[test]
+    fn inherit_env_adds_names_and_prefixes_but_patterns_grant_no_secrets() {
+        let mut agent = spec(AgentKind::Command);
+        agent.inherit_env = ["DATABASE_URL", "MY_*", "OPENAI_*", "CONDUCTOR_*", "JRUN_*"]
+            .map(str::to_owned)
+            .to_vec();
+        let names = [
+            "CONDUCTOR_AGENT_X_TOKEN",
+            "CONDUCTOR_API_KEY",
+            "DATABASE_URL",
+            "JRUN_ID",
+            "MY_THING",
+            "OPENAI_API_KEY",
+            "OTHER",
+        ];
+        assert_eq!(passing(&agent, &names), ["DATABASE_URL", "MY_THING"]);
+        agent.inherit_env = vec!["OPENAI_API_KEY".to_owned()];
+        assert_eq!(passing(&agent, &names), ["OPENAI_API_KEY"]);
+    }
+
+    #[test]
+    fn a_configured_token_replaces_every_inherited_one_of_the_same_agent() {
+        let base = vars(&[
+            ("ANTHROPIC_API_KEY", "canary-a"),
+            ("ANTHROPIC_AUTH_TOKEN", "canary-b"),
+            ("ANTHROPIC_MODEL", "m"),
+        ]);
+        let token = secret("chosen\n");
+        let env = environment(
+            &base,
+            &spec(AgentKind::Claude),
+            Some(&token),
+            &RunnerVars::default(),
+        );
+        let expected = vars(&[("ANTHROPIC_API_KEY", "chosen"), ("ANTHROPIC_MODEL", "m")]);
+        assert_eq!(env, expected);
+
+        let codex = environment(
+            &base,
+            &spec(AgentKind::Codex),
+            Some(&token),
+            &RunnerVars::default(),
+        );
+        let expected = vars(&[("CODEX_API_KEY", "chosen"), ("OPENAI_API_KEY", "chosen")]);
+        assert_eq!(codex, expected);
+    }
+
+    #[test]
+    fn the_launcher_beats_the_token_but_never_the_runner() {
+        let base = vars(&[("ANTHROPIC_API_KEY", "a")]);
+        let runner = RunnerVars {
+            vars: vars(&[("JRUN_ID", "true-id"), ("JRUN_PARENT_ID", "")]),
+            extra: vars(&[
+                ("ANTHROPIC_API_KEY", "c"),
+                ("OPENAI_API_KEY", "d"),
+                ("JRUN_ID", "x"),
+                ("JRUN_CONDUCTOR_URL", "stale"),
+                ("CLAUDECODE", "1"),
+                ("MINE", "m"),
+            ]),
+            ..RunnerVars::default()
+        };
+        let env = environment(&base, &spec(AgentKind::Claude), Some(&secret("b")), &runner);
+        let expected = vars(&[
+            ("ANTHROPIC_API_KEY", "c"),
+            ("JRUN_ID", "true-id"),
+            ("JRUN_PARENT_ID", ""),
+            ("MINE", "m"),
+        ]);
+        assert_eq!(env, expected);
+    }
+
+    #[test]
+    fn the_configs_variables_and_base_url_are_set() {
+        let mut agent = spec(AgentKind::Gemini);
+        agent.base_url = Some("http://127.0.0.1:1".to_owned());
+        agent.env = vars(&[("PLAIN", "p"), ("TERM", "dumb")]);
+        let runner = RunnerVars {
+            secret_env: [("HIDDEN_KEY".to_owned(), secret("canary"))].into(),
+            ..RunnerVars::default()
+        };
+        let env = environment(&vars(&[("TERM", "xterm")]), &agent, None, &runner);
+        let expected = vars(&[
+            ("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:1"),
+            ("HIDDEN_KEY", "canary"),
+            ("PLAIN", "p"),
+            ("TERM", "dumb"),
+        ]);
+        assert_eq!(env, expected);
+        assert!(!format!("{runner:?}").contains("canary"));
+    }
+
+    #[track_caller]
+    fn check_path(path: &str, expected: &str) {
+        let runner = RunnerVars {
+            executable_dir: Some(PathBuf::from("/own/bin")),
+            ..RunnerVars::default()
+        };
+        let env = environment(
+            &vars(&[("PATH", path)]),
+            &spec(AgentKind::Codex),
+            None,
+            &runner,
+        );
+        assert_eq!(env["PATH"], expected);
+    }
+
+    #[test]
+    fn our_own_folder_is_first_in_path_and_only_there() {
+        check_path("/usr/bin:/bin", "/own/bin:/usr/bin:/bin");
+        check_path("/usr/bin:/own/bin:/bin:/own/bin", "/own/bin:/usr/bin:/bin");
+        check_path("/own/bin", "/own/bin");
+        check_path("", "/own/bin");
+        check_path("/usr/bin::/own/binary", "/own/bin:/usr/bin:/own/binary");
+    }
+}

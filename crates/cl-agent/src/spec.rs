@@ -111,6 +111,11 @@ impl AgentSpec {
         adapter(self.kind)
     }
 
+    /// Returns the variable that a configured token is known by.
+    pub fn token_var(&self) -> Option<&str> {
+        self.token_vars.first().map(String::as_str)
+    }
+
     /// Returns whether a session of this agent can be resumed.
     pub fn resumes(&self) -> bool {
         self.adapter().resumes || !self.resume_args.is_empty()
@@ -312,5 +317,179 @@ impl Builder<'_> {
 
     fn prompt_shown(&self) -> String {
         format!("@{}", self.request.prompt_path.display())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Returns an agent about which nothing is configured.
+    pub(crate) fn spec(kind: AgentKind) -> AgentSpec {
+        let table = adapter(kind);
+        AgentSpec {
+            name: kind.to_string(),
+            kind,
+            program: PathBuf::from("/bin/agent"),
+            prompt: table.prompt,
+            dialect: table.dialect,
+            command_args: Vec::new(),
+            args: Vec::new(),
+            model: None,
+            base_url: None,
+            mapping: None,
+            env: BTreeMap::new(),
+            secret_env: Vec::new(),
+            inherit_env: Vec::new(),
+            token_vars: table.token_vars.iter().map(|&var| var.to_owned()).collect(),
+            script: None,
+            resume_args: Vec::new(),
+            model_args: Vec::new(),
+            version_args: Vec::new(),
+            timeout_ms: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::spec;
+    use super::*;
+
+    fn line(spec: &AgentSpec, resume_session: Option<&str>) -> CommandLine {
+        spec.command_line(&CommandRequest {
+            prompt_path: Path::new("/run/prompt.md"),
+            prompt_text: "do {session} it",
+            resume_session,
+        })
+    }
+
+    #[track_caller]
+    fn check(spec: &AgentSpec, resume: Option<&str>, expected: &str) {
+        assert_eq!(line(spec, resume).display(), expected);
+    }
+
+    #[test]
+    fn claude_command_lines() {
+        let mut claude = spec(AgentKind::Claude);
+        let fixed = "/bin/agent -p --input-format text --output-format stream-json --verbose --tools default --permission-mode bypassPermissions";
+        check(&claude, None, &format!("{fixed} < /run/prompt.md"));
+        claude.model = Some("opus".to_owned());
+        claude.args = vec!["--max-turns".to_owned(), "3".to_owned()];
+        check(
+            &claude,
+            Some("s-1"),
+            &format!("{fixed} --model opus --resume s-1 --max-turns 3 < /run/prompt.md"),
+        );
+    }
+
+    #[test]
+    fn codex_command_lines() {
+        let mut codex = spec(AgentKind::Codex);
+        let flags = "--json --dangerously-bypass-approvals-and-sandbox --skip-git-repo-check";
+        check(
+            &codex,
+            None,
+            &format!("/bin/agent exec {flags} - < /run/prompt.md"),
+        );
+        codex.model = Some("m".to_owned());
+        codex.base_url = Some("http://x/v1".to_owned());
+        codex.args = vec!["-c".to_owned(), "a=b".to_owned()];
+        let own = "-m m -c openai_base_url=\"http://x/v1\" -c a=b";
+        check(
+            &codex,
+            None,
+            &format!("/bin/agent exec {flags} {own} - < /run/prompt.md"),
+        );
+        check(
+            &codex,
+            Some("t-1"),
+            &format!("/bin/agent exec resume {flags} {own} t-1 - < /run/prompt.md"),
+        );
+    }
+
+    #[test]
+    fn gemini_command_lines() {
+        let mut gemini = spec(AgentKind::Gemini);
+        let fixed = "/bin/agent --screen-reader true --approval-mode yolo --skip-trust --output-format stream-json";
+        check(&gemini, None, &format!("{fixed} < /run/prompt.md"));
+        gemini.model = Some("m".to_owned());
+        check(
+            &gemini,
+            Some("s"),
+            &format!("{fixed} -m m --resume s < /run/prompt.md"),
+        );
+    }
+
+    #[test]
+    fn scripted_command_lines() {
+        let mut scripted = spec(AgentKind::Scripted);
+        scripted.script = Some(PathBuf::from("/s.yaml"));
+        check(
+            &scripted,
+            Some("s"),
+            "/bin/agent scripted-agent --script /s.yaml --resume s < /run/prompt.md",
+        );
+    }
+
+    #[test]
+    fn any_other_program_is_called_as_described() {
+        let mut tool = spec(AgentKind::Command);
+        tool.command_args = vec!["run".to_owned()];
+        tool.args = vec!["--yes".to_owned()];
+        tool.model_args = vec!["--model={model}".to_owned()];
+        check(&tool, Some("s"), "/bin/agent run --yes < /run/prompt.md");
+        tool.model = Some("m".to_owned());
+        tool.resume_args = vec!["--continue".to_owned(), "{session}".to_owned()];
+        check(
+            &tool,
+            None,
+            "/bin/agent run --model=m --yes < /run/prompt.md",
+        );
+        check(
+            &tool,
+            Some("s"),
+            "/bin/agent run --model=m --yes --continue s < /run/prompt.md",
+        );
+    }
+
+    #[test]
+    fn a_prompt_in_the_arguments_is_passed_whole_and_never_shown() {
+        let mut tool = spec(AgentKind::Command);
+        tool.prompt = PromptChannel::Argument;
+        let last = line(&tool, None);
+        assert_eq!(
+            (last.args, last.stdin),
+            (vec!["do {session} it".to_owned()], Stdin::Empty)
+        );
+        check(&tool, None, "/bin/agent @/run/prompt.md");
+
+        tool.args = vec!["-m={prompt}!{x}".to_owned(), "{prompt_file}".to_owned()];
+        let inside = line(&tool, Some("s"));
+        assert_eq!(inside.args, ["-m=do {session} it!{x}", "/run/prompt.md"]);
+        assert_eq!(
+            inside.display_args(),
+            ["-m=@/run/prompt.md!{x}", "/run/prompt.md"]
+        );
+
+        tool.args.clear();
+        tool.prompt = PromptChannel::File;
+        check(&tool, None, "/bin/agent /run/prompt.md");
+    }
+
+    #[test]
+    fn a_spec_travels_as_json() {
+        for kind in AgentKind::ALL {
+            let mut sent = spec(kind);
+            sent.mapping = Some(JsonlMapping {
+                error: Some("a.b".to_owned()),
+                ..JsonlMapping::default()
+            });
+            sent.timeout_ms = Some(5);
+            let text = serde_json::to_string(&sent).unwrap();
+            let received: AgentSpec = serde_json::from_str(&text).unwrap();
+            assert_eq!(received, sent);
+            assert_eq!(received.timeout(), Some(Duration::from_millis(5)));
+        }
     }
 }

@@ -390,5 +390,5 @@ fn mistakes_are_named_with_their_place() {
     check_error("version: 1\nsteps: [signal: USR7]", "must be one of");
     check_error("version: 1\nsteps: [done: false]", "its only value is true");
     check_error("version: 1\nsteps: [sleep: soon]", "not a duration");
-    check_error("version: 1\nsteps: [say: [}", "line 3");
+    check_error("version: 1\nsteps: [say: [}", "line 2, column 14");
 }

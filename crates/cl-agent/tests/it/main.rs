@@ -4,4 +4,5 @@
 
 mod recorded;
 mod recordings;
+mod resolving;
 mod robustness;
