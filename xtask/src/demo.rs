@@ -24,7 +24,8 @@ const EXPECTED_MESSAGES: &[&str] = &[
 const EXPECTED_OUTPUT: &str = "The greeting is in greeting.txt.";
 const ATTEMPTS: usize = 3;
 
-const SCRIPT: &str = r"attempts:
+const SCRIPT: &str = r"version: 1
+attempts:
   - - say: I will look around first.
     - post: { type: PROGRESS, body: looking around }
     - exit: 0
