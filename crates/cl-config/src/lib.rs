@@ -1,6 +1,6 @@
 //! What the user asked for: one YAML file, the environment and flags.
 //!
-//! [`load`] finds the file, reports every problem in it at once with its place,
+//! [`load()`] finds the file, reports every problem in it at once with its place,
 //! lays the environment over it and returns a [`Loaded`]: the [`Config`], where
 //! each value came from, and warnings. No file at all is fine; the defaults and
 //! the agents found on the search path then do.
@@ -9,7 +9,7 @@
 //!
 //! - The first file found is the only one read; files are never merged.
 //! - An unknown key, a wrong type or a bad value is an error, never a guess.
-//! - One table, in [`schema`], is what the reader follows, what the JSON schema
+//! - One table, in [`mod@schema`], is what the reader follows, what the JSON schema
 //!   and the reference are made from, and what the tests check against.
 //! - Secrets are kept in `SecretString` and never printed: not by `Debug`, not
 //!   in error texts or quoted source lines, not by [`show`].
@@ -18,7 +18,7 @@
 //!
 //! Map of the modules: the settings in [`model`] and [`agent`], the environment
 //! in [`environment`], where files are looked for in [`search`], reading in
-//! [`mod@load`], the position-keeping tree in `tree`, the key table in [`schema`],
+//! [`mod@load`], the position-keeping tree in `tree`, the key table in [`mod@schema`],
 //! problems in [`error`], secrets in [`secret`], choosing an agent in
 //! [`select`], provenance in [`origin`], durations in [`duration`], files of the
 //! earlier implementation in `legacy`.
