@@ -1,1 +1,34 @@
-//! cl-runner
+//! How one task is kept going: supervisor, processes, restart loop, stop.
+//!
+//! Every task has one supervisor process, started by [`launch::launch`] from a
+//! [`launch::LaunchRecord`]. It owns the task, runs the restart loop and is the
+//! parent of the agents. Commands and servers only launch, watch ([`attach`])
+//! and ask ([`stop`]); killing them never hurts a run. What a dead supervisor
+//! left behind is settled by whoever owns the task next ([`settle`]) and taken
+//! up again by [`recover`].
+//!
+//! Invariants:
+//!
+//! - Only this crate starts or signals processes.
+//! - A process is signalled only by identity: pid, kernel start time, boot.
+//! - No descendant of an agent outlives its run; live owners of other tasks and
+//!   the runs of other tasks are left alone.
+//! - What is acted on was recorded before, and what is recorded as ended was
+//!   verified to have ended.
+//! - Decisions are pure functions; what performs them does not decide.
+
+pub mod attach;
+pub mod launch;
+mod output;
+pub mod preamble;
+pub mod process;
+pub mod processes;
+pub mod recover;
+pub mod scripted;
+pub mod settle;
+pub mod stop;
+mod supervisor;
+
+pub use supervisor::supervise;
+
+pub(crate) use launch::{error_text as launch_error_text, text_variables as launch_text_variables};

@@ -1,0 +1,158 @@
+//! Waiting for a launch to end, in the foreground.
+//!
+//! The one who waits owns nothing: it reads files, and asks the supervisor to
+//! stop when it is interrupted. Killing it never hurts the task.
+
+use std::io;
+use std::time::Duration;
+
+use cl_storage::control::{Request, RequestBody, StopRequest};
+use cl_storage::owner::{Owner, OwnerState};
+use cl_storage::process::ProcessIdentity;
+use cl_storage::task_state::{TaskResult, TaskState};
+use cl_storage::{Clock, TaskDir};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// How often the files are looked at; the supervisor's end is noticed at once.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What signals to the waiting process mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTerminate {
+    /// TERM stops the task.
+    Stop,
+    /// TERM only ends the waiting: agents' shell tools end slow commands by it,
+    /// and the work must go on.
+    Detach,
+}
+
+/// How to wait.
+#[derive(Debug, Clone)]
+pub struct AttachOptions {
+    /// What TERM means; HUP always detaches, INT always stops.
+    pub on_terminate: OnTerminate,
+    /// From the wish to stop to the kill.
+    pub grace: Duration,
+}
+
+/// How the waiting ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttachEnd {
+    /// The launch has ended.
+    Ended(TaskResult),
+    /// The supervisor died before it could record an end.
+    Lost,
+    /// The waiting was given up; the task goes on.
+    Detached,
+}
+
+/// Waits until the launch `launch_id` of `task` has ended.
+///
+/// Calls `look` every 100 ms. Blocks; installs handlers for INT, TERM and HUP,
+/// which stay installed. The first INT asks the task to stop, the second one to
+/// be killed at once.
+pub fn attach(
+    task: &TaskDir,
+    launch_id: &str,
+    options: &AttachOptions,
+    clock: &dyn Clock,
+    mut look: impl FnMut(),
+) -> io::Result<AttachEnd> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut wishes = 0_u32;
+        let mut watched = None;
+        let mut exit = None;
+        loop {
+            let owner = Owner::read(task).ok().flatten().filter(|owner| owner.launch_id == launch_id);
+            if let Some(end) = ended(task, launch_id, owner.as_ref()) {
+                look();
+                return Ok(end);
+            }
+            if let Some(owner) = owner.as_ref().map(Owner::identity).filter(|owner| watched.as_ref() != Some(owner)) {
+                exit = exit_of(&owner);
+                watched = Some(owner);
+            }
+            let mut stop_with = None;
+            // Every arm only receives or waits: dropping the others loses nothing.
+            tokio::select! {
+                () = ended_of(&mut exit) => {}
+                _ = interrupt.recv() => stop_with = Some((130, "Ctrl-C")),
+                _ = terminate.recv() => match options.on_terminate {
+                    OnTerminate::Stop => stop_with = Some((143, "signal TERM")),
+                    OnTerminate::Detach => return Ok(AttachEnd::Detached),
+                },
+                _ = hang_up.recv() => return Ok(AttachEnd::Detached),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            if let Some((exit_code, by)) = stop_with {
+                wishes += 1;
+                let grace = if wishes > 1 { Duration::ZERO } else { options.grace };
+                ask_to_stop(task, by, exit_code, grace, clock)?;
+            }
+            look();
+        }
+    })
+}
+
+/// Hands in a wish to stop and wakes the owner.
+pub(crate) fn ask_to_stop(task: &TaskDir, by: &str, exit_code: i32, grace: Duration, clock: &dyn Clock) -> io::Result<Request> {
+    let now = clock.now();
+    let kill_at = now.checked_add(grace).unwrap_or(now);
+    let request = Request::new(RequestBody::Stop(StopRequest { by: by.to_owned(), kill_at, exit_code }), now)?;
+    request.submit(task).map_err(io::Error::other)?;
+    wake_owner(task);
+    Ok(request)
+}
+
+/// Wakes the owner of `task`, if it has one; a lost wake-up costs a second.
+pub(crate) fn wake_owner(task: &TaskDir) {
+    if let Some(owner) = Owner::read(task).ok().flatten() {
+        crate::process::end::signal(&owner.identity(), Signal::USR1);
+    }
+}
+
+fn ended(task: &TaskDir, launch_id: &str, owner: Option<&Owner>) -> Option<AttachEnd> {
+    let state = OwnerState::of(owner);
+    if state == OwnerState::Alive {
+        return None;
+    }
+    // Read after the owner was seen gone: it records the result before it goes.
+    let result = TaskState::read(task).ok().flatten().filter(|state| state.launch_id == launch_id)?.result;
+    Some(result.map_or(AttachEnd::Lost, AttachEnd::Ended))
+}
+
+/// Returns a receiver that hears of the end of `process`; `None` if it is gone.
+///
+/// A thread of its own waits for it, for as long as the process lives.
+fn exit_of(process: &ProcessIdentity) -> Option<oneshot::Receiver<()>> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let pidfd = rustix::process::pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
+    if !process.is_alive() {
+        return None;
+    }
+    let (tx, rx) = oneshot::channel();
+    std::thread::spawn(move || {
+        while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None) == Err(rustix::io::Errno::INTR) {}
+        // Nobody may be waiting any more.
+        tx.send(()).unwrap_or_default();
+    });
+    Some(rx)
+}
+
+/// Waits for the end that `exit` tells of, once.
+async fn ended_of(exit: &mut Option<oneshot::Receiver<()>>) {
+    match exit {
+        Some(receiver) => {
+            // An error means that the thread is gone, which is the same news.
+            receiver.await.unwrap_or_default();
+            *exit = None;
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,34 @@
+//! Launching a task: the record that says how, and the supervisor that does it.
+//!
+//! ```text
+//! launcher                                  supervisor (same executable)
+//! start it, stdin and stdout are pipes ──▶  close inherited descriptors, setsid
+//! write the launch record, with secrets ─▶  read it whole, or exit without a trace
+//!                                           take owner.lock, create the task
+//!          ◀── readiness: ready or why not  stdio becomes /dev/null and the log
+//! done: it may exit or watch                run the task to its end
+//! ```
+//!
+//! The record holds the secrets and exists only in the pipe. What goes to disk
+//! is the [`LaunchFile`], which names where the secrets were found.
+
+mod agents;
+mod policy;
+mod record;
+mod start;
+
+pub(crate) use agents::{error_text, text_variables};
+pub use agents::{AgentEntry, LaunchAgent, PrepareError, prepare_agents, secret_values};
+pub use policy::{OnChildTimeout, Policy};
+pub use record::{Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin};
+pub use start::{Launched, LaunchError, Refusal, launch};
+pub(crate) use start::{Readiness, read_record};
+
+/// The variable that marks a supervisor's process with the folder of its task.
+///
+/// Other supervisors use it to tell an owner, which they must leave alone, from
+/// what an agent has left behind; it counts only if `owner.yaml` agrees.
+pub const SUPERVISED_TASK: &str = "CONDUCTOR_SUPERVISED_TASK";
+
+/// The hidden sub-command of both binaries that runs a supervisor.
+pub const SUPERVISE_COMMAND: &str = "__supervise";

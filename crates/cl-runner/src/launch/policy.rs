@@ -1,0 +1,108 @@
+//! The limits and delays of a launch.
+
+use std::time::Duration;
+
+/// What happens to children that are still active when the wait for them ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChildTimeout {
+    /// They go on as the tasks they are.
+    #[default]
+    Leave,
+    /// They are stopped.
+    Stop,
+}
+
+/// The limits and delays of a launch. Durations are stored in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// How many attempts the loop makes.
+    pub max_attempts: u32,
+    /// Pause between two attempts.
+    #[serde(rename = "restart_delay_ms", with = "millis")]
+    pub restart_delay: Duration,
+    /// How long an agent may be silent.
+    #[serde(rename = "idle_timeout_ms", with = "optional_millis")]
+    pub idle_timeout: Option<Duration>,
+    /// How long one attempt may take.
+    #[serde(rename = "max_duration_ms", with = "optional_millis")]
+    pub max_duration: Option<Duration>,
+    /// How much an agent may write to its two streams together.
+    pub max_output_bytes: u64,
+    /// How long a finished task waits for its children.
+    #[serde(rename = "child_wait_ms", with = "millis")]
+    pub child_wait: Duration,
+    /// What happens to children after that.
+    pub on_child_timeout: OnChildTimeout,
+    /// From the request to stop to the kill.
+    #[serde(rename = "grace_ms", with = "millis")]
+    pub grace: Duration,
+    /// Commands that must succeed before DONE is believed.
+    pub gates: Vec<String>,
+    /// How long one gate may take.
+    #[serde(rename = "gate_timeout_ms", with = "millis")]
+    pub gate_timeout: Duration,
+    /// How many times gates may refuse.
+    pub max_gate_failures: u32,
+    /// Whether later attempts go on with the agent's session.
+    pub resume_session: bool,
+    /// How many root attempts may run at once below the root; none is no limit.
+    pub max_concurrent_runs: Option<u32>,
+    /// How deep tasks may be nested.
+    pub max_depth: u32,
+    /// How many active children a task may have.
+    pub max_children: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 100,
+            restart_delay: Duration::from_secs(1),
+            idle_timeout: None,
+            max_duration: None,
+            max_output_bytes: 1 << 30,
+            child_wait: Duration::from_mins(5),
+            on_child_timeout: OnChildTimeout::Leave,
+            grace: Duration::from_secs(10),
+            gates: Vec::new(),
+            gate_timeout: Duration::from_mins(30),
+            max_gate_failures: 5,
+            resume_session: false,
+            max_concurrent_runs: None,
+            max_depth: 16,
+            max_children: 16,
+        }
+    }
+}
+
+mod millis {
+    use std::time::Duration;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: serde::Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        <u64 as serde::Deserialize>::deserialize(from).map(Duration::from_millis)
+    }
+}
+
+mod optional_millis {
+    use std::time::Duration;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: serde::Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::millis::serialize(value, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        let millis = <Option<u64> as serde::Deserialize>::deserialize(from)?;
+        Ok(millis.map(Duration::from_millis))
+    }
+}

@@ -1,0 +1,191 @@
+//! How a task is launched: the record in the pipe and the file on disk.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cl_agent::AgentSpec;
+use cl_config::SecretSource;
+use cl_storage::durable::Mode as FileMode;
+use cl_storage::record::{self, RecordError};
+use cl_storage::task_state::ParentTask;
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
+use jiff::Timestamp;
+
+use super::agents::AgentEntry;
+use super::policy::Policy;
+
+/// The version of launch records; launcher and supervisor are one executable,
+/// which may have been replaced on disk between two launches.
+pub(crate) const RECORD_VERSION: u32 = 1;
+
+/// Whether one run is asked for or a finished task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The restart loop: runs until DONE.
+    Task,
+    /// One run.
+    Job,
+}
+
+/// Whether a task is started or taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Started.
+    Start,
+    /// Taken up again: markers are cleared, the first prompt says so.
+    Resume,
+}
+
+/// Who waits for the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A command that waits.
+    Foreground,
+    /// Nobody.
+    Detached,
+    /// The agent of another task.
+    Nested,
+}
+
+impl Origin {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreground => "foreground",
+            Self::Detached => "detached",
+            Self::Nested => "nested",
+        }
+    }
+}
+
+/// Everything a supervisor needs, secrets included; never written to disk.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub struct LaunchRecord {
+    /// Format of the record.
+    pub version: u32,
+    /// Names this launch; results are looked up by it.
+    pub launch_id: String,
+    /// One run or a finished task.
+    pub kind: Kind,
+    /// Started or taken up again.
+    pub mode: Mode,
+    /// Who waits.
+    pub origin: Origin,
+    /// The root, absolute.
+    pub root: PathBuf,
+    /// The project.
+    pub project: ProjectId,
+    /// The task.
+    pub task: TaskId,
+    /// The prompt; none takes the task's prompt of record.
+    pub prompt: Option<String>,
+    /// Working folder of the agents, absolute.
+    pub cwd: PathBuf,
+    /// The task whose agent launches this one.
+    pub parent: Option<ParentTask>,
+    /// A parent run named by hand, outside of any nesting.
+    pub parent_run: Option<RunId>,
+    /// The run that the first attempt continues, named by hand.
+    pub previous_run: Option<RunId>,
+    /// How many tasks stand above.
+    pub depth: u32,
+    /// Name of the agent, a key of `agents`.
+    pub agent: String,
+    /// All agents that this task and its children may use.
+    pub agents: BTreeMap<String, AgentEntry>,
+    /// Variables for the agents, from the command line.
+    pub extra_env: BTreeMap<String, String>,
+    /// Limits and delays.
+    pub policy: Policy,
+    /// Address of the server, if one is known.
+    pub conductor_url: Option<String>,
+}
+
+impl std::fmt::Debug for LaunchRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LaunchRecord")
+            .field("launch_id", &self.launch_id)
+            .field("project", &self.project)
+            .field("task", &self.task)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LaunchRecord {
+    /// Returns the version that this build writes.
+    pub fn current_version() -> u32 {
+        RECORD_VERSION
+    }
+}
+
+/// What an agent asks for when it launches a child through its supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct NestedOptions {
+    /// One run or a finished task.
+    pub kind: Kind,
+    /// Started or taken up again.
+    pub mode: Mode,
+    /// The run whose agent asks.
+    pub parent_run: RunId,
+    /// The prompt; none takes the task's prompt of record.
+    pub prompt: Option<String>,
+    /// Working folder, absolute.
+    pub cwd: PathBuf,
+    /// Name of the agent; none takes the parent's.
+    pub agent: Option<String>,
+    /// Limits and delays; none takes the parent's, without its gates.
+    pub policy: Option<Policy>,
+}
+
+/// The content of `launch.yaml`: how a task was launched, without secrets.
+///
+/// The first keys are [`cl_storage::task_state::LaunchSummary`].
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct LaunchFile {
+    /// Format of the file.
+    pub version: u32,
+    /// The launch.
+    pub launch_id: String,
+    /// `task` or `job`.
+    pub kind: Kind,
+    /// `foreground`, `detached` or `nested`.
+    pub origin: Origin,
+    /// When.
+    pub launched_at: Timestamp,
+    /// The configured name of the agent.
+    pub agent_name: String,
+    /// The task whose agent launched this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentTask>,
+    /// How many tasks stand above.
+    pub depth: u32,
+    /// Working folder of the agents.
+    pub cwd: PathBuf,
+    /// The agent.
+    pub agent: AgentSpec,
+    /// Where its secrets were found, by variable; resume looks there again.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Limits and delays.
+    pub policy: Policy,
+}
+
+impl LaunchFile {
+    /// Reads how `task` was launched; `None` if it never was by us.
+    pub fn read(task: &TaskDir) -> Result<Option<Self>, RecordError> {
+        record::read(&task.launch(), RECORD_VERSION)
+    }
+
+    /// Replaces the file; returns after it is on disk. Only for the owner.
+    pub(crate) fn write(&self, task: &TaskDir) -> Result<(), RecordError> {
+        record::write(&task.launch(), self, FileMode::Private)
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,125 @@
+//! The final answer of a run, `output.md`.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use cl_storage::RunDir;
+use cl_storage::durable::{self, Mode};
+
+/// Raw output is copied up to this size; the rest is in the raw file.
+const LARGEST_COPY: u64 = 4 * 1024 * 1024;
+
+/// Makes sure that `output.md` is there; never touches one that the agent wrote.
+///
+/// In this order: the agent's own file unless it is blank, the final text of its
+/// stream, what it printed that is not JSON, a placeholder that names the agent,
+/// its end and the last lines of its standard error.
+pub(crate) fn ensure(run: &RunDir, final_text: Option<&str>, agent: &str, exit_code: i32) -> io::Result<()> {
+    let path = run.output();
+    match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_dir() => return Err(io::Error::other("output.md is a folder")),
+        Ok(_) if !is_blank(&path) => return Ok(()),
+        _ => {}
+    }
+    let text = match final_text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => format!("{text}\n"),
+        None => plain_output(&run.stdout()).unwrap_or_else(|| placeholder(run, agent, exit_code)),
+    };
+    durable::replace(&path, text.as_bytes(), Mode::Shared)
+}
+
+fn is_blank(path: &Path) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
+}
+
+/// Returns what was printed that is not JSON; `None` if there is nothing of it.
+fn plain_output(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    fs::File::open(path).ok()?.take(LARGEST_COPY).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let plain: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('{')).collect();
+    let plain = plain.join("\n");
+    (!plain.trim().is_empty()).then(|| plain.trim_end().to_owned() + "\n")
+}
+
+fn placeholder(run: &RunDir, agent: &str, exit_code: i32) -> String {
+    let mut text = format!("The agent {agent} gave no answer; it ended with code {exit_code}.\n");
+    let stderr = tail(&run.stderr(), 20);
+    if !stderr.is_empty() {
+        text.push_str("\nThe end of what it wrote to standard error:\n\n");
+        for line in stderr.lines() {
+            text.push_str("    ");
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Returns the last `lines` lines of a file, read from its end; empty if it cannot be read.
+pub(crate) fn tail(path: &Path, lines: usize) -> String {
+    use std::os::unix::fs::FileExt as _;
+    const WINDOW: u64 = 64 * 1024;
+    let read = || -> io::Result<Vec<u8>> {
+        let file = fs::File::open(path)?;
+        let size = file.metadata()?.len();
+        let start = size.saturating_sub(WINDOW);
+        let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, start)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let all: Vec<&str> = text.trim_end().lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cl_storage::{ProjectId, Root, TaskId};
+
+    fn run() -> (tempfile::TempDir, RunDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let task = Root::at(folder.path())
+            .unwrap()
+            .task(&ProjectId::parse("p").unwrap(), &TaskId::parse("task-20260101-000000-abc").unwrap())
+            .unwrap();
+        task.ensure().unwrap();
+        let run = task.create_run(jiff::Timestamp::UNIX_EPOCH).unwrap();
+        (folder, run)
+    }
+
+    #[track_caller]
+    fn check(own: Option<&str>, final_text: Option<&str>, stdout: &str, expected: &str) {
+        let (_folder, run) = run();
+        if let Some(own) = own {
+            fs::write(run.output(), own).unwrap();
+        }
+        fs::write(run.stdout(), stdout).unwrap();
+        fs::write(run.stderr(), "one\ntwo\n").unwrap();
+        ensure(&run, final_text, "codex", 3).unwrap();
+        assert_eq!(fs::read_to_string(run.output()).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_order_of_sources() {
+        check(Some("mine"), Some("stream"), "raw", "mine");
+        check(Some(" \n"), Some("stream"), "raw", "stream\n");
+        check(None, Some(" text \n"), "raw", "text\n");
+        check(None, None, "{\"type\":\"x\"}\nplain\n\n", "plain\n");
+        let placeholder = "The agent codex gave no answer; it ended with code 3.\n\n\
+                           The end of what it wrote to standard error:\n\n    one\n    two\n";
+        check(None, None, "{\"type\":\"x\"}\n", placeholder);
+        check(None, Some("  "), "", placeholder);
+    }
+
+    #[test]
+    fn tails_are_read_from_the_end() {
+        let (_folder, run) = run();
+        fs::write(run.stderr(), "x\n".repeat(100_000) + "a\nb\n").unwrap();
+        assert_eq!(tail(&run.stderr(), 2), "a\nb");
+        assert_eq!(tail(&run.stdout(), 2), "", "a missing file has no tail");
+    }
+}

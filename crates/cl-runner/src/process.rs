@@ -1,0 +1,9 @@
+//! Processes: starting, watching, finding and ending them.
+//!
+//! Nothing outside this module starts or signals a process.
+
+pub(crate) mod descriptors;
+pub mod end;
+pub(crate) mod reaper;
+pub(crate) mod spawn;
+pub mod tree;

@@ -1,0 +1,86 @@
+//! Which lost tasks to take up again, and which to mark.
+
+use cl_storage::marker::Marker;
+use cl_storage::owner::OwnerState;
+use cl_storage::snapshot::{self, TaskView};
+use cl_storage::task_state::LaunchSummary;
+use cl_storage::{Clock, LayoutError, Root, TaskDir};
+use jiff::Timestamp;
+
+/// What is done about tasks whose supervisor died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLost {
+    /// Detached ones are taken up again, others marked.
+    Resume,
+    /// All are marked.
+    Mark,
+}
+
+/// What is to be done about one lost task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Take it up again.
+    Resume,
+    /// End what is left of it and record that it failed, for this reason.
+    Mark(String),
+}
+
+/// A lost task and what is to be done about it.
+#[derive(Debug, Clone)]
+pub struct Recovery {
+    /// The task.
+    pub task: TaskDir,
+    /// What to do.
+    pub action: Action,
+}
+
+/// Looks for lost tasks below `root` and decides about each, deepest first.
+///
+/// Nested tasks follow their topmost ancestor: nobody would wait for a child
+/// whose parent is only marked.
+pub fn plan(root: &Root, on_lost: OnLost, clock: &dyn Clock) -> Result<Vec<Recovery>, LayoutError> {
+    let now = clock.now();
+    let mut lost: Vec<TaskView> = Vec::new();
+    for project in root.projects()? {
+        let views = snapshot::read_project(root, &project, now)?;
+        lost.extend(views.into_iter().filter(|view| view.owner_state == OwnerState::Lost));
+    }
+    lost.sort_by_key(|view| std::cmp::Reverse(view.launch.as_ref().map_or(0, |launch| launch.depth)));
+    Ok(lost.iter().map(|view| Recovery { task: view.task.clone(), action: action(root, view, on_lost, now) }).collect())
+}
+
+fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Action {
+    let mark = |reason: &str| Action::Mark(reason.to_owned());
+    if view.markers.has(Marker::Cancelled) {
+        return mark("it was cancelled");
+    }
+    if view.markers.has(Marker::StopRequested) || view.state.as_ref().is_some_and(|state| state.stop.is_some()) {
+        return mark("it was stopped");
+    }
+    let Some(launch) = &view.launch else { return mark("how it was launched is not known") };
+    if view.state.as_ref().is_some_and(|state| state.result.is_some()) {
+        return mark("it had ended");
+    }
+    let top = topmost(root, launch, now);
+    match (on_lost, top.origin.as_str()) {
+        (OnLost::Mark, _) => mark("the configuration says so (defaults.on_lost: mark)"),
+        (OnLost::Resume, "detached") => Action::Resume,
+        (OnLost::Resume, origin) => mark(&format!("it was launched in the {origin}, and who waited is gone")),
+    }
+}
+
+/// Returns how the topmost ancestor was launched; its own launch if there is none.
+fn topmost(root: &Root, launch: &LaunchSummary, now: Timestamp) -> LaunchSummary {
+    let mut top = launch.clone();
+    // Delegation is limited in depth; the bound only guards against a damaged cycle.
+    for _ in 0..64 {
+        let Some(parent) = &top.parent else { break };
+        let Ok(task) = root.task(&parent.project, &parent.task) else { break };
+        let Ok(view) = TaskView::read(root, &task, now) else { break };
+        match view.launch {
+            Some(launch) => top = launch,
+            None => break,
+        }
+    }
+    top
+}

@@ -1,0 +1,208 @@
+//! Settling what a dead owner left behind.
+//!
+//! Only an owner may do this: it holds `owner.lock`. Processes are ended first
+//! and their end is verified, then the records say so, never the other way
+//! round.
+
+use std::time::Duration;
+
+use cl_bus::{Bus, Draft};
+use cl_storage::marker::{Marker, Markers};
+use cl_storage::owner::{OwnError, Ownership};
+use cl_storage::process::ProcessIdentity;
+use cl_storage::record::RecordError;
+use cl_storage::run_info::{self, ChangeError, RunInfo, RunStatus, StopRecord};
+use cl_storage::snapshot::{LOST_SUMMARY, RunView, TaskView};
+use cl_storage::task_state::{ResultStatus, StopWish, TaskResult, TaskState};
+use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, TaskDir};
+
+use crate::process::end::end_blocking;
+use crate::process::tree::{self, Search};
+
+/// Why a task is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Its owner died.
+    Lost,
+    /// Somebody stops it, and its owner is dead.
+    Stopped {
+        /// Who or what asked.
+        by: String,
+    },
+}
+
+/// What settling did.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Runs whose records said that they were running.
+    pub runs: Vec<cl_storage::RunId>,
+    /// Processes that were ended.
+    pub ended: usize,
+    /// Processes that could not be ended.
+    pub survivors: u32,
+}
+
+/// Why a task could not be settled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettleError {
+    /// Somebody owns it.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    /// Its folder cannot be used.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A run record could not be changed.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// A task file could not be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Takes a lost task, ends what is left of its agents and records its end.
+///
+/// Blocks for `grace` and a few seconds more. Fails without doing anything if
+/// the task has an owner after all.
+pub fn settle_lost(
+    root: &Root,
+    task: &TaskDir,
+    reason: &Reason,
+    grace: Duration,
+    clock: &dyn Clock,
+) -> Result<Settled, SettleError> {
+    let launch_id = TaskState::read(task).ok().flatten().map(|state| state.launch_id).unwrap_or_default();
+    let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
+    let settled = settle_runs(root, task, reason, grace, clock)?;
+    let mut state = TaskState::read(task)?.unwrap_or_default();
+    if state.result.is_none() {
+        let failure = failure_of(reason);
+        let status = match reason {
+            Reason::Lost => ResultStatus::Failed,
+            Reason::Stopped { .. } => ResultStatus::Stopped,
+        };
+        state.result = Some(TaskResult {
+            status,
+            exit_code: if status == ResultStatus::Stopped { 143 } else { 1 },
+            ended_at: clock.now(),
+            failure: Some(failure),
+            left_children: Vec::new(),
+        });
+    }
+    if let Reason::Stopped { by } = reason {
+        state.stop = Some(StopWish { requested_at: clock.now(), by: by.clone() });
+    }
+    state.waiting_for = None;
+    state.write(task)?;
+    ownership.release()?;
+    Ok(settled)
+}
+
+/// Ends what is left of the task's runs and settles their records.
+///
+/// The caller owns the task. Also ends gates of the latest run, which carry its
+/// marker.
+pub(crate) fn settle_runs(
+    root: &Root,
+    task: &TaskDir,
+    reason: &Reason,
+    grace: Duration,
+    clock: &dyn Clock,
+) -> Result<Settled, SettleError> {
+    let view = TaskView::read(root, task, clock.now())?;
+    let mut settled = Settled::default();
+    let is_done = Markers::read(task, clock.now()).is_ok_and(|markers| markers.has(Marker::Done));
+    let latest = view.latest_run().map(|run| run.run.id().clone());
+    for run in &view.runs {
+        let is_latest = latest.as_ref() == Some(run.run.id());
+        let is_running = run.info.as_ref().is_ok_and(|info| info.status == RunStatus::Running);
+        let is_ours = run.info.as_ref().is_ok_and(|info| !info.is_external && info.version <= run_info::KNOWN_VERSION);
+        if !is_ours || !(is_running || is_latest) {
+            continue;
+        }
+        let requested_at = clock.now();
+        let started = std::time::Instant::now();
+        let (ended, survivors) = end_run(root, run, grace);
+        settled.ended += ended;
+        settled.survivors += survivors;
+        if is_running {
+            let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let stop = StopRecord { requested_at, by: by(reason), survivors, took_ms };
+            record_end(run, reason, is_done && is_latest, stop, clock)?;
+            settled.runs.push(run.run.id().clone());
+        }
+    }
+    Ok(settled)
+}
+
+fn by(reason: &Reason) -> String {
+    match reason {
+        Reason::Lost => "recovery".to_owned(),
+        Reason::Stopped { by } => by.clone(),
+    }
+}
+
+fn failure_of(reason: &Reason) -> Failure {
+    match reason {
+        Reason::Lost => Failure::new(FailureKind::RunnerLost, "the supervisor died"),
+        Reason::Stopped { by } => Failure::new(FailureKind::Cancelled, by),
+    }
+}
+
+/// Ends every process of a run; returns how many there were and how many survive.
+fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
+    let agent = run.info.as_ref().ok().and_then(agent_identity);
+    let mut seen = std::collections::HashSet::new();
+    let survivors = end_blocking(grace, || {
+        let search = Search { run: run.run.id(), agent: agent.as_ref(), adopted_by: None, root: root.path() };
+        let found = tree::find(&search);
+        seen.extend(found.iter().cloned());
+        found
+    });
+    (seen.len(), u32::try_from(survivors.len()).unwrap_or(u32::MAX))
+}
+
+fn agent_identity(info: &RunInfo) -> Option<ProcessIdentity> {
+    let start = info.process_start.clone()?;
+    info.has_agent_process().then_some(ProcessIdentity { pid: info.pid, start })
+}
+
+fn record_end(run: &RunView, reason: &Reason, was_done: bool, stop: StopRecord, clock: &dyn Clock) -> Result<(), SettleError> {
+    let now = clock.now();
+    let completed = was_done && *reason == Reason::Lost;
+    let info = run_info::update(&run.run, |info| {
+        info.phase = None;
+        info.end_time = Some(now);
+        info.stop = Some(stop);
+        if completed {
+            info.status = RunStatus::Completed;
+            info.exit_code = 0;
+            info.error_summary = "the supervisor died after DONE was there".to_owned();
+        } else {
+            info.status = RunStatus::Failed;
+            info.error_summary = match reason {
+                Reason::Lost => LOST_SUMMARY.to_owned(),
+                Reason::Stopped { .. } => "stopped by request".to_owned(),
+            };
+            info.failure = Some(failure_of(reason));
+            if info.exit_code == 0 {
+                info.exit_code = -1;
+            }
+        }
+    })?;
+    let kind = if completed || matches!(reason, Reason::Stopped { .. }) { "RUN_STOP" } else { "RUN_CRASH" };
+    let mut body = format!(
+        "run stopped with code {}\nrun_dir: {}\noutput: {}",
+        info.exit_code,
+        run.run.path().display(),
+        run.run.output().display()
+    );
+    if matches!(reason, Reason::Stopped { .. }) {
+        body.push_str("\nstopped: true");
+    }
+    let draft = Draft::new(kind, info.project_id.clone(), body).task(info.task_id.clone()).run(info.run_id.clone());
+    if let Err(error) = Bus::new(run.run.task().bus()).append(&draft) {
+        tracing::error!(error = &error as &dyn std::error::Error, "could not post the end of a lost run");
+    }
+    Ok(())
+}

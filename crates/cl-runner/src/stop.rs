@@ -1,0 +1,146 @@
+//! Stopping a task, whoever owns it.
+
+use std::time::{Duration, Instant};
+
+use cl_storage::control::Outcome;
+use cl_storage::owner::{Owner, OwnerState};
+use cl_storage::snapshot::TaskView;
+use cl_storage::{Clock, LayoutError, Root, TaskDir, marker};
+
+use crate::attach::ask_to_stop;
+use crate::process::end::KILL_WAIT;
+use crate::settle::{self, Reason, SettleError};
+
+/// Beyond the kill: time for the owner and its children to record the end.
+const RECORD_TIME: Duration = Duration::from_secs(15);
+
+/// How often the owner is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What stopping a task did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopReport {
+    /// Nothing was running.
+    NothingRunning,
+    /// The task's supervisor stopped it.
+    Stopped {
+        /// Processes that could not be ended.
+        survivors: u32,
+    },
+    /// Its supervisor was dead; its agents were ended and recorded here.
+    SettledLost {
+        /// Processes that were ended.
+        ended: usize,
+        /// Processes that could not be ended.
+        survivors: u32,
+    },
+}
+
+/// Why a task could not be stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// The task's files cannot be used.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The request could not be made.
+    #[error("could not hand in the request to stop {task}")]
+    Request {
+        /// The task.
+        task: String,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What a dead supervisor left could not be settled.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// The supervisor did not finish in time.
+    #[error("the supervisor of {task} (pid {pid}) has not stopped it within {waited:?}; look at {log}, or use --force")]
+    TimedOut {
+        /// The task.
+        task: String,
+        /// The supervisor.
+        pid: i32,
+        /// How long was waited.
+        waited: Duration,
+        /// Its log.
+        log: String,
+    },
+    /// The run belongs to a process that is only observed.
+    #[error("run {run} is an external process that is only observed; stop it yourself (pid {pid})")]
+    External {
+        /// The run.
+        run: String,
+        /// Its process.
+        pid: i32,
+    },
+}
+
+/// Stops `task` and everything below it; returns when that is verified and recorded.
+///
+/// TERM at once, KILL after `grace`. Blocks for `grace` and some seconds more.
+/// The wish stays until somebody starts or resumes the task.
+pub fn stop_task(root: &Root, task: &TaskDir, by: &str, grace: Duration, clock: &dyn Clock) -> Result<StopReport, StopError> {
+    let waits_until = Instant::now() + grace + KILL_WAIT + RECORD_TIME;
+    let request_error = |source| StopError::Request { task: task.id().to_string(), source };
+    if let Some(owner) = live_owner(task) {
+        let request = ask_to_stop(task, by, 143, grace, clock).map_err(request_error)?;
+        let identity = owner.identity();
+        while identity.is_alive() && live_owner(task).is_some_and(|now| now.pid == owner.pid) {
+            if Instant::now() > waits_until {
+                let (waited, log) = (grace + KILL_WAIT + RECORD_TIME, task.supervisor_log().display().to_string());
+                return Err(StopError::TimedOut { task: task.id().to_string(), pid: owner.pid, waited, log });
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let answered = request.answer(task).ok().flatten().map(|answer| answer.outcome);
+        // Nobody else needs what is left of the request; a leftover is removed by the next owner.
+        if request.forget(task).and_then(|()| request.withdraw(task)).is_err() {
+            tracing::debug!("a request to stop was left behind");
+        }
+        let is_lost = Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Lost);
+        if !is_lost && answered == Some(Outcome::Done) {
+            let view = TaskView::read(root, task, clock.now())?;
+            return Ok(StopReport::Stopped { survivors: survivors(&view) });
+        }
+    }
+    stop_without_owner(root, task, by, grace, clock)
+}
+
+fn stop_without_owner(root: &Root, task: &TaskDir, by: &str, grace: Duration, clock: &dyn Clock) -> Result<StopReport, StopError> {
+    let view = TaskView::read(root, task, clock.now())?;
+    let active: Vec<_> = view.runs.iter().filter(|run| run.is_active).collect();
+    let external = active.iter().find_map(|run| run.info.as_ref().ok().filter(|info| info.is_external));
+    if let Some(info) = external {
+        return Err(StopError::External { run: info.run_id.to_string(), pid: info.pid });
+    }
+    if view.owner_state != OwnerState::Lost && active.is_empty() && view.active_children.is_empty() {
+        return Ok(StopReport::NothingRunning);
+    }
+    let io_error = |source| StopError::Request { task: task.id().to_string(), source };
+    marker::request_stop(task, by, clock.now()).map_err(io_error)?;
+    let settled = settle::settle_lost(root, task, &Reason::Stopped { by: by.to_owned() }, grace, clock)?;
+    let (mut ended, mut survivors) = (settled.ended, settled.survivors);
+    for child in &view.active_children {
+        let child = root.task(&child.project, &child.task)?;
+        match stop_task(root, &child, &format!("parent task {}: {by}", task.id()), grace, clock)? {
+            StopReport::SettledLost { ended: more, survivors: left } => {
+                ended += more;
+                survivors += left;
+            }
+            StopReport::Stopped { survivors: left } => survivors += left,
+            StopReport::NothingRunning => {}
+        }
+    }
+    Ok(StopReport::SettledLost { ended, survivors })
+}
+
+fn live_owner(task: &TaskDir) -> Option<Owner> {
+    Owner::read(task).ok().flatten().filter(Owner::is_alive)
+}
+
+fn survivors(view: &TaskView) -> u32 {
+    let latest = view.latest_info().and_then(|info| info.stop.as_ref());
+    latest.map_or(0, |stop| stop.survivors)
+}

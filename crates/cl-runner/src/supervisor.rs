@@ -1,0 +1,203 @@
+//! The process that keeps one task going.
+//!
+//! It holds `owner.lock` from launch to the task's terminal state, runs the
+//! restart loop and is the parent of the agents. One thread, one loop: take a
+//! view of the task, decide the next step ([`decide`]), perform it, again.
+//! Whatever it waits for, it waits in [`Supervisor::next_event`], so that
+//! requests, signals and the ends of processes are seen in one order.
+//!
+//! A crash at any point leaves: no lock; an `owner.yaml` that names a dead
+//! process ("lost"); records that say at most that something runs. The next
+//! owner ends what is left of the agents, settles their records and goes on.
+
+mod attempt;
+mod children;
+mod decide;
+mod events;
+mod finish;
+mod gate;
+mod journal;
+mod limits;
+mod requests;
+mod start;
+mod version;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cl_storage::redact::Redactor;
+use cl_storage::task_state::TaskState;
+use cl_storage::{Clock as _, Root, RunId, SystemClock, TaskDir, owner::Ownership};
+use jiff::Timestamp;
+
+use crate::launch::{LaunchAgent, LaunchRecord, Readiness, read_record};
+use crate::process::{descriptors, reaper::Reaper};
+use decide::{GateVerdict, LastAttempt, Step, View};
+use events::Signals;
+use journal::Journal;
+
+/// Runs a supervisor: reads its launch record from standard input and returns
+/// its exit code when the task has reached its end.
+///
+/// Must be the first thing that its process does: it closes inherited
+/// descriptors, makes the process a session leader and a child subreaper.
+pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Environment>) -> i32 {
+    descriptors::close_inherited();
+    // Fails only for a process that leads a group already, which is as good.
+    rustix::process::setsid().ok();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (Ok(runtime), Some(record)) = (runtime, read_record()) else { return 1 };
+    runtime.block_on(async {
+        let started = match record {
+            Ok(record) => start::start(record, environment),
+            Err(message) => Err(start::Refused::failed(message)),
+        };
+        match started {
+            Ok(supervisor) => {
+                start::answer(&Readiness::Ready);
+                start::detach_output(&supervisor.task);
+                supervisor.run().await
+            }
+            Err(refused) => {
+                start::answer(&refused.readiness());
+                1
+            }
+        }
+    })
+}
+
+/// A wish to stop that is being carried out.
+#[derive(Debug, Clone)]
+struct Stop {
+    requested_at: Timestamp,
+    by: String,
+    kill_at: Timestamp,
+    exit_code: i32,
+}
+
+/// The supervisor of one task.
+struct Supervisor {
+    record: LaunchRecord,
+    agent: LaunchAgent,
+    root: Root,
+    task: TaskDir,
+    ownership: Ownership,
+    state: TaskState,
+    prompt: String,
+    /// The environment that agents inherit from.
+    base_env: BTreeMap<String, String>,
+    executable: PathBuf,
+    redactor: Redactor,
+    clock: SystemClock,
+    signals: Signals,
+    reaper: Reaper,
+    journal: Journal,
+    stop: Option<Stop>,
+    last: Option<LastAttempt>,
+    /// The run that the next attempt continues.
+    previous_run: Option<RunId>,
+    /// The session that the next attempt resumes.
+    session: Option<String>,
+    gates: GateVerdict,
+    children_waited: bool,
+    paused: bool,
+}
+
+impl Supervisor {
+    async fn run(mut self) -> i32 {
+        self.settle_earlier_runs();
+        let outcome = loop {
+            match self.next_step().and_then(|step| self.record_wait(&step).map(|()| step)) {
+                Ok(step) => match self.perform(step).await {
+                    Ok(None) => {}
+                    Ok(Some(end)) => break end,
+                    Err(error) => break finish::End::broken(error.as_ref()),
+                },
+                Err(error) => break finish::End::broken(error.as_ref()),
+            }
+        };
+        self.finish(outcome).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn next_step(&self) -> Result<Step, Broken> {
+        let markers = cl_storage::marker::Markers::read(&self.task, self.now())?;
+        Ok(decide::next_step(&View {
+            kind: self.record.kind,
+            policy: &self.record.policy,
+            done: markers.done,
+            cancelled: markers.has(cl_storage::marker::Marker::Cancelled),
+            stopping: self.stop.is_some(),
+            attempts: self.state.attempts.this_launch,
+            last: self.last.as_ref(),
+            active_children: self.active_children().len(),
+            children_waited: self.children_waited,
+            gates: self.gates.clone(),
+            gate_failures: self.state.gate_failures.count,
+            paused: self.paused,
+        }))
+    }
+
+    /// Writes what the task waits for before it waits.
+    fn record_wait(&mut self, step: &Step) -> Result<(), Broken> {
+        let waiting_for = match step {
+            Step::Pause(_) => Some("delay"),
+            Step::AwaitChildren => Some("children"),
+            _ => None,
+        };
+        if self.state.waiting_for.as_deref() != waiting_for {
+            self.state.waiting_for = waiting_for.map(str::to_owned);
+            self.state.write(&self.task)?;
+        }
+        Ok(())
+    }
+
+    /// Performs one step; `Some` is the end of the task.
+    async fn perform(&mut self, step: Step) -> Result<Option<finish::End>, Broken> {
+        match step {
+            Step::Attempt => {
+                self.paused = false;
+                self.gates = GateVerdict::Pending;
+                self.children_waited = false;
+                self.attempt().await?;
+            }
+            Step::Pause(pause) => {
+                self.pause(pause).await;
+                self.paused = true;
+            }
+            Step::AwaitChildren => {
+                self.await_children().await?;
+                self.children_waited = true;
+            }
+            Step::RunGates => self.gates = self.run_gates().await?,
+            Step::RejectDone => {
+                self.reject_done()?;
+                self.gates = GateVerdict::Pending;
+                self.children_waited = false;
+            }
+            Step::Complete => return Ok(Some(finish::End::Complete)),
+            Step::Fail(failure) => return Ok(Some(finish::End::Failed(failure))),
+            Step::Stopped => return Ok(Some(finish::End::Stopped)),
+            Step::Cancelled => return Ok(Some(finish::End::Cancelled)),
+        }
+        Ok(None)
+    }
+
+    /// Waits for `pause`, or until somebody wants the task to end.
+    async fn pause(&mut self, pause: std::time::Duration) {
+        let until = tokio::time::Instant::now() + pause;
+        while self.stop.is_none() {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            self.next_event(left.min(events::LONGEST_WAIT)).await;
+        }
+    }
+}
+
+/// An error after which the supervisor cannot keep its promises.
+type Broken = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,233 @@
+//! Tasks that agents of this task launched.
+
+use std::time::Duration;
+
+use cl_storage::control::{self, Answer, LaunchChildRequest, Outcome, Request, RequestBody, StopRequest};
+use cl_storage::owner::{Owner, OwnerState};
+use cl_storage::snapshot::TaskView;
+use cl_storage::TaskDir;
+use cl_storage::task_state::{Child, ParentTask, TaskState};
+
+use super::{Broken, Supervisor, events};
+use crate::launch::{AgentEntry, LaunchRecord, NestedOptions, OnChildTimeout, Origin, Policy, launch};
+use crate::settle;
+
+/// Beyond the moment of the kill: time for children to record their end.
+const RECORD_TIME: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Returns the children that have not ended.
+    pub(super) fn active_children(&self) -> Vec<Child> {
+        self.state.children.iter().filter(|child| self.is_active(child)).cloned().collect()
+    }
+
+    fn is_active(&self, child: &Child) -> bool {
+        let Ok(task) = self.root.task(&child.project, &child.task) else { return false };
+        task.exists() && TaskView::read(&self.root, &task, self.now()).is_ok_and(|view| view.is_active())
+    }
+
+    /// Launches a child for an agent; the same task twice is one launch.
+    pub(super) fn launch_child(&mut self, launch_id: &str, request: &LaunchChildRequest) -> Answer {
+        if let Some(stop) = &self.stop {
+            return Answer::new(Outcome::Refused, format!("the task is being stopped ({})", stop.by));
+        }
+        match self.try_launch_child(launch_id, request) {
+            Ok(()) => Answer::new(Outcome::Done, "launched"),
+            Err(message) => Answer::new(Outcome::Failed, message),
+        }
+    }
+
+    fn try_launch_child(&mut self, launch_id: &str, request: &LaunchChildRequest) -> Result<(), String> {
+        let text = |error: &dyn std::error::Error| crate::launch_error_text(error);
+        let options: NestedOptions = serde_json::from_str(&request.options).map_err(|e| text(&e))?;
+        let task = self.root.task(&request.project, &request.task).map_err(|e| text(&e))?;
+        if was_launched(&task, launch_id) {
+            return Ok(());
+        }
+        let policy = &self.record.policy;
+        let depth = self.record.depth + 1;
+        if depth > policy.max_depth {
+            return Err(format!("tasks may be nested {} deep, this one would be {depth} deep", policy.max_depth));
+        }
+        let active = self.active_children().len();
+        if active >= usize::try_from(policy.max_children).unwrap_or(usize::MAX) {
+            return Err(format!("{active} child tasks are active, and {} is the limit; wait for one to end", policy.max_children));
+        }
+        let child = Child {
+            project: request.project.clone(),
+            task: request.task.clone(),
+            parent_run: options.parent_run.clone(),
+        };
+        let record = self.child_record(launch_id, request, options)?;
+        if !self.state.children.iter().any(|known| known.task == child.task && known.project == child.project) {
+            self.state.children.push(child);
+            // Recorded before it is launched: a child is never unknown to its parent.
+            self.state.write(&self.task).map_err(|e| text(&e))?;
+        }
+        cl_storage::crash::point("child-recorded-unlaunched");
+        let launched = launch(&record, &task, &self.executable).map_err(|e| text(&e))?;
+        tracing::info!(task = %task.id(), pid = launched.supervisor.pid, "launched a child");
+        Ok(())
+    }
+
+    fn child_record(&self, launch_id: &str, request: &LaunchChildRequest, options: NestedOptions) -> Result<LaunchRecord, String> {
+        let agent = options.agent.unwrap_or_else(|| self.record.agent.clone());
+        match self.record.agents.get(&agent) {
+            Some(AgentEntry::Ready(_)) => {}
+            Some(AgentEntry::Unavailable(why)) => return Err(why.clone()),
+            None => {
+                let known: Vec<&str> = self.record.agents.keys().map(String::as_str).collect();
+                return Err(format!("unknown agent {agent:?}; this task was launched with: {}", known.join(", ")));
+            }
+        }
+        // Gates belong to the task they were given for.
+        let inherited = || Policy { gates: Vec::new(), ..self.record.policy.clone() };
+        Ok(LaunchRecord {
+            version: LaunchRecord::current_version(),
+            launch_id: launch_id.to_owned(),
+            kind: options.kind,
+            mode: options.mode,
+            origin: Origin::Nested,
+            root: self.root.path().to_owned(),
+            project: request.project.clone(),
+            task: request.task.clone(),
+            prompt: options.prompt,
+            cwd: options.cwd,
+            parent: Some(ParentTask {
+                project: self.task.project().clone(),
+                task: self.task.id().clone(),
+                run: options.parent_run,
+            }),
+            parent_run: None,
+            previous_run: None,
+            depth: self.record.depth + 1,
+            agent,
+            agents: self.record.agents.clone(),
+            extra_env: self.record.extra_env.clone(),
+            policy: options.policy.unwrap_or_else(inherited),
+            conductor_url: self.record.conductor_url.clone(),
+        })
+    }
+
+    /// Waits until all children have ended, for the policy's limit at the most.
+    pub(super) async fn await_children(&mut self) -> Result<(), Broken> {
+        let waiting = self.active_children();
+        self.post("INFO", &format!("waiting for {} children to complete: {}", waiting.len(), id_list(&waiting)), &[]);
+        let until = tokio::time::Instant::now() + self.record.policy.child_wait;
+        loop {
+            let active = self.active_children();
+            if active.is_empty() || self.stop.is_some() {
+                return Ok(());
+            }
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return self.give_up_on(&active).await;
+            }
+            // A child's end raises SIGCHLD here if it was launched by this process.
+            self.next_event(left.min(Duration::from_millis(500))).await;
+        }
+    }
+
+    async fn give_up_on(&mut self, active: &[Child]) -> Result<(), Broken> {
+        let limit = self.record.policy.child_wait;
+        let ids: Vec<&str> = active.iter().map(|child| child.task.as_str()).collect();
+        let seconds = limit.as_secs().to_string();
+        let meta = [("orphaned_runs", ids.join(",")), ("timeout_seconds", seconds)];
+        self.post("WARNING", &format!("timeout waiting for children after {limit:?}: {}", id_list(active)), &meta);
+        if self.record.policy.on_child_timeout == OnChildTimeout::Stop {
+            let now = self.now();
+            let kill_at = now.checked_add(self.record.policy.grace).unwrap_or(now);
+            self.ask_to_stop(active, "the parent's wait for its children is over", kill_at);
+            self.wait_for_stopped_children(kill_at).await;
+        }
+        Ok(())
+    }
+
+    /// Asks all active children to stop, with this task's own deadline.
+    pub(super) fn ask_children_to_stop(&mut self) {
+        let Some(stop) = self.stop.clone() else { return };
+        let active = self.active_children();
+        self.ask_to_stop(&active, &format!("parent task {}: {}", self.task.id(), stop.by), stop.kill_at);
+    }
+
+    fn ask_to_stop(&self, children: &[Child], by: &str, kill_at: jiff::Timestamp) {
+        for child in children {
+            let Ok(task) = self.root.task(&child.project, &child.task) else { continue };
+            let body = RequestBody::Stop(StopRequest { by: by.to_owned(), kill_at, exit_code: 143 });
+            let asked = Request::new(body, self.now()).map_err(Broken::from);
+            let asked = asked.and_then(|request| request.submit(&task).map_err(Broken::from));
+            if let Err(error) = asked {
+                tracing::error!(task = %child.task, error = error.as_ref(), "could not ask a child to stop");
+            }
+            if let Some(owner) = Owner::read(&task).ok().flatten() {
+                crate::process::end::signal(&owner.identity(), rustix::process::Signal::USR1);
+            }
+        }
+    }
+
+    /// Waits until no child is active, a little longer than until `kill_at`.
+    pub(super) async fn wait_for_stopped_children(&mut self, kill_at: jiff::Timestamp) -> Vec<Child> {
+        let last_moment = kill_at.checked_add(RECORD_TIME).unwrap_or(kill_at);
+        loop {
+            let active = self.active_children();
+            if active.is_empty() || self.now() >= last_moment {
+                return active;
+            }
+            self.next_event(Duration::from_millis(50).min(events::LONGEST_WAIT)).await;
+        }
+    }
+
+    /// Settles children whose supervisor died: their agents must not run unowned.
+    pub(super) fn settle_lost_children(&mut self) {
+        let lost: Vec<TaskDir> = self
+            .state
+            .children
+            .iter()
+            .filter_map(|child| self.root.task(&child.project, &child.task).ok())
+            .filter(|task| Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Lost))
+            .collect();
+        for task in lost {
+            let grace = self.stop.as_ref().map_or(self.record.policy.grace, |_| Duration::ZERO);
+            let reason = settle::Reason::Lost;
+            match settle::settle_lost(&self.root, &task, &reason, grace, &self.clock) {
+                Ok(settled) => {
+                    tracing::warn!(task = %task.id(), survivors = settled.survivors, "settled a lost child");
+                    let text = format!("child task {} lost its supervisor and was ended", task.id());
+                    self.post("WARNING", &text, &[]);
+                }
+                Err(error) => {
+                    tracing::error!(task = %task.id(), error = &error as &dyn std::error::Error, "could not settle a lost child");
+                }
+            }
+        }
+    }
+
+    /// Answers everything that is left, so that nobody waits for a dead owner.
+    pub(super) fn refuse_requests(&self) {
+        let Ok(requests) = control::claim_all(&self.task) else { return };
+        for request in requests {
+            let is_stop = matches!(request.body, RequestBody::Stop(_) | RequestBody::Wake);
+            let answer = if is_stop {
+                Answer::new(Outcome::Done, "the task has ended")
+            } else {
+                Answer::new(Outcome::Refused, "the task has ended")
+            };
+            if let Err(error) = request.reply(&self.task, &answer) {
+                tracing::error!(error = &error as &dyn std::error::Error, "could not answer a late request");
+            }
+        }
+    }
+}
+
+/// Tells whether a live owner has the task already, or this very launch has ended.
+fn was_launched(task: &TaskDir, launch_id: &str) -> bool {
+    let is_owned = Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Alive);
+    let has_ended = TaskState::read(task)
+        .is_ok_and(|state| state.is_some_and(|state| state.result.is_some() && state.launch_id == launch_id));
+    is_owned || has_ended
+}
+
+fn id_list(children: &[Child]) -> String {
+    let ids: Vec<&str> = children.iter().map(|child| child.task.as_str()).collect();
+    format!("[{}]", ids.join(" "))
+}

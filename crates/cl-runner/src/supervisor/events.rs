@@ -1,0 +1,61 @@
+//! What a supervisor waits for.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Supervisor;
+
+/// The longest time without a look around: a lost signal costs this much.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The signals of a supervisor.
+#[derive(Debug)]
+pub(super) struct Signals {
+    child: Signal,
+    wake: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Installs the handlers. Before the owner record names this process: a wake
+    /// signal without a handler would kill it.
+    pub(super) fn install() -> io::Result<Self> {
+        Ok(Self {
+            child: signal(SignalKind::child())?,
+            wake: signal(SignalKind::user_defined1())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+impl Supervisor {
+    /// Waits for anything to happen, `at_most` this long, and takes note of it.
+    ///
+    /// Ends of processes are in the reaper afterwards, requests are answered, a
+    /// wish to stop stands in `self.stop`. Every arm only receives from a channel
+    /// or waits for the time, so dropping the others loses nothing.
+    pub(super) async fn next_event(&mut self, at_most: Duration) {
+        let mut stopped_by = None;
+        tokio::select! {
+            _ = self.signals.child.recv() => {}
+            _ = self.signals.wake.recv() => {}
+            _ = self.signals.terminate.recv() => stopped_by = Some("signal TERM to the supervisor"),
+            _ = self.signals.interrupt.recv() => stopped_by = Some("signal INT to the supervisor"),
+            // A supervisor has no terminal; somebody's broadcast must not end the task.
+            _ = self.signals.hang_up.recv() => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
+        self.reaper.reap();
+        if let Some(by) = stopped_by {
+            self.stop_by_signal(by);
+        }
+        self.handle_requests();
+        self.settle_lost_children();
+    }
+}

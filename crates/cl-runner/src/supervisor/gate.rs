@@ -1,0 +1,175 @@
+//! Gates: commands that must succeed before a claim to be done is believed.
+
+use std::fs::File;
+use std::time::Duration;
+
+use cl_agent::Exit;
+use cl_storage::durable::{self, Mode};
+use cl_storage::marker;
+use cl_storage::process::ProcessIdentity;
+
+use super::{Broken, GateVerdict, Supervisor};
+use crate::output;
+use crate::process::end::{Ending, KILL_WAIT, LOOK_AGAIN};
+use crate::process::spawn::{Program, spawn};
+use crate::process::tree::{self, Search};
+
+/// How much of a gate's output goes into the next prompt and onto the bus.
+const SHOWN_LINES: usize = 50;
+const SHOWN_BYTES: usize = 8 * 1024;
+
+/// How a gate ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum GateEnd {
+    Passed,
+    Refused(String),
+    /// Somebody wants the task to end; the claim is left as it is.
+    Interrupted,
+}
+
+impl Supervisor {
+    /// Runs the gates in their order, up to the first that refuses.
+    pub(super) async fn run_gates(&mut self) -> Result<GateVerdict, Broken> {
+        let folder = self.task.gates_folder();
+        durable::create_folders(&folder, Mode::Shared)?;
+        for command in self.record.policy.gates.clone() {
+            let number = next_number(&folder)?;
+            let output = folder.join(format!("{number}.out"));
+            match self.run_gate(&command, &output).await? {
+                GateEnd::Passed => {
+                    self.post("INFO", &format!("gate passed: {command}"), &[("gate", command.clone())]);
+                }
+                GateEnd::Interrupted => return Ok(GateVerdict::Pending),
+                GateEnd::Refused(how) => {
+                    let tail = clip(&self.redactor.redact(&output::tail(&output, SHOWN_LINES)));
+                    self.state.gate_failures.count += 1;
+                    self.state.gate_failures.last_gate = format!("{command} ({how})");
+                    self.state.gate_failures.last_output = tail;
+                    return Ok(GateVerdict::Refused);
+                }
+            }
+        }
+        self.state.gate_failures.last_gate.clear();
+        self.state.gate_failures.last_output.clear();
+        Ok(GateVerdict::Passed)
+    }
+
+    /// Takes the claim back: the reason is on disk before DONE is gone.
+    pub(super) fn reject_done(&mut self) -> Result<(), Broken> {
+        self.state.write(&self.task)?;
+        cl_storage::crash::point("refusal-recorded");
+        let name = marker::reject_done(&self.task)?;
+        let failures = &self.state.gate_failures;
+        let body = format!("DONE was rejected ({name}): gate failed: {}\n\n{}", failures.last_gate, failures.last_output);
+        self.post("ERROR", &body, &[("rejected", name)]);
+        Ok(())
+    }
+
+    /// Returns what the next prompt says about the refusal.
+    pub(super) fn rejection_text(&self) -> Option<String> {
+        let failures = &self.state.gate_failures;
+        (!failures.last_gate.is_empty()).then(|| {
+            format!(
+                "You said that the task was done, but a check failed, so it is not done yet.\n\n\
+                 The check: {}\n\nThe end of what it printed:\n\n{}\n\n\
+                 Mend this first, then finish the task and create DONE again.",
+                failures.last_gate,
+                indent(&failures.last_output)
+            )
+        })
+    }
+
+    async fn run_gate(&mut self, command: &str, output: &std::path::Path) -> Result<GateEnd, Broken> {
+        let stdout = File::options().create_new(true).append(true).open(output)?;
+        let stderr = stdout.try_clone()?;
+        let env = self.gate_environment();
+        let args = ["-c".to_owned(), command.to_owned()];
+        let program = Program {
+            path: std::path::Path::new("/bin/sh"),
+            args: &args,
+            env: &env,
+            cwd: &self.record.cwd.clone(),
+            stdin: None,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+        };
+        let gate = match spawn(program) {
+            Ok(gate) => gate,
+            Err(error) => return Ok(GateEnd::Refused(format!("could not be started: {error}"))),
+        };
+        self.reaper.watch(gate.pid);
+        let end = self.wait_for_gate(&gate).await;
+        let ended = self.end_gate(&gate).await;
+        if !ended {
+            tracing::error!(pid = gate.pid, "a gate left processes that cannot be ended");
+        }
+        Ok(end)
+    }
+
+    fn gate_environment(&self) -> std::collections::BTreeMap<String, String> {
+        self.agent_environment(self.previous_run.as_ref(), None)
+    }
+
+    async fn wait_for_gate(&mut self, gate: &ProcessIdentity) -> GateEnd {
+        let limit = self.record.policy.gate_timeout;
+        let until = tokio::time::Instant::now() + limit;
+        loop {
+            match self.reaper.take(gate.pid) {
+                Some(Exit::Code(0)) => return GateEnd::Passed,
+                Some(Exit::Code(code)) => return GateEnd::Refused(format!("exit {code}")),
+                Some(Exit::Signal(signal)) => return GateEnd::Refused(format!("killed by signal {signal}")),
+                None => {}
+            }
+            if self.stop.is_some() {
+                return GateEnd::Interrupted;
+            }
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return GateEnd::Refused(format!("took longer than {limit:?}"));
+            }
+            self.next_event(left.min(super::events::LONGEST_WAIT)).await;
+        }
+    }
+
+    /// Ends what is left of a gate; false if something survives.
+    async fn end_gate(&mut self, gate: &ProcessIdentity) -> bool {
+        let Some(run) = self.previous_run.clone().or_else(|| Some(cl_storage::RunId::generate(self.now()))) else {
+            return true;
+        };
+        let grace = if self.stop.is_some() { Duration::ZERO } else { Duration::from_secs(1) };
+        let started = tokio::time::Instant::now();
+        let mut ending = Ending::default();
+        loop {
+            let me = i32::try_from(std::process::id()).ok();
+            let search = Search { run: &run, agent: Some(gate), adopted_by: me, root: self.root.path() };
+            let alive = tree::find(&search);
+            if alive.is_empty() || started.elapsed() > grace + KILL_WAIT {
+                return alive.is_empty();
+            }
+            ending.signal(&alive, started.elapsed() >= grace);
+            self.next_event(LOOK_AGAIN).await;
+        }
+    }
+}
+
+fn next_number(folder: &std::path::Path) -> std::io::Result<u32> {
+    let mut highest = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.split('.').next()?.parse().ok());
+        highest = highest.max(number.unwrap_or(0));
+    }
+    Ok(highest + 1)
+}
+
+fn clip(text: &str) -> String {
+    let mut start = text.len().saturating_sub(SHOWN_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text[start..].to_owned()
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}

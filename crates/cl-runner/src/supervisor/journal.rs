@@ -1,0 +1,73 @@
+//! The supervisor's messages on the task's bus.
+//!
+//! A bus that cannot be written must not cost an agent's work: the message is
+//! kept and tried again, in order, before the next one and at the end.
+
+use std::collections::VecDeque;
+
+use cl_bus::{Bus, Draft};
+use cl_storage::RunId;
+
+use super::Supervisor;
+
+/// Messages that wait for the bus; older ones are dropped beyond this.
+const LONGEST_BACKLOG: usize = 1000;
+
+/// Messages on their way to the bus.
+#[derive(Debug)]
+pub(super) struct Journal {
+    bus: Bus,
+    backlog: VecDeque<Draft>,
+}
+
+impl Journal {
+    pub(super) fn new(bus: Bus) -> Self {
+        Self { bus, backlog: VecDeque::new() }
+    }
+
+    /// Appends `draft`, after everything that still waits.
+    pub(super) fn post(&mut self, draft: Draft) {
+        if self.backlog.len() >= LONGEST_BACKLOG {
+            self.backlog.pop_front();
+            tracing::error!("a message was dropped: the bus has been out of reach for too long");
+        }
+        self.backlog.push_back(draft);
+        self.flush();
+    }
+
+    /// Tries to append everything that waits.
+    pub(super) fn flush(&mut self) {
+        while let Some(draft) = self.backlog.front() {
+            match self.bus.append(draft) {
+                // An unsynced message stands in the file: appending it again would repeat it.
+                Ok(_) | Err(cl_bus::AppendError::Unsynced { .. }) => {
+                    self.backlog.pop_front();
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "could not post to the bus");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Supervisor {
+    /// Posts a message of the task, not of a run.
+    pub(super) fn post(&mut self, kind: &str, body: &str, meta: &[(&str, String)]) {
+        let draft = self.draft(kind, body, meta);
+        self.journal.post(draft);
+    }
+
+    /// Posts a message of a run.
+    pub(super) fn post_for(&mut self, run: &RunId, kind: &str, body: &str) {
+        let draft = self.draft(kind, body, &[]).run(run.clone());
+        self.journal.post(draft);
+    }
+
+    fn draft(&self, kind: &str, body: &str, meta: &[(&str, String)]) -> Draft {
+        let body = self.redactor.redact(body).into_owned();
+        let draft = Draft::new(kind, self.task.project().clone(), body).task(self.task.id().clone());
+        meta.iter().fold(draft, |draft, (name, value)| draft.meta(*name, value.clone()))
+    }
+}

@@ -1,0 +1,293 @@
+//! From a launch record to a supervisor that owns its task.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cl_bus::Bus;
+use cl_storage::durable::{self, Mode as FileMode};
+use cl_storage::marker::{self, Command, Marker, Markers, Rule};
+use cl_storage::owner::{OwnError, Owner, Ownership};
+use cl_storage::redact::Redactor;
+use cl_storage::task_state::{Attempts, GateFailures, TaskState};
+use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
+
+use super::{GateVerdict, Journal, Signals, Supervisor};
+use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, secret_values};
+use crate::process::reaper::Reaper;
+
+/// How long a starter waits for an owner that is about to give a task up.
+const OWNER_WAIT: Duration = Duration::from_secs(2);
+
+/// Why a supervisor does not take its task.
+#[derive(Debug)]
+pub(super) struct Refused {
+    refusal: Refusal,
+    message: String,
+}
+
+impl Refused {
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self { refusal: Refusal::Failed, message: message.into() }
+    }
+
+    fn conflict(message: impl Into<String>) -> Self {
+        Self { refusal: Refusal::Conflict, message: message.into() }
+    }
+
+    pub(super) fn readiness(self) -> Readiness {
+        Readiness::Refused { refusal: self.refusal, message: self.message }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::failed(crate::launch_error_text(&error))
+    }
+}
+
+/// Tells the launcher, in one line on standard output.
+pub(super) fn answer(readiness: &Readiness) {
+    let mut line = serde_json::to_vec(readiness).unwrap_or_default();
+    line.push(b'\n');
+    // A launcher that has died does not read; the task goes on without it.
+    io::stdout().write_all(&line).and_then(|()| io::stdout().flush()).unwrap_or_default();
+}
+
+/// Cuts the last ties to the launcher: streams become `/dev/null` and the task's log.
+pub(super) fn detach_output(task: &TaskDir) {
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        // Failing to redirect leaves a closed pipe behind, which harms nobody.
+        rustix::stdio::dup2_stdin(&null).unwrap_or_default();
+        rustix::stdio::dup2_stdout(&null).unwrap_or_default();
+        rustix::stdio::dup2_stderr(&null).unwrap_or_default();
+    }
+    let Ok(log) = durable::open_append(&task.supervisor_log(), FileMode::Private) else { return };
+    if let Ok(stderr) = log.try_clone() {
+        // Panics of this process end up in the log, too.
+        rustix::stdio::dup2_stderr(&stderr).unwrap_or_default();
+    }
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::sync::Mutex::new(log))
+        .with_ansi(false)
+        .with_max_level(tracing::Level::INFO)
+        .finish();
+    // Only fails if this process has a subscriber already, which then does.
+    tracing::subscriber::set_global_default(subscriber).unwrap_or_default();
+}
+
+/// Takes the task of `record`, or leaves everything as it was.
+pub(super) fn start(
+    record: LaunchRecord,
+    environment: impl FnOnce() -> io::Result<cl_config::Environment>,
+) -> Result<Supervisor, Refused> {
+    // Before anyone can learn of this process and signal it.
+    let signals = Signals::install()?;
+    let me = rustix::process::getpid();
+    rustix::process::set_child_subreaper(Some(me))?;
+    let environment = environment()?;
+    let base_env = crate::launch_text_variables(&environment);
+    let agent = match record.agents.get(&record.agent) {
+        Some(AgentEntry::Ready(agent)) => LaunchAgent::clone(agent),
+        Some(AgentEntry::Unavailable(why)) => return Err(Refused::failed(why.clone())),
+        None => return Err(Refused::failed(format!("the launch names no agent {:?}", record.agent))),
+    };
+    let root = Root::at(&record.root)?;
+    let task = root.task(&record.project, &record.task)?;
+    check_markers(&task, &record)?;
+    let made = Footprint::of(&root, &task);
+    take(record, root, task, &made, |record, root, task, ownership, state, prompt| Supervisor {
+        agent,
+        redactor: Redactor::new(secret_values(&record.agents)),
+        journal: Journal::new(Bus::new(task.bus())),
+        previous_run: record.previous_run.clone(),
+        record,
+        root,
+        task,
+        ownership,
+        state,
+        prompt,
+        base_env,
+        executable: PathBuf::from("/proc/self/exe"),
+        clock: SystemClock,
+        signals,
+        reaper: Reaper::default(),
+        stop: None,
+        last: None,
+        session: None,
+        gates: GateVerdict::Pending,
+        children_waited: false,
+        paused: false,
+    })
+}
+
+fn take(
+    record: LaunchRecord,
+    root: Root,
+    task: TaskDir,
+    made: &Footprint,
+    build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, TaskState, String) -> Supervisor,
+) -> Result<Supervisor, Refused> {
+    let result = own_and_write(&record, &root, &task);
+    match result {
+        Ok((ownership, state, prompt)) => Ok(build(record, root, task, ownership, state, prompt)),
+        Err(refused) => {
+            made.undo(&root, &task);
+            Err(refused)
+        }
+    }
+}
+
+fn own_and_write(record: &LaunchRecord, root: &Root, task: &TaskDir) -> Result<(Ownership, TaskState, String), Refused> {
+    let now = SystemClock.now();
+    root.ensure()?;
+    task.ensure()?;
+    let ownership = Ownership::acquire(task, &record.launch_id, now, OWNER_WAIT).map_err(|error| owned_by(task, error))?;
+    cl_storage::crash::point("owned");
+    // Under the lock: a marker may have come since the first look.
+    check_markers(task, record)?;
+    let prompt = resolve_prompt(task, record)?;
+    if !task.prompt().exists() {
+        let text = format!("{}\n", prompt.trim_end_matches('\n'));
+        durable::replace(&task.prompt(), text.as_bytes(), FileMode::Private)?;
+    }
+    clear_markers(task, record.mode)?;
+    launch_file(record, now)?.write(task)?;
+    let mut state = fresh_state(task, record)?;
+    state.write(task)?;
+    cl_storage::control::remove_stale_answers(task, now)?;
+    cl_storage::crash::point("launch-recorded");
+    Ok((ownership, state, prompt))
+}
+
+fn command_of(mode: Mode) -> Command {
+    match mode {
+        Mode::Start => Command::Start,
+        Mode::Resume => Command::Resume,
+    }
+}
+
+fn check_markers(task: &TaskDir, record: &LaunchRecord) -> Result<(), Refused> {
+    let markers = Markers::read(task, SystemClock.now())?;
+    for marker in Marker::ALL {
+        if markers.has(marker) && marker::rule(marker, command_of(record.mode)) == Rule::Refuse {
+            let name = marker.file_name();
+            return Err(Refused::conflict(format!(
+                "task {} is marked {name}; use `run-agent task resume` to take it up again",
+                task.id()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn clear_markers(task: &TaskDir, mode: Mode) -> io::Result<()> {
+    for marker in Marker::ALL {
+        if marker::rule(marker, command_of(mode)) == Rule::Clear {
+            marker::clear(task, marker)?;
+        }
+    }
+    Ok(())
+}
+
+fn owned_by(task: &TaskDir, error: OwnError) -> Refused {
+    match error {
+        OwnError::Lock(lock) if lock.is_timeout() => {
+            let owner = Owner::read(task).ok().flatten();
+            let who = owner.map_or_else(String::new, |owner| format!(" (supervisor {} since {})", owner.pid, owner.since));
+            Refused::conflict(format!(
+                "task {} is running already{who}; watch it with `run-agent watch` or stop it with `run-agent stop`",
+                task.id()
+            ))
+        }
+        other => other.into(),
+    }
+}
+
+fn resolve_prompt(task: &TaskDir, record: &LaunchRecord) -> Result<String, Refused> {
+    if let Some(prompt) = &record.prompt {
+        return Ok(prompt.clone());
+    }
+    let text = match std::fs::read_to_string(task.prompt()) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let message = format!("{} does not exist and no prompt was given", task.prompt().display());
+            return Err(Refused { refusal: Refusal::NotFound, message });
+        }
+        Err(e) => return Err(e.into()),
+    };
+    if text.trim().is_empty() {
+        return Err(Refused::failed(format!("{} is blank", task.prompt().display())));
+    }
+    Ok(text)
+}
+
+fn launch_file(record: &LaunchRecord, now: jiff::Timestamp) -> Result<LaunchFile, Refused> {
+    let Some(AgentEntry::Ready(agent)) = record.agents.get(&record.agent) else {
+        return Err(Refused::failed("the launch names no agent"));
+    };
+    Ok(LaunchFile {
+        version: LaunchRecord::current_version(),
+        launch_id: record.launch_id.clone(),
+        kind: record.kind,
+        origin: record.origin,
+        launched_at: now,
+        agent_name: record.agent.clone(),
+        parent: record.parent.clone(),
+        depth: record.depth,
+        cwd: record.cwd.clone(),
+        agent: agent.spec.clone(),
+        secrets: agent.secret_sources(),
+        policy: record.policy.clone(),
+    })
+}
+
+/// Keeps what belongs to the task and forgets what belonged to its last launch.
+fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
+    let earlier = match TaskState::read(task) {
+        Ok(earlier) => earlier.unwrap_or_default(),
+        // It is somebody else's from the future: never overwritten.
+        Err(error @ cl_storage::record::RecordError::TooNew { .. }) => return Err(error.into()),
+        Err(error) => {
+            let aside = task.path().join("task-state.yaml.damaged");
+            durable::rename(&task.state(), &aside)?;
+            tracing::warn!(error = &error as &dyn std::error::Error, "moved a damaged task state aside");
+            TaskState::default()
+        }
+    };
+    Ok(TaskState {
+        launch_id: record.launch_id.clone(),
+        attempts: Attempts { this_launch: 0, ..earlier.attempts },
+        gate_failures: GateFailures::default(),
+        children: earlier.children,
+        ..TaskState::default()
+    })
+}
+
+/// What was there before, so that a refused launch leaves nothing behind.
+#[derive(Debug)]
+struct Footprint {
+    missing: Vec<PathBuf>,
+    task_existed: bool,
+}
+
+impl Footprint {
+    fn of(root: &Root, task: &TaskDir) -> Self {
+        let above = task.path().ancestors().skip(1);
+        let missing = above.take_while(|path| !path.exists()).map(Path::to_owned).collect();
+        tracing::debug!(root = %root.path().display(), "looking at what exists");
+        Self { missing, task_existed: task.exists() }
+    }
+
+    fn undo(&self, _root: &Root, task: &TaskDir) {
+        if self.task_existed {
+            return;
+        }
+        // Best effort: the error that led here is what the user must see.
+        std::fs::remove_dir_all(task.path()).unwrap_or_default();
+        for folder in &self.missing {
+            std::fs::remove_dir(folder).unwrap_or_default();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What an agent's program says of its version, asked once per program.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::time::Duration;
+
+use cl_agent::{ProgramStamp, VersionCache};
+use cl_storage::durable::{self, Mode};
+
+use super::Supervisor;
+use crate::process::spawn::{Program, spawn};
+use crate::process::{end, tree};
+
+/// A program that needs longer is hanging.
+const PROBE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The longest version text that is kept.
+const LONGEST_VERSION: u64 = 4096;
+
+impl Supervisor {
+    /// Returns the version text of the agent's program; empty if it does not tell.
+    ///
+    /// Never fails a run: a version is good to know and no more.
+    pub(super) async fn agent_version(&mut self) -> String {
+        let program = self.agent.spec.program.clone();
+        if self.agent.spec.version_args.is_empty() || self.agent.spec.kind == cl_agent::AgentKind::Scripted {
+            return String::new();
+        }
+        let Ok(stamp) = ProgramStamp::of(&program) else { return String::new() };
+        let path = self.root.conductor_folder().join("agent-versions.json");
+        let mut cache = VersionCache::load(&path);
+        if let Some(text) = cache.get(&program, &stamp) {
+            return text.to_owned();
+        }
+        let text = self.probe_version(&program).await.unwrap_or_default();
+        if let Some(warning) = cl_agent::version_warning(self.agent.spec.kind, &text) {
+            self.post("WARNING", &warning, &[]);
+        }
+        if !text.is_empty() {
+            cache.put(&program, stamp, &text);
+            if let Err(error) = durable::create_folders(&self.root.conductor_folder(), Mode::Private)
+                .and_then(|()| cache.store(&path))
+            {
+                tracing::warn!(%error, "could not keep the agent's version");
+            }
+        }
+        text
+    }
+
+    async fn probe_version(&mut self, program: &std::path::Path) -> std::io::Result<String> {
+        let run = cl_storage::RunId::generate(self.now());
+        let out = tempfile_in(&self.root)?;
+        let env = self.agent_environment(Some(&run), None);
+        let probe = spawn(Program {
+            path: program,
+            args: &self.agent.spec.version_args.clone(),
+            env: &env,
+            cwd: &self.record.cwd.clone(),
+            stdin: None,
+            stdout: Some(out.try_clone()?),
+            stderr: Some(out.try_clone()?),
+        })?;
+        self.reaper.watch(probe.pid);
+        let until = tokio::time::Instant::now() + PROBE_WITHIN;
+        while self.reaper.take(probe.pid).is_none() {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() || self.stop.is_some() {
+                break;
+            }
+            self.next_event(left.min(super::events::LONGEST_WAIT)).await;
+        }
+        let root = self.root.path().to_owned();
+        end::end_blocking(Duration::ZERO, || {
+            tree::find(&tree::Search { run: &run, agent: Some(&probe), adopted_by: None, root: &root })
+        });
+        self.reaper.reap();
+        read_text(&out)
+    }
+}
+
+/// Returns a file without a name: nothing is left of it, however this ends.
+fn tempfile_in(root: &cl_storage::Root) -> std::io::Result<File> {
+    use rustix::fs::{Mode as Bits, OFlags};
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(root.path(), flags, Bits::RUSR | Bits::WUSR)?.into())
+}
+
+fn read_text(mut file: &File) -> std::io::Result<String> {
+    use std::io::Seek as _;
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST_VERSION).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned())
+}
