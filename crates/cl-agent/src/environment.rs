@@ -141,7 +141,6 @@ const TOOL_CHAINS: &[&str] = &[
     "DOCKER_HOST",
     "CC",
     "CXX",
-    "EDITOR",
 ];
 
 /// Variables of an enclosing agent session: a nested agent that sees them refuses

@@ -392,3 +392,29 @@ fn mistakes_are_named_with_their_place() {
     check_error("version: 1\nsteps: [sleep: soon]", "not a duration");
     check_error("version: 1\nsteps: [say: [}", "line 2, column 14");
 }
+
+#[test]
+fn the_examples_and_the_table_of_the_guide_are_valid() {
+    let guide = include_str!("../../../../docs/user/scripted-agent.md");
+    let examples: Vec<&str> = guide
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .filter(|example| example.starts_with("version:"))
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        Script::parse(example).unwrap();
+    }
+    let steps = guide.split("## Steps").nth(1).unwrap();
+    let rows: Vec<&str> = steps
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|row| row.split('`').next())
+        .collect();
+    assert!(rows.len() > 20, "{rows:?}");
+    for row in rows {
+        Script::parse(&format!("version: 1\nsteps:\n- {row}\n"))
+            .unwrap_or_else(|error| panic!("{row}: {error}"));
+    }
+}
