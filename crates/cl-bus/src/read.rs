@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, Read as _, Seek as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -224,10 +225,13 @@ fn since_cursor(file: &File, cursor: &Cursor) -> io::Result<Option<Reading>> {
 
 /// Tells whether a record may start at `position`.
 pub(crate) fn starts_line(file: &File, position: u64) -> io::Result<bool> {
-    use std::os::unix::fs::FileExt as _;
     let Some(before) = position.checked_sub(1) else {
         return Ok(true);
     };
+    // A position behind the end may be too large for the system to be asked about.
+    if before >= file.metadata()?.len() {
+        return Ok(false);
+    }
     let mut byte = [0];
     Ok(file.read_at(&mut byte, before)? == 1 && matches!(byte[0], b'\n' | 0))
 }
@@ -300,8 +304,11 @@ pub(crate) fn tail(path: &Path, count: usize) -> Result<Reading, ReadError> {
         return Ok(Reading::default());
     };
     let read_error = |e| FileError::io("read", path, e);
+    let window = (count as u64)
+        .saturating_mul(USUAL_RECORD_BYTES)
+        .max(SMALLEST_WINDOW_BYTES);
     if count > 0
-        && let Some(reading) = tail_of_window(&file, count).map_err(read_error)?
+        && let Some(reading) = tail_of_window(&file, count, window).map_err(read_error)?
     {
         return Ok(reading);
     }
@@ -316,11 +323,9 @@ pub(crate) fn tail(path: &Path, count: usize) -> Result<Reading, ReadError> {
 ///
 /// `None` if only a full read can tell. A window is read from its first boundary
 /// on, which makes the same messages of the same bytes as a full read.
-fn tail_of_window(file: &File, count: usize) -> io::Result<Option<Reading>> {
+fn tail_of_window(file: &File, count: usize, window: u64) -> io::Result<Option<Reading>> {
     let size = file.metadata()?.len();
-    let mut window = (count as u64)
-        .saturating_mul(USUAL_RECORD_BYTES)
-        .max(SMALLEST_WINDOW_BYTES);
+    let mut window = window;
     while window < size {
         let start = size - window;
         let bytes = file::read_from(file, start)?;
@@ -417,5 +422,32 @@ pub(crate) fn duplicate(offset: u64, length: u64, id: MessageId) -> Damage {
         reason: Reason::DuplicateId,
         detail: String::new(),
         msg_id: Some(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scan::test_files;
+
+    proptest! {
+        #[test]
+        fn a_window_of_any_size_shows_what_a_full_read_shows(
+            bytes in test_files::any_file(),
+            window in 1..200_u64,
+            count in 1..5_usize,
+        ) {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            if let Some(tail) = tail_of_window(&file, count, window).unwrap() {
+                let mut full = read_all(&file, Path::new("bus")).unwrap();
+                keep_last(&mut full, count);
+                prop_assert_eq!(tail.entries, full.entries);
+            }
+        }
     }
 }

@@ -372,3 +372,97 @@ impl Scan<'_> {
         self.lines
     }
 }
+
+/// Files for tests, made of what could mislead a reader.
+#[cfg(test)]
+pub(crate) mod test_files {
+    use proptest::prelude::*;
+
+    const HEADER: &str = "type: FACT\n---\n";
+    const PIECES: [&str; 19] = [
+        "---\nmsg_id: A\n",
+        "---\nmsg_id: B\n",
+        "---\r\nmsg_id: C\r\n",
+        "---\nmsg_id: D\ntype: FACT\nbody_bytes: 4\n---\none\n\n\n",
+        "---\nmsg_id: E\ntype: FACT\n---\nmore\n\n",
+        HEADER,
+        "body_bytes: 4\n",
+        "---\n",
+        "---",
+        "-",
+        "msg_id: F\n",
+        "one\n",
+        "\n",
+        "\n\n",
+        "\0",
+        "\0\0\0\0",
+        "[2026-02-01 10:00:00] FACT: x\n",
+        "text",
+        "\\---\n",
+    ];
+
+    /// Returns files of up to thirty pieces.
+    pub(crate) fn any_file() -> impl Strategy<Value = Vec<u8>> {
+        let piece = proptest::sample::select(PIECES.to_vec());
+        proptest::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scan_at_once(bytes: &[u8], end: End) -> (Vec<String>, ScanState) {
+        let (mut found, mut state) = (Vec::new(), ScanState::START);
+        scan(bytes, &mut state, end, &mut |item| {
+            found.push(format!("{item:?}"))
+        });
+        (found, state)
+    }
+
+    /// Scans as a reader does that gets `step` bytes at a time.
+    fn scan_in_steps(bytes: &[u8], step: usize, end: End) -> (Vec<String>, ScanState) {
+        let (mut found, mut state) = (Vec::new(), ScanState::START);
+        let mut have = 0;
+        while have < bytes.len() {
+            have = (have + step).min(bytes.len());
+            let from = usize::try_from(state.offset).unwrap();
+            let end = if have == bytes.len() { end } else { End::More };
+            scan(&bytes[from..have], &mut state, end, &mut |item| {
+                found.push(format!("{item:?}"));
+            });
+        }
+        (found, state)
+    }
+
+    proptest! {
+        #[test]
+        fn the_size_of_the_steps_does_not_matter(bytes in test_files::any_file(), step in 1..50_usize) {
+            for end in [End::Growing, End::File] {
+                prop_assert_eq!(scan_in_steps(&bytes, step, end), scan_at_once(&bytes, end));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic_or_read_twice(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let (_, state) = scan_at_once(&bytes, End::File);
+            prop_assert!(state.offset <= bytes.len() as u64);
+        }
+
+        #[test]
+        fn a_message_has_an_id_and_a_type_and_damage_lies_in_the_file(bytes in test_files::any_file()) {
+            scan(&bytes, &mut ScanState::START.clone(), End::File, &mut |item| match item {
+                Item::Message { message, position, length } => {
+                    assert!(!message.id.as_str().is_empty() && !message.kind.is_empty());
+                    assert!(position + length <= bytes.len() as u64);
+                }
+                Item::Damage(damage) => {
+                    assert!(damage.length > 0);
+                    assert!(damage.offset + damage.length <= bytes.len() as u64);
+                }
+            });
+        }
+    }
+}

@@ -40,7 +40,9 @@ pub(super) fn measure(rest: &[u8], body_bytes: Option<u64>, is_last: bool) -> Bo
         };
     };
     match behind {
-        // Whole but for its terminator.
+        // Whole but for its terminator. Not if it ends with a line feed: behind the
+        // next record that could also be a body one byte short, see below.
+        [] if is_last && rest.ends_with(b"\n") => Body::Incomplete,
         [] if is_last => Body::Exact { len, next: len },
         [] => Body::Rest(Flaw::Truncated),
         // The next writer adds the line feed that a torn body lacks and then its

@@ -437,15 +437,16 @@ fn tails_of_large_files_equal_a_full_read() {
             _ => file += &texts(&[&hn(&id, 5), "cut\n\n"]),
         }
     }
+    file += &texts(&[&h("end"), "x\n"]);
     assert!(file.len() > 4 * 64 * 1024, "{}", file.len());
     let test = TestBus::with_bytes(file.as_bytes());
     let full = test.bus.all().unwrap();
-    assert_eq!(full.entries.len(), 1 + 1000);
-    for n in [1, 2, 3, 7, 20, 100, 999, 1000, 1001, 2000] {
+    assert_eq!(full.entries.len(), 1 + 1000 + 1);
+    for n in [1, 2, 3, 7, 20, 100, 999, 1000, 1001, 1002, 2000] {
         let tail = test.bus.tail(n).unwrap();
         assert_eq!(
             tail.entries,
-            full.entries[1001_usize.saturating_sub(n)..],
+            full.entries[1002_usize.saturating_sub(n)..],
             "{n}"
         );
     }
