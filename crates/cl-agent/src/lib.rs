@@ -1,20 +1,26 @@
 //! How one kind of agent is spoken to: command line, environment, output.
 //!
-//! Every agent program has its table in [`adapter`]; a config entry becomes an
+//! Every agent program has its table in [`mod@adapter`]; a config entry becomes an
 //! [`AgentSpec`], which says all that is needed to start it except its secrets.
-//! [`AgentSpec::command_line`] and [`environment`] are pure; so is the
+//! [`AgentSpec::command_line`] and [`environment()`] are pure; so is the
 //! [`StreamParser`], which turns what the agent printed into an [`Outcome`].
 //!
 //! Invariants:
 //!
 //! - No process is started or signalled here, and no environment is read.
-//! - Secrets are arguments of one function, [`environment`]; no type of this
-//!   crate stores one.
+//! - Secrets are arguments of one function, [`environment()`]; [`RunnerVars`], the
+//!   only type that holds some, is neither printed with them nor written anywhere.
 //! - Success is decided from the last event *and* the exit code; a stream
 //!   without its closing event is never a success.
 //! - Failures are recognised only in what the agent program itself reports, never
 //!   in tool output, file contents or the prompt.
 //! - Memory is bounded whatever an agent prints.
+//!
+//! Map of the modules: the words for agents, prompts and formats in [`kind`], what
+//! is known about each program in [`mod@adapter`], from settings to an
+//! [`AgentSpec`] in [`mod@resolve`], the command line in [`spec`], variables in
+//! [`mod@environment`], output in [`stream`], versions in [`version`], the agent
+//! that plays a script in [`scripted`].
 
 pub mod adapter;
 pub mod environment;

@@ -221,26 +221,26 @@ impl Speaker {
     }
 
     /// Refuses to go on because a usage window is closed.
+    ///
+    /// Claude Code tells the end of the window in an event. The others do not tell
+    /// it in a form that is the same everywhere, so it stands behind the text, in
+    /// the way of older versions of Claude Code.
     pub(super) fn hit_limit(&self, opens_at: Option<i64>, now: Timestamp) -> Failing {
-        let mut failing = match self.dialect {
-            Dialect::Claude => {
-                let mut failing = self.fail(429, "You've hit your limit", now);
-                let event = json!({
-                    "type": "rate_limit_event", "session_id": self.session,
-                    "rate_limit_info": {
-                        "status": "rejected", "resetsAt": opens_at, "rateLimitType": "five_hour",
-                    },
-                });
-                failing.stdout.splice(0..0, lines(&[event]));
-                failing
-            }
-            _ => self.fail(429, "You've hit your usage limit", now),
-        };
-        if let (None, Some(opens_at), Some(text)) =
-            (failing.stdout.first(), opens_at, &mut failing.stderr)
-        {
-            *text = format!("Error: usage limit reached|{opens_at}\n");
+        if self.dialect != Dialect::Claude {
+            let text = match opens_at {
+                Some(opens_at) => format!("You've hit your usage limit|{opens_at}"),
+                None => "You've hit your usage limit".to_owned(),
+            };
+            return self.fail(429, &text, now);
         }
+        let mut failing = self.fail(429, "You've hit your limit", now);
+        let event = json!({
+            "type": "rate_limit_event", "session_id": self.session,
+            "rate_limit_info": {
+                "status": "rejected", "resetsAt": opens_at, "rateLimitType": "five_hour",
+            },
+        });
+        failing.stdout.splice(0..0, lines(&[event]));
         failing
     }
 

@@ -185,7 +185,7 @@ fn a_limit_says_when_it_ends() {
         ("limit: {resets_at: 1769700000}", 1_769_700_000),
         ("limit: {resets_in: 90s}", 1_700_000_090),
     ] {
-        for dialect in ["claude", "text"] {
+        for dialect in DIALECTS {
             let script = format!("version: 1\ndialect: {dialect}\nsteps:\n- {step}\n");
             let (_, _, outcome) = played(&script, &context(&[]));
             let retry_at = outcome.failure.unwrap().retry_at.unwrap();

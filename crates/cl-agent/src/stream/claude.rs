@@ -86,7 +86,9 @@ fn read_assistant(event: &Value, facts: &mut Facts) {
         });
         return;
     }
+    // It answers again, whatever was refused before.
     facts.error = None;
+    facts.limit = None;
     for block in message["content"].as_array().into_iter().flatten() {
         match text(block, "type") {
             Some("text") => {

@@ -84,7 +84,9 @@ fn what_was_reported(dialect: Dialect, facts: &mut Facts, exit: Exit, stderr: &s
         _ => describe(exit),
     };
     Reported {
-        kind: by_exit.kind,
+        kind: by_exit
+            .kind
+            .or_else(|| facts.limit.map(|_| FailureKind::LimitWindow)),
         status: by_exit.status,
         otherwise: Some(FailureKind::AgentCrash),
         code: None,

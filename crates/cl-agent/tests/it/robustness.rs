@@ -352,6 +352,14 @@ fn a_closed_usage_window_says_when_it_opens() {
     let outcome = check_failure(Dialect::Claude, &warned, FailureKind::Unknown);
     assert_eq!(outcome.failure.unwrap().retry_at, None);
 
+    let silent_end = event("rejected");
+    check_failure(Dialect::Claude, &silent_end, FailureKind::LimitWindow);
+    let went_on = format!(
+        "{silent_end}\n{}\n",
+        r#"{"type":"assistant","message":{"content":[{"type":"text","text":"on extra usage"}]}}"#
+    );
+    check_failure(Dialect::Claude, &went_on, FailureKind::AgentCrash);
+
     let old = r#"{"type":"result","subtype":"success","is_error":true,"result":"Claude AI usage limit reached|1769700000"}"#;
     let outcome = check_failure(Dialect::Claude, old, FailureKind::LimitWindow);
     assert!(outcome.failure.unwrap().retry_at.is_some());
