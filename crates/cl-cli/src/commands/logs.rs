@@ -1,10 +1,180 @@
-//! `logs`.
+//! `logs`: the supervisor's log, or the streams of a task's runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cl_storage::RunId;
+use cl_storage::TaskDir;
+use cl_storage::snapshot::TaskView;
+use serde_json::json;
 
 use crate::args::LogsArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::view::{GrowingFile, Renderer, harmless};
 
-/// Runs the command.
-pub fn run(_ctx: &mut Context, _args: &LogsArgs) -> Result<Exit, CliError> {
-    Err(CliError::failed("not available yet"))
+/// How often growing files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Prints the log of a task or the streams of its runs.
+pub fn run(ctx: &mut Context, args: &LogsArgs) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let task = scope.existing_task()?;
+    let mut logs = Logs::new(ctx, args);
+    loop {
+        let view = TaskView::read(scope.root(), &task, ctx.now())?;
+        let is_over = !args.follow || !view.is_active();
+        logs.look(ctx, &task, &view)?;
+        ctx.console.flush()?;
+        if is_over {
+            logs.finish(ctx)?;
+            if args.follow {
+                let (id, status) = (task.id(), view.status);
+                ctx.console.note(format_args!("Task {id}: {status}"));
+            }
+            break;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    if !logs.has_printed {
+        let (id, what) = (task.id(), logs.what());
+        ctx.console
+            .note(format_args!("Task {id} has no {what} yet"));
+    }
+    Ok(Exit::Success)
+}
+
+/// What is being printed.
+struct Logs {
+    of_runs: bool,
+    tail: usize,
+    is_harmless: bool,
+    supervisor: Option<GrowingFile>,
+    runs: BTreeMap<RunId, RunLog>,
+    /// What the last line came from.
+    last_source: Option<String>,
+    /// An unfinished line of the supervisor's log.
+    line: Vec<u8>,
+    has_printed: bool,
+}
+
+/// The standard output of one run.
+struct RunLog {
+    file: GrowingFile,
+    renderer: Renderer,
+}
+
+impl Logs {
+    fn new(ctx: &Context, args: &LogsArgs) -> Self {
+        Self {
+            of_runs: args.runs,
+            tail: args.tail,
+            is_harmless: ctx.console.out_is_terminal(),
+            supervisor: None,
+            runs: BTreeMap::new(),
+            last_source: None,
+            line: Vec::new(),
+            has_printed: false,
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        if self.of_runs {
+            "run"
+        } else {
+            "supervisor log"
+        }
+    }
+
+    /// Prints what is new.
+    fn look(&mut self, ctx: &mut Context, task: &TaskDir, view: &TaskView) -> Result<(), CliError> {
+        if self.of_runs {
+            for run in &view.runs {
+                self.look_at_run(ctx, &run.run)?;
+            }
+            Ok(())
+        } else {
+            self.look_at_supervisor(ctx, task)
+        }
+    }
+
+    fn look_at_run(&mut self, ctx: &mut Context, run: &cl_storage::RunDir) -> Result<(), CliError> {
+        if !self.runs.contains_key(run.id()) {
+            let mut file = GrowingFile::new(run.stdout());
+            file.skip_to_last_lines(self.tail)?;
+            let renderer = Renderer::default();
+            self.runs
+                .insert(run.id().clone(), RunLog { file, renderer });
+        }
+        let Some(log) = self.runs.get_mut(run.id()) else {
+            return Ok(());
+        };
+        let mut text = String::new();
+        log.file.read_on(|piece| {
+            text.push_str(&log.renderer.feed(piece));
+            Ok::<_, CliError>(())
+        })?;
+        self.print(ctx, run.id().as_str(), &text)
+    }
+
+    fn look_at_supervisor(&mut self, ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
+        let mut file = match self.supervisor.take() {
+            Some(file) => file,
+            None => {
+                let mut file = GrowingFile::new(task.supervisor_log());
+                file.skip_to_last_lines(self.tail)?;
+                file
+            }
+        };
+        let mut bytes = std::mem::take(&mut self.line);
+        file.read_on(|piece| {
+            bytes.extend_from_slice(piece);
+            Ok::<_, CliError>(())
+        })?;
+        self.supervisor = Some(file);
+        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        self.line = bytes.split_off(end.map_or(0, |end| end + 1));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.print(ctx, "supervisor", &text)
+    }
+
+    fn finish(&mut self, ctx: &mut Context) -> Result<(), CliError> {
+        let rest = std::mem::take(&mut self.line);
+        if !rest.is_empty() {
+            let text = String::from_utf8_lossy(&rest).into_owned() + "\n";
+            self.print(ctx, "supervisor", &text)?;
+        }
+        for (id, mut log) in std::mem::take(&mut self.runs) {
+            let text = log.renderer.finish();
+            self.print(ctx, id.as_str(), &text)?;
+        }
+        Ok(())
+    }
+
+    /// Prints text of one source; a heading tells when the source changes.
+    fn print(&mut self, ctx: &mut Context, source: &str, text: &str) -> Result<(), CliError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if ctx.console.is_json() {
+            for line in text.lines() {
+                ctx.console.json(&json!({"source": source, "line": line}))?;
+            }
+        } else {
+            let is_new = self.last_source.as_deref() != Some(source);
+            if self.of_runs && is_new {
+                let blank = if self.has_printed { "\n" } else { "" };
+                ctx.console.line(format_args!("{blank}==> {source} <=="))?;
+                self.last_source = Some(source.to_owned());
+            }
+            let text = if self.is_harmless {
+                harmless(text)
+            } else {
+                text.to_owned()
+            };
+            ctx.console.out().write_all(text.as_bytes())?;
+        }
+        self.has_printed = true;
+        Ok(())
+    }
 }

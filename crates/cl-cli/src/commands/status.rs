@@ -1,10 +1,139 @@
-//! `status`.
+//! `status`: how tasks stand.
 
+use cl_storage::snapshot::TaskView;
+use serde_json::json;
+
+use super::list::parse_filter;
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
+use crate::view::{Grid, Survey, warn_about};
 
-/// Runs the command.
-pub fn run(_ctx: &mut Context, _args: &StatusArgs) -> Result<Exit, CliError> {
-    Err(CliError::failed("not available yet"))
+/// A run folder without a record is being made ready, for this long.
+const STARTING_SECONDS: i64 = 5;
+
+/// Shows how tasks stand.
+pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
+    let filter = match args.status.as_deref() {
+        None | Some("") => None,
+        Some(word) => Some(parse_filter(word)?),
+    };
+    let scope = ctx.scope()?;
+    if args.status.as_deref() == Some("") {
+        return print_word(ctx, &scope);
+    }
+    let mut survey = look(ctx, &scope)?;
+    if let Some(statuses) = filter {
+        survey.filter(statuses);
+    }
+    warn_about(&mut ctx.console, &survey.problems);
+    if ctx.console.is_json() {
+        ctx.console.json(&survey.to_json())?;
+    } else if args.concise {
+        print_concise(ctx, &survey)?;
+    } else if survey.rows.is_empty() {
+        ctx.console.note("No task matches");
+    } else {
+        print_table(ctx, &survey)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Looks at the one task, at the project's tasks, or at all there are.
+fn look(ctx: &mut Context, scope: &Scope) -> Result<Survey, CliError> {
+    let now = ctx.now();
+    if scope.task.is_some() {
+        let view = TaskView::read(scope.root(), &scope.existing_task()?, now)?;
+        hint_at_missing_records(ctx, &view);
+        let mut survey = Survey::default();
+        survey.add(&view);
+        return Ok(survey);
+    }
+    if scope.project.is_some() {
+        return Survey::of_project(scope.root(), &scope.existing_project()?, now);
+    }
+    if scope.has_root()? {
+        Survey::of_root(scope.root(), now)
+    } else {
+        Ok(Survey::default())
+    }
+}
+
+/// Says once that the newest run has no record, unless it is only starting.
+fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
+    let now = ctx.now();
+    let Some(latest) = view.latest_run() else {
+        return;
+    };
+    let is_missing =
+        latest.info.as_ref().is_ok_and(|info| info.version == 0) && !latest.run.info().exists();
+    let age = now.duration_since(latest.sort_time()).as_secs();
+    if is_missing && age > STARTING_SECONDS {
+        let id = latest.run.id();
+        ctx.console.note(format_args!(
+            "run-info.yaml missing for run {id}; status is unknown"
+        ));
+    }
+}
+
+fn print_word(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
+    let view = TaskView::read(scope.root(), &scope.existing_task()?, ctx.now())?;
+    if ctx.console.is_json() {
+        ctx.console.json(&json!({"status": view.status}))?;
+    } else {
+        ctx.console.line(view.status)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn print_concise(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
+    for row in &survey.rows {
+        let fields = [
+            row.task_id.to_string(),
+            row.status.to_string(),
+            row.exit_text(),
+            row.latest_text(),
+            row.done_text().to_owned(),
+            row.alive_text().to_owned(),
+        ];
+        ctx.console.line(fields.join("\t"))?;
+    }
+    Ok(())
+}
+
+fn print_table(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
+    let first = survey.rows.first().map(|row| &row.project_id);
+    let has_many_projects = survey.rows.iter().any(|row| Some(&row.project_id) != first);
+    let mut header = vec![
+        "TASK_ID",
+        "STATUS",
+        "EXIT_CODE",
+        "LATEST_RUN",
+        "DONE",
+        "PID_ALIVE",
+        "BLOCKED_BY",
+        "NOTE",
+    ];
+    if has_many_projects {
+        header.insert(0, "PROJECT");
+    }
+    let mut grid = Grid::new(&header);
+    for (level, row) in survey.nested() {
+        let mut cells = vec![
+            row.indented_id(level),
+            row.status.to_string(),
+            row.exit_text(),
+            row.latest_text(),
+            row.done_text().to_owned(),
+            row.alive_text().to_owned(),
+            row.blocked_text(),
+            row.note(),
+        ];
+        if has_many_projects {
+            cells.insert(0, row.project_id.to_string());
+        }
+        grid.row(cells, row.status.as_str());
+    }
+    grid.print(&mut ctx.console)
 }

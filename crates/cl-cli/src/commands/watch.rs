@@ -1,10 +1,202 @@
-//! `watch`.
+//! `watch`: waits for tasks and prints what changes.
 
-use crate::args::WatchArgs;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use cl_storage::snapshot::TaskView;
+use cl_storage::status::TaskStatus;
+use cl_storage::{ProjectDir, TaskId};
+use serde_json::json;
+
+use crate::args::{Until, WatchArgs};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::{Origin, Scope};
+use crate::view::{Survey, TaskRow, duration_text, warn_about};
 
-/// Runs the command.
-pub fn run(_ctx: &mut Context, _args: &WatchArgs) -> Result<Exit, CliError> {
-    Err(CliError::failed("not available yet"))
+/// Looking more often than this only costs.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Waits for tasks.
+pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let project = scope.existing_project()?;
+    let tasks = named_tasks(ctx, args)?;
+    for task in &tasks {
+        scope.existing(project.id(), task)?;
+    }
+    let mut watch = Watch {
+        until: args.until,
+        is_named: !tasks.is_empty(),
+        seen: HashMap::new(),
+        problems_told: 0,
+        started: Instant::now(),
+    };
+    loop {
+        let survey = look(ctx, &scope, &project, &tasks)?;
+        let verdict = watch.judge(&survey);
+        watch.print(ctx, &survey, verdict.is_some())?;
+        if let Some(exit) = verdict {
+            return Ok(watch.conclude(ctx, &survey, exit));
+        }
+        let waited = watch.started.elapsed();
+        if !args.timeout.is_zero() && waited >= args.timeout {
+            return Err(timed_out(&survey, args.timeout));
+        }
+        let mut pause = args.interval.max(SHORTEST_INTERVAL);
+        if !args.timeout.is_zero() {
+            pause = pause.min(args.timeout.saturating_sub(waited));
+        }
+        std::thread::sleep(pause);
+    }
+}
+
+/// Returns the tasks named by position and by `--task`, each once.
+fn named_tasks(ctx: &Context, args: &WatchArgs) -> Result<Vec<TaskId>, CliError> {
+    let mut tasks = Vec::new();
+    for text in args.ids.iter().chain(&ctx.global.tasks) {
+        let task = TaskId::parse_existing(text).map_err(|error| {
+            CliError::usage(format!("{error} (from {})", Origin::Flag("--task")))
+        })?;
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
+    Ok(tasks)
+}
+
+fn look(
+    ctx: &Context,
+    scope: &Scope,
+    project: &ProjectDir,
+    tasks: &[TaskId],
+) -> Result<Survey, CliError> {
+    let now = ctx.now();
+    if tasks.is_empty() {
+        return Survey::of_project(scope.root(), project, now);
+    }
+    let mut survey = Survey::default();
+    for task in tasks {
+        let task = scope.existing(project.id(), task)?;
+        survey.add(&TaskView::read(scope.root(), &task, now)?);
+    }
+    Ok(survey)
+}
+
+struct Watch {
+    until: Until,
+    /// Whether the tasks were named, rather than all there are.
+    is_named: bool,
+    seen: HashMap<TaskId, TaskStatus>,
+    problems_told: usize,
+    started: Instant,
+}
+
+impl Watch {
+    /// Tells how the watch ends, if it does now.
+    fn judge(&self, survey: &Survey) -> Option<Exit> {
+        let relevant = || survey.rows.iter().filter(|row| self.counts(row));
+        let has_failed = relevant().any(|row| row.is_terminal() && !row.is_success());
+        let is_over = match self.until {
+            Until::Done => relevant().all(TaskRow::is_terminal),
+            Until::Idle => survey.rows.iter().all(|row| !row.active),
+            Until::AnyFailed => has_failed || relevant().all(TaskRow::is_terminal),
+        };
+        let exit = if has_failed {
+            Exit::Failed
+        } else {
+            Exit::Success
+        };
+        is_over.then_some(exit)
+    }
+
+    /// A task that was never started holds up only those who name it.
+    fn counts(&self, row: &TaskRow) -> bool {
+        self.is_named || !matches!(row.status, TaskStatus::Idle | TaskStatus::Unknown)
+    }
+
+    fn print(&mut self, ctx: &mut Context, survey: &Survey, is_over: bool) -> Result<(), CliError> {
+        let new_problems = survey.problems.get(self.problems_told..);
+        warn_about(&mut ctx.console, new_problems.unwrap_or_default());
+        self.problems_told = self.problems_told.max(survey.problems.len());
+        let changed: Vec<(&TaskRow, Option<TaskStatus>)> = survey
+            .rows
+            .iter()
+            .map(|row| (row, self.seen.insert(row.task_id.clone(), row.status)))
+            .filter(|(row, before)| *before != Some(row.status))
+            .collect();
+        if ctx.console.is_json() {
+            if changed.is_empty() && !is_over {
+                return Ok(());
+            }
+            let rows: Vec<&TaskRow> = changed.iter().map(|(row, _)| *row).collect();
+            let summary = survey.summary();
+            ctx.console.json(&json!({
+                "tasks": rows,
+                "all_done": survey.rows.iter().all(TaskRow::is_terminal),
+                "all_finished": summary.all_finished,
+                "counts": summary.counts,
+                "elapsed": self.started.elapsed().as_secs(),
+            }))?;
+        } else {
+            for (row, before) in changed {
+                let before = before.map(|before| format!("{before} -> "));
+                let note = Some(row.note()).filter(|note| !note.is_empty());
+                let note = note.map(|note| format!(" ({note})"));
+                ctx.console.line(format_args!(
+                    "{} {}{}{}",
+                    row.task_id,
+                    before.unwrap_or_default(),
+                    row.status,
+                    note.unwrap_or_default()
+                ))?;
+            }
+        }
+        // Whoever waits in a pipe wants each change when it happens.
+        ctx.console.flush()
+    }
+
+    fn conclude(&self, ctx: &mut Context, survey: &Survey, exit: Exit) -> Exit {
+        let tasks = survey.rows.len();
+        if tasks == 0 {
+            ctx.console.note("There are no tasks to watch");
+            return exit;
+        }
+        let failed: Vec<&str> = survey
+            .rows
+            .iter()
+            .filter(|row| self.counts(row) && row.is_terminal() && !row.is_success())
+            .map(|row| row.task_id.as_str())
+            .collect();
+        let elapsed = self.started.elapsed().as_secs();
+        let elapsed = duration_text(i64::try_from(elapsed).unwrap_or(i64::MAX));
+        if failed.is_empty() {
+            ctx.console.note(format_args!(
+                "{tasks} tasks watched for {elapsed}, none failed"
+            ));
+        } else {
+            let names = failed.join(", ");
+            let count = failed.len();
+            ctx.console.note(format_args!(
+                "{count} of {tasks} tasks did not succeed: {names}"
+            ));
+        }
+        exit
+    }
+}
+
+fn timed_out(survey: &Survey, timeout: Duration) -> CliError {
+    let open: Vec<&str> = survey
+        .rows
+        .iter()
+        .filter(|row| !row.is_terminal())
+        .map(|row| row.task_id.as_str())
+        .collect();
+    let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
+    let after = duration_text(seconds);
+    CliError::new(
+        Exit::Timeout,
+        format!("gave up waiting after {after}: {}", open.join(", ")),
+    )
+    .hint("the tasks go on; watch again, with a longer --timeout or with 0 for ever")
 }

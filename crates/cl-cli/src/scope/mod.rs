@@ -26,7 +26,7 @@ mod surroundings;
 
 use std::path::PathBuf;
 
-use cl_storage::{ProjectId, Root, RunDir, RunId, TaskDir, TaskId};
+use cl_storage::{ProjectDir, ProjectId, Root, RunDir, RunId, TaskDir, TaskId};
 
 pub use inputs::{FoundRun, Inputs, ProjectHome, Request, Surroundings, TaskRule};
 pub use resolve::resolve;
@@ -146,6 +146,39 @@ impl Scope {
         }
     }
 
+    /// Tells whether the root exists; a missing one that somebody named is an error.
+    pub fn has_root(&self) -> Result<bool, CliError> {
+        if self.root().exists() {
+            return Ok(true);
+        }
+        match &self.root.from {
+            Origin::Default | Origin::Config(_) => Ok(false),
+            from => {
+                let path = self.root().path().display();
+                Err(
+                    CliError::not_found(format!("the root {path} does not exist"))
+                        .hint(format!("it was taken from {from}; check the path")),
+                )
+            }
+        }
+    }
+
+    /// Returns the folder of the project, which must exist.
+    pub fn existing_project(&self) -> Result<ProjectDir, CliError> {
+        let id = self.require_project()?;
+        self.has_root()?;
+        let project = self.root().project(id)?;
+        if project.path().is_dir() {
+            return Ok(project);
+        }
+        let root = self.root().path().display();
+        Err(
+            CliError::not_found(format!("project {id} does not exist below {root}")).hint(format!(
+                "`run-agent list --no-infer --root {root}` shows the projects there are"
+            )),
+        )
+    }
+
     /// Returns the folder of the task, which must exist.
     pub fn existing_task(&self) -> Result<TaskDir, CliError> {
         let (project, task) = self.require_task()?;
@@ -154,6 +187,7 @@ impl Scope {
 
     /// Returns the folder of `task` in `project`, which must exist.
     pub fn existing(&self, project: &ProjectId, task: &TaskId) -> Result<TaskDir, CliError> {
+        self.has_root()?;
         let dir = self.root().task(project, task)?;
         if dir.exists() {
             return Ok(dir);

@@ -1,1 +1,21 @@
-//! Rows.
+//! How tasks and runs are shown: one row for listings, status and JSON alike.
+
+mod facts;
+mod problem;
+mod render;
+mod run;
+mod survey;
+mod table;
+mod tail;
+mod task;
+mod time;
+
+pub(crate) use facts::ResultFact;
+pub(crate) use problem::warn_about;
+pub(crate) use render::{Renderer, harmless};
+pub(crate) use run::RunRow;
+pub(crate) use survey::Survey;
+pub(crate) use table::Grid;
+pub(crate) use tail::{GrowingFile, open_regular};
+pub(crate) use task::TaskRow;
+pub(crate) use time::{duration_text, local_text};

@@ -1,0 +1,149 @@
+//! Many tasks, looked at together.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use cl_storage::snapshot::TaskView;
+use cl_storage::status::TaskStatus;
+use cl_storage::{ProjectDir, ProjectId, Root, TaskId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::task::TaskRow;
+use crate::error::CliError;
+
+/// Many tasks, looked at together; what could not be read stands beside them.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    pub(crate) rows: Vec<TaskRow>,
+    /// Everything that could not be read, those of the rows included.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Whether a set of tasks is through, and how many there are of each status.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    /// Every task is finished or given up.
+    pub(crate) all_finished: bool,
+    pub(crate) counts: BTreeMap<TaskStatus, usize>,
+}
+
+impl Survey {
+    /// Looks at every task of `project`.
+    pub(crate) fn of_project(
+        root: &Root,
+        project: &ProjectDir,
+        now: Timestamp,
+    ) -> Result<Self, CliError> {
+        let mut survey = Self::default();
+        survey.add_project(root, project, now)?;
+        Ok(survey)
+    }
+
+    /// Looks at every task below `root`.
+    pub(crate) fn of_root(root: &Root, now: Timestamp) -> Result<Self, CliError> {
+        let mut survey = Self::default();
+        for project in root.projects()? {
+            // One project that cannot be listed must not hide the others.
+            if let Err(error) = survey.add_project(root, &project, now) {
+                survey.problems.push(error.chain());
+            }
+        }
+        Ok(survey)
+    }
+
+    fn add_project(
+        &mut self,
+        root: &Root,
+        project: &ProjectDir,
+        now: Timestamp,
+    ) -> Result<(), CliError> {
+        for task in project.tasks()? {
+            match TaskView::read(root, &task, now) {
+                Ok(view) => self.add(&view),
+                Err(error) => {
+                    let what = format!("task {} cannot be read", task.id());
+                    let error = CliError::failed(what).caused_by(error);
+                    self.problems.push(error.chain());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one task.
+    pub(crate) fn add(&mut self, view: &TaskView) {
+        let row = TaskRow::new(view);
+        self.problems.extend(row.problems.iter().cloned());
+        self.rows.push(row);
+    }
+
+    /// Keeps the tasks that have one of these statuses.
+    pub(crate) fn filter(&mut self, statuses: &[TaskStatus]) {
+        self.rows.retain(|row| statuses.contains(&row.status));
+    }
+
+    /// Counts the statuses.
+    pub(crate) fn summary(&self) -> Summary {
+        let mut counts = BTreeMap::new();
+        for row in &self.rows {
+            *counts.entry(row.status).or_insert(0) += 1;
+        }
+        let is_finished =
+            |row: &TaskRow| matches!(row.status, TaskStatus::AllFinished | TaskStatus::Cancelled);
+        Summary {
+            all_finished: self.rows.iter().all(is_finished),
+            counts,
+        }
+    }
+
+    /// Returns the one JSON form of many tasks.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let Summary {
+            all_finished,
+            counts,
+        } = self.summary();
+        serde_json::json!({
+            "tasks": self.rows,
+            "all_finished": all_finished,
+            "counts": counts,
+            "problems": self.problems,
+        })
+    }
+
+    /// Returns the rows so that children follow their parent, each with its level.
+    pub(crate) fn nested(&self) -> Vec<(usize, &TaskRow)> {
+        let places: HashMap<(&ProjectId, &TaskId), usize> = self
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(index, row)| ((&row.project_id, &row.task_id), index))
+            .collect();
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); self.rows.len()];
+        let mut roots = Vec::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let parent = row
+                .parent
+                .as_ref()
+                .and_then(|parent| places.get(&(&parent.project_id, &parent.task_id)))
+                .filter(|parent| **parent != index);
+            match parent {
+                Some(parent) => children[*parent].push(index),
+                None => roots.push(index),
+            }
+        }
+        // Records that name each other as parents form a ring without a root.
+        let mut order = Vec::new();
+        let mut seen = HashSet::new();
+        for start in roots.into_iter().chain(0..self.rows.len()) {
+            let mut stack = vec![(0, start)];
+            while let Some((level, index)) = stack.pop() {
+                if seen.insert(index) {
+                    order.push((level, &self.rows[index]));
+                    let below = children[index].iter().rev();
+                    stack.extend(below.map(|child| (level + 1, *child)));
+                }
+            }
+        }
+        order
+    }
+}

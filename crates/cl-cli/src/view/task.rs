@@ -1,0 +1,241 @@
+//! One task as it is shown.
+
+use std::path::Path;
+
+use cl_storage::marker::Marker;
+use cl_storage::owner::OwnerState;
+use cl_storage::run_info::RunInfo;
+use cl_storage::snapshot::{RunView, TaskView};
+use cl_storage::status::TaskStatus;
+use cl_storage::{Failure, ProjectId, RunId, TaskId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::facts::{ChildRef, FailureFact, ParentRef};
+use super::problem::describe_record_error;
+
+/// One task as it is shown; also its one JSON form.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskRow {
+    pub(crate) project_id: ProjectId,
+    pub(crate) task_id: TaskId,
+    pub(crate) status: TaskStatus,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) latest_run: Option<RunId>,
+    /// The status of that run.
+    pub(crate) latest_status: Option<&'static str>,
+    /// `task` for a restart loop, `job` for a single run.
+    pub(crate) kind: Option<String>,
+    /// An owner, an agent or a child is alive.
+    pub(crate) active: bool,
+    /// How many runs there are.
+    pub(crate) runs: usize,
+    pub(crate) done: bool,
+    pub(crate) pid_alive: Option<bool>,
+    pub(crate) owner: OwnerState,
+    /// What its owner waits for: a slot, children, a limit, a delay.
+    pub(crate) waiting_for: Option<String>,
+    pub(crate) wake_at: Option<Timestamp>,
+    /// Attempts of the present launch.
+    pub(crate) attempts: Option<u32>,
+    pub(crate) agent: Option<String>,
+    pub(crate) failure: Option<FailureFact>,
+    pub(crate) parent: Option<ParentRef>,
+    pub(crate) children: Vec<ChildRef>,
+    pub(crate) depends_on: Vec<TaskId>,
+    pub(crate) blocked_by: Vec<TaskId>,
+    pub(crate) last_activity: Option<Timestamp>,
+    pub(crate) problems: Vec<String>,
+}
+
+impl TaskRow {
+    /// Makes the row of a task.
+    pub(crate) fn new(view: &TaskView) -> Self {
+        let latest = latest_run(view);
+        let state = view.state.as_ref();
+        let is_owned = view.owner_state == OwnerState::Alive;
+        let launch = view.launch.as_ref();
+        let agent = launch
+            .map(|launch| launch.agent_name.clone())
+            .or_else(|| latest.and_then(|run| run_agent(run.info.as_ref().ok()?)));
+        Self {
+            project_id: view.task.project().clone(),
+            task_id: view.task.id().clone(),
+            status: view.status,
+            exit_code: latest.and_then(|run| {
+                let code = run.info.as_ref().ok()?.exit_code;
+                (code >= 0).then_some(code)
+            }),
+            latest_run: latest.map(|run| run.run.id().clone()),
+            latest_status: latest.map(|run| run.status.as_str()),
+            kind: launch.map(|launch| launch.kind.clone()),
+            active: view.is_active(),
+            runs: view.runs.len(),
+            done: view.markers.has(Marker::Done),
+            pid_alive: latest.map(|run| run.is_active),
+            owner: view.owner_state,
+            waiting_for: state
+                .filter(|_| is_owned)
+                .and_then(|state| state.waiting_for.clone()),
+            wake_at: state.filter(|_| is_owned).and_then(|state| state.wake_at),
+            attempts: state.map(|state| state.attempts.this_launch),
+            agent,
+            failure: failure(view, latest).map(FailureFact::from),
+            parent: launch
+                .and_then(|launch| launch.parent.clone())
+                .map(|parent| ParentRef {
+                    project_id: parent.project,
+                    task_id: parent.task,
+                    run_id: parent.run,
+                }),
+            children: children(view),
+            depends_on: Vec::new(),
+            blocked_by: Vec::new(),
+            last_activity: last_activity(view, latest),
+            problems: problems(view),
+        }
+    }
+
+    /// Tells whether nothing more will happen by itself.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.status.is_terminal()
+    }
+
+    /// Tells whether it ended as wished.
+    ///
+    /// A restart loop that ended without `DONE` gave up; a single run did not.
+    pub(crate) fn is_success(&self) -> bool {
+        match self.status {
+            TaskStatus::AllFinished | TaskStatus::Cancelled => true,
+            TaskStatus::Completed => self.kind.as_deref() != Some("task"),
+            _ => false,
+        }
+    }
+
+    /// Returns the id, set in under its parent's.
+    pub(crate) fn indented_id(&self, level: usize) -> String {
+        let indent = "  ".repeat(level.saturating_sub(1));
+        let branch = if level > 0 { "└ " } else { "" };
+        format!("{indent}{branch}{}", self.task_id)
+    }
+
+    /// Returns the exit code, or `-`.
+    pub(crate) fn exit_text(&self) -> String {
+        or_dash(self.exit_code.as_ref())
+    }
+
+    /// Returns the id of the latest run, or `-`.
+    pub(crate) fn latest_text(&self) -> String {
+        or_dash(self.latest_run.as_ref())
+    }
+
+    /// Returns `DONE` or `-`.
+    pub(crate) fn done_text(&self) -> &'static str {
+        if self.done { "DONE" } else { "-" }
+    }
+
+    /// Returns `true`, `false` or `-`.
+    pub(crate) fn alive_text(&self) -> &'static str {
+        match self.pid_alive {
+            Some(true) => "true",
+            Some(false) => "false",
+            None => "-",
+        }
+    }
+
+    /// Returns the tasks that stand in the way, or `-`.
+    pub(crate) fn blocked_text(&self) -> String {
+        if self.blocked_by.is_empty() {
+            return "-".to_owned();
+        }
+        let ids: Vec<&str> = self.blocked_by.iter().map(TaskId::as_str).collect();
+        ids.join(",")
+    }
+
+    /// Returns what is special about it: a lost owner, a wait, a failure.
+    pub(crate) fn note(&self) -> String {
+        let mut notes = Vec::new();
+        if self.owner == OwnerState::Lost {
+            notes.push("owner: lost".to_owned());
+        }
+        if let Some(what) = &self.waiting_for {
+            let until = self
+                .wake_at
+                .map(|at| format!(" until {}", super::local_text(at)));
+            notes.push(format!("waits for {what}{}", until.unwrap_or_default()));
+        }
+        if let Some(failure) = self.failure.as_ref().filter(|_| !self.status.is_success()) {
+            notes.push(failure.to_string());
+        }
+        if !self.problems.is_empty() {
+            notes.push("damaged records".to_owned());
+        }
+        notes.join("; ")
+    }
+}
+
+fn or_dash(value: Option<&impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), ToString::to_string)
+}
+
+/// The latest run that has a readable record, else the latest.
+fn latest_run(view: &TaskView) -> Option<&RunView> {
+    let readable = view.latest_info().map(|info| &info.run_id);
+    readable
+        .and_then(|id| view.runs.iter().rev().find(|run| run.run.id() == id))
+        .or_else(|| view.latest_run())
+}
+
+fn run_agent(info: &RunInfo) -> Option<String> {
+    [&info.agent_name, &info.agent]
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .cloned()
+}
+
+/// What the owner said at the end counts more than what the latest run says.
+fn failure(view: &TaskView, latest: Option<&RunView>) -> Option<Failure> {
+    let said = view
+        .state
+        .as_ref()
+        .filter(|_| view.owner_state == OwnerState::None)
+        .and_then(|state| state.result.as_ref()?.failure.clone());
+    said.or_else(|| latest?.failure())
+}
+
+fn children(view: &TaskView) -> Vec<ChildRef> {
+    let all = view.state.iter().flat_map(|state| &state.children);
+    all.map(|child| ChildRef {
+        project_id: child.project.clone(),
+        task_id: child.task.clone(),
+        parent_run_id: child.parent_run.clone(),
+        active: view.active_children.contains(child),
+    })
+    .collect()
+}
+
+fn problems(view: &TaskView) -> Vec<String> {
+    let runs = view.runs.iter().filter_map(|run| run.info.as_ref().err());
+    view.problems
+        .iter()
+        .chain(runs)
+        .map(describe_record_error)
+        .collect()
+}
+
+/// The newest change of bus, state, run record and output.
+fn last_activity(view: &TaskView, latest: Option<&RunView>) -> Option<Timestamp> {
+    let mut files = vec![view.task.bus(), view.task.state()];
+    if let Some(run) = latest.map(|view| &view.run) {
+        files.extend([run.info(), run.stdout(), run.stderr(), run.output()]);
+    }
+    let newest = files.iter().filter_map(|file| modified(file)).max();
+    newest.or_else(|| modified(view.task.path()))
+}
+
+fn modified(path: &Path) -> Option<Timestamp> {
+    let time = path.symlink_metadata().ok()?.modified().ok()?;
+    let time = Timestamp::try_from(time).ok()?;
+    // Fractions of a second are the file system's, not the user's.
+    Timestamp::from_second(time.as_second()).ok()
+}
