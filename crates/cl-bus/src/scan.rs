@@ -417,7 +417,7 @@ mod tests {
     fn scan_at_once(bytes: &[u8], end: End) -> (Vec<String>, ScanState) {
         let (mut found, mut state) = (Vec::new(), ScanState::START);
         scan(bytes, &mut state, end, &mut |item| {
-            found.push(format!("{item:?}"))
+            found.push(format!("{item:?}"));
         });
         (found, state)
     }

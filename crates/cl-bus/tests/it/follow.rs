@@ -199,8 +199,8 @@ fn notifications_wake_a_follower() {
     // Without a poll that could do it in their place.
     let options = FollowOptions {
         wake: Wake::Notifications,
-        slow_poll: Duration::from_secs(3600),
-        poll: Duration::from_secs(3600),
+        slow_poll: Duration::from_hours(1),
+        poll: Duration::from_hours(1),
     };
     let test = TestBus::new();
     let mut follower = test.bus.follow(&Start::Beginning, options).unwrap();

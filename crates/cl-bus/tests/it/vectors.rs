@@ -423,19 +423,17 @@ fn tails_of_large_files_equal_a_full_read() {
     let mut file = String::from("[2026-02-01 10:00:00] FACT: start\n");
     for n in 0..1000 {
         let id = format!("M{n}");
-        match n % 5 {
-            0 => {
-                file += &texts(&[
-                    &h(&id),
-                    &"text\n---\n[2026-02-01 10:00:00] FACT: no\n".repeat(20),
-                    "\n",
-                ])
-            }
-            1 => file += &texts(&[&hn(&id, 3), "one\n[2026-02-01 10:00:00] FACT: yes\n\n"]),
-            2 => file += &texts(&["---\nmsg_id: torn\nts: \n\n", &h(&id), "x\n\n"]),
-            3 => file += &texts(&[&h(&format!("M{}", n - 3)), "repeated\n\n"]),
-            _ => file += &texts(&[&hn(&id, 5), "cut\n\n"]),
-        }
+        file += &match n % 5 {
+            0 => texts(&[
+                &h(&id),
+                &"text\n---\n[2026-02-01 10:00:00] FACT: no\n".repeat(20),
+                "\n",
+            ]),
+            1 => texts(&[&hn(&id, 3), "one\n[2026-02-01 10:00:00] FACT: yes\n\n"]),
+            2 => texts(&["---\nmsg_id: torn\nts: \n\n", &h(&id), "x\n\n"]),
+            3 => texts(&[&h(&format!("M{}", n - 3)), "repeated\n\n"]),
+            _ => texts(&[&hn(&id, 5), "cut\n\n"]),
+        };
     }
     file += &texts(&[&h("end"), "x\n"]);
     assert!(file.len() > 4 * 64 * 1024, "{}", file.len());
@@ -450,10 +448,94 @@ fn tails_of_large_files_equal_a_full_read() {
             "{n}"
         );
     }
-    let legacy: String = (0..9_000)
-        .map(|n| format!("[2026-02-01 10:00:00] FACT: {n}\n"))
-        .collect();
+    let legacy = "[2026-02-01 10:00:00] FACT: x\n".repeat(9_000);
     let test = TestBus::with_bytes(legacy.as_bytes());
     let full = test.bus.all().unwrap();
     assert_eq!(test.bus.tail(3).unwrap().entries, full.entries[8_997..]);
+}
+
+#[test]
+fn a_file_of_the_earlier_implementation_is_read() {
+    let test = TestBus::with_bytes(include_bytes!("data/earlier.md"));
+    let reading = read_in_every_way(&test);
+    let json = serde_json::to_string_pretty(&reading.into_messages()).unwrap();
+    insta::assert_snapshot!(json, @r#"
+    [
+      {
+        "msg_id": "LEGACY-LINE-000000003",
+        "timestamp": "2026-01-28T16:38:14Z",
+        "type": "FACT",
+        "project_id": "",
+        "task_id": "",
+        "run_id": "",
+        "issue_id": "",
+        "parents": [],
+        "links": [],
+        "meta": {},
+        "body": "kept by hand, before there were records"
+      },
+      {
+        "msg_id": "MSG-20260223-191710-184887000-PID67946-0001",
+        "timestamp": "2026-02-23T19:17:10.184887Z",
+        "type": "QUESTION",
+        "project_id": "my-project",
+        "task_id": "task-20260223-191700-audit",
+        "run_id": "20260223-1917000000-67946-1",
+        "issue_id": "",
+        "parents": [],
+        "links": [],
+        "meta": {},
+        "body": "Which schema version?"
+      },
+      {
+        "msg_id": "MSG-20260223-191815-000001000-PID70001-0001",
+        "timestamp": "2026-02-23T19:18:15.000001Z",
+        "type": "FACT",
+        "project_id": "my-project",
+        "task_id": "task-20260223-191700-audit",
+        "run_id": "",
+        "issue_id": "",
+        "parents": [
+          {
+            "msg_id": "MSG-20260223-191710-184887000-PID67946-0001",
+            "kind": "answers",
+            "meta": {
+              "reason": "direct"
+            }
+          }
+        ],
+        "links": [
+          {
+            "url": "https://example.invalid/ctx",
+            "label": "context",
+            "kind": "reference"
+          }
+        ],
+        "meta": {
+          "when": "2026-02-23T19:18:00Z",
+          "why": "one: two"
+        },
+        "body": "Cut here by readers of old:\n\n---\n\ntitle: front matter in a body\n---\nand read whole by this one"
+      },
+      {
+        "msg_id": "MSG-20260223-191820-000000000-PID70001-0002",
+        "timestamp": "2026-02-23T19:18:20Z",
+        "type": "ISSUE",
+        "project_id": "my-project",
+        "task_id": "",
+        "run_id": "",
+        "issue_id": "",
+        "parents": [
+          {
+            "msg_id": "MSG-20260223-191710-184887000-PID67946-0001",
+            "kind": "",
+            "meta": {}
+          }
+        ],
+        "links": [],
+        "meta": {},
+        "body": "older names, and parents as texts"
+      }
+    ]
+    "#);
 }
