@@ -120,7 +120,8 @@ pub enum AppendError {
         #[source]
         source: LockError,
     },
-    /// Writing failed; a torn record may be left, which readers report.
+    /// Writing failed. A torn record may be left, which readers report; they show
+    /// it if only its terminator is missing.
     #[error("could not write to message bus {}", path.display())]
     Write {
         /// The path of the bus.
