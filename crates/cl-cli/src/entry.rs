@@ -12,10 +12,10 @@ use crate::context::Context;
 use crate::error::{CliError, Exit, is_closed_pipe};
 
 /// The hidden sub-command that runs a task's supervisor.
-pub const SUPERVISE: &str = "__supervise";
+pub const SUPERVISE: &str = cl_runner::launch::SUPERVISE_COMMAND;
 
 /// The hidden sub-command that plays a script as an agent.
-pub const SCRIPTED_AGENT: &str = "__scripted-agent";
+pub const SCRIPTED_AGENT: &str = cl_agent::scripted::SUB_COMMAND;
 
 /// Under which name the commands are offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

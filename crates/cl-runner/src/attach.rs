@@ -101,7 +101,13 @@ pub fn attach(
 }
 
 /// Hands in a wish to stop and wakes the owner.
-pub(crate) fn ask_to_stop(task: &TaskDir, by: &str, exit_code: i32, grace: Duration, clock: &dyn Clock) -> io::Result<Request> {
+pub(crate) fn ask_to_stop(
+    task: &TaskDir,
+    by: &str,
+    exit_code: i32,
+    grace: Duration,
+    clock: &dyn Clock,
+) -> io::Result<Request> {
     let now = clock.now();
     let kill_at = now.checked_add(grace).unwrap_or(now);
     let request = Request::new(RequestBody::Stop(StopRequest { by: by.to_owned(), kill_at, exit_code }), now)?;
@@ -111,7 +117,7 @@ pub(crate) fn ask_to_stop(task: &TaskDir, by: &str, exit_code: i32, grace: Durat
 }
 
 /// Wakes the owner of `task`, if it has one; a lost wake-up costs a second.
-pub(crate) fn wake_owner(task: &TaskDir) {
+pub fn wake_owner(task: &TaskDir) {
     if let Some(owner) = Owner::read(task).ok().flatten() {
         crate::process::end::signal(&owner.identity(), Signal::USR1);
     }

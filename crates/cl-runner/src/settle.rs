@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use cl_bus::{Bus, Draft};
-use cl_storage::marker::{Marker, Markers};
+use cl_storage::marker::{self, Marker, Markers};
 use cl_storage::owner::{OwnError, Ownership};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::record::RecordError;
@@ -96,6 +96,23 @@ pub fn settle_lost(
     state.write(task)?;
     ownership.release()?;
     Ok(settled)
+}
+
+/// Takes the markers that keep a task from running away, and starts nothing.
+///
+/// Fails if the task has an owner.
+pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleError> {
+    let launch_id = TaskState::read(task)?.map(|state| state.launch_id).unwrap_or_default();
+    let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
+    for marker in Marker::ALL {
+        marker::clear(task, marker).map_err(|source| LayoutError::Io { path: marker.path(task), source })?;
+    }
+    if let Some(mut state) = TaskState::read(task)? {
+        state.stop = None;
+        state.write(task)?;
+    }
+    ownership.release()?;
+    Ok(())
 }
 
 /// Ends what is left of the task's runs and settles their records.

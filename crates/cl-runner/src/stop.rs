@@ -17,6 +17,20 @@ const RECORD_TIME: Duration = Duration::from_secs(15);
 /// How often the owner is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// How a task is to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopOptions {
+    /// Who or what asks, for the record.
+    pub by: String,
+    /// From the request to the kill.
+    pub grace: Duration,
+    /// Whether agents that do not end are killed.
+    pub kills: bool,
+}
+
+/// A kill that never comes: for requests that only ask.
+const NEVER: Duration = Duration::from_hours(24 * 365);
+
 /// What stopping a task did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReport {
@@ -27,6 +41,8 @@ pub enum StopReport {
         /// Processes that could not be ended.
         survivors: u32,
     },
+    /// It was only asked, and has not ended yet.
+    StillRunning,
     /// Its supervisor was dead; its agents were ended and recorded here.
     SettledLost {
         /// Processes that were ended.
@@ -79,18 +95,28 @@ pub enum StopError {
 
 /// Stops `task` and everything below it; returns when that is verified and recorded.
 ///
-/// TERM at once, KILL after `grace`. Blocks for `grace` and some seconds more.
-/// The wish stays until somebody starts or resumes the task.
-pub fn stop_task(root: &Root, task: &TaskDir, by: &str, grace: Duration, clock: &dyn Clock) -> Result<StopReport, StopError> {
-    let waits_until = Instant::now() + grace + KILL_WAIT + RECORD_TIME;
+/// TERM at once, KILL after the grace period. Blocks for that long and some
+/// seconds more. The wish stays until somebody starts or resumes the task.
+pub fn stop_task(
+    root: &Root,
+    task: &TaskDir,
+    options: &StopOptions,
+    clock: &dyn Clock,
+) -> Result<StopReport, StopError> {
+    let (by, grace) = (options.by.as_str(), options.grace);
+    let patience = if options.kills { grace + KILL_WAIT + RECORD_TIME } else { grace };
+    let waits_until = Instant::now() + patience;
     let request_error = |source| StopError::Request { task: task.id().to_string(), source };
     if let Some(owner) = live_owner(task) {
-        let request = ask_to_stop(task, by, 143, grace, clock).map_err(request_error)?;
+        let request = ask_to_stop(task, by, 143, if options.kills { grace } else { NEVER }, clock).map_err(request_error)?;
         let identity = owner.identity();
         while identity.is_alive() && live_owner(task).is_some_and(|now| now.pid == owner.pid) {
             if Instant::now() > waits_until {
-                let (waited, log) = (grace + KILL_WAIT + RECORD_TIME, task.supervisor_log().display().to_string());
-                return Err(StopError::TimedOut { task: task.id().to_string(), pid: owner.pid, waited, log });
+                if !options.kills {
+                    return Ok(StopReport::StillRunning);
+                }
+                let log = task.supervisor_log().display().to_string();
+                return Err(StopError::TimedOut { task: task.id().to_string(), pid: owner.pid, waited: patience, log });
             }
             std::thread::sleep(LOOK_EVERY);
         }
@@ -105,10 +131,16 @@ pub fn stop_task(root: &Root, task: &TaskDir, by: &str, grace: Duration, clock: 
             return Ok(StopReport::Stopped { survivors: survivors(&view) });
         }
     }
-    stop_without_owner(root, task, by, grace, clock)
+    stop_without_owner(root, task, options, clock)
 }
 
-fn stop_without_owner(root: &Root, task: &TaskDir, by: &str, grace: Duration, clock: &dyn Clock) -> Result<StopReport, StopError> {
+fn stop_without_owner(
+    root: &Root,
+    task: &TaskDir,
+    options: &StopOptions,
+    clock: &dyn Clock,
+) -> Result<StopReport, StopError> {
+    let (by, grace) = (options.by.as_str(), options.grace);
     let view = TaskView::read(root, task, clock.now())?;
     let active: Vec<_> = view.runs.iter().filter(|run| run.is_active).collect();
     let external = active.iter().find_map(|run| run.info.as_ref().ok().filter(|info| info.is_external));
@@ -124,13 +156,14 @@ fn stop_without_owner(root: &Root, task: &TaskDir, by: &str, grace: Duration, cl
     let (mut ended, mut survivors) = (settled.ended, settled.survivors);
     for child in &view.active_children {
         let child = root.task(&child.project, &child.task)?;
-        match stop_task(root, &child, &format!("parent task {}: {by}", task.id()), grace, clock)? {
+        let options = StopOptions { by: format!("parent task {}: {by}", task.id()), ..options.clone() };
+        match stop_task(root, &child, &options, clock)? {
             StopReport::SettledLost { ended: more, survivors: left } => {
                 ended += more;
                 survivors += left;
             }
             StopReport::Stopped { survivors: left } => survivors += left,
-            StopReport::NothingRunning => {}
+            StopReport::NothingRunning | StopReport::StillRunning => {}
         }
     }
     Ok(StopReport::SettledLost { ended, survivors })

@@ -64,6 +64,6 @@ pub use stage::{Background, Output, ShellCommand, Stage, WriteMode};
 
 /// The hidden sub-command of our binaries that plays a script.
 ///
-/// `<program> scripted-agent --script PATH [--model M] [--resume SESSION]`, with
+/// `<program> __scripted-agent --script PATH [--model M] [--resume SESSION]`, with
 /// the prompt on standard input.
-pub const SUB_COMMAND: &str = "scripted-agent";
+pub const SUB_COMMAND: &str = "__scripted-agent";

@@ -1,10 +1,12 @@
-//! `job`.
+//! `job`: one run.
+
+use cl_runner::launch::Kind;
 
 use crate::args::JobArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
-/// Runs the command.
-pub fn run(_ctx: &mut Context, _args: &JobArgs) -> Result<Exit, CliError> {
-    Err(CliError::failed("not available yet"))
+/// Runs an agent once.
+pub fn run(ctx: &mut Context, args: &JobArgs) -> Result<Exit, CliError> {
+    super::task::start(ctx, Kind::Job, &args.launch, None)
 }

@@ -1,10 +1,91 @@
-//! `recover`.
+//! `recover`: tasks whose supervisor died.
 
+use cl_runner::launch::{LaunchFile, Mode};
+use cl_runner::recover::{Action, OnLost, Recovery, plan};
+use cl_runner::settle::{Reason, settle_lost};
+use cl_storage::{Root, TaskDir};
+use serde_json::json;
+
+use super::launching::{self, Order};
 use crate::args::RecoverArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
-/// Runs the command.
-pub fn run(_ctx: &mut Context, _args: &RecoverArgs) -> Result<Exit, CliError> {
-    Err(CliError::failed("not available yet"))
+/// Takes up or marks every lost task below the root.
+pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    if !scope.has_root()? {
+        return tell_end(ctx, 0, false);
+    }
+    let on_lost = match ctx.config()?.config.defaults.on_lost {
+        cl_config::OnLost::Resume => OnLost::Resume,
+        cl_config::OnLost::Mark => OnLost::Mark,
+    };
+    let recoveries = plan(scope.root(), on_lost, &*ctx.clock)?;
+    let mut failed = false;
+    for recovery in &recoveries {
+        let outcome = if args.dry_run { Ok(()) } else { act(ctx, scope.root(), recovery) };
+        failed |= outcome.is_err();
+        tell(ctx, recovery, outcome.err().as_ref())?;
+    }
+    tell_end(ctx, recoveries.len(), failed)
+}
+
+fn act(ctx: &Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
+    match &recovery.action {
+        Action::Resume => resume(ctx, &recovery.task),
+        Action::Mark(_) => {
+            let grace = std::time::Duration::from_secs(10);
+            settle_lost(root, &recovery.task, &Reason::Lost, grace, &*ctx.clock)
+                .map(drop)
+                .map_err(|error| CliError::failed("could not settle it").caused_by(error))
+        }
+    }
+}
+
+fn resume(ctx: &Context, task: &TaskDir) -> Result<(), CliError> {
+    let file = LaunchFile::read(task)
+        .map_err(|error| CliError::failed("could not tell how it was launched").caused_by(error))?
+        .ok_or_else(|| CliError::failed("it is not known how it was launched"))?;
+    let order = Order {
+        kind: file.kind,
+        mode: Mode::Resume,
+        task: task.clone(),
+        prompt: None,
+        cwd: file.cwd,
+        policy: file.policy,
+        agent: Some(file.agent_name),
+        extra_env: std::collections::BTreeMap::new(),
+        parent_run: file.parent.map(|parent| parent.run),
+        previous_run: None,
+        is_detached: true,
+    };
+    launching::launch_directly(ctx, order).map(drop)
+}
+
+fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Result<(), CliError> {
+    let (task, project) = (recovery.task.id(), recovery.task.project());
+    let (action, reason) = match &recovery.action {
+        Action::Resume => ("resume", None),
+        Action::Mark(reason) => ("mark", Some(reason.as_str())),
+    };
+    if ctx.console.is_json() {
+        let error = error.map(CliError::chain);
+        return ctx.console.json(&json!({
+            "project": project, "task": task, "action": action, "reason": reason, "error": error,
+        }));
+    }
+    match (error, reason) {
+        (Some(error), _) => ctx.console.note(format_args!("{task} ({project}): {action} failed: {}", error.chain())),
+        (None, Some(reason)) => ctx.console.line(format_args!("{task} ({project}): marked as failed, because {reason}"))?,
+        (None, None) => ctx.console.line(format_args!("{task} ({project}): resumed"))?,
+    }
+    Ok(())
+}
+
+fn tell_end(ctx: &mut Context, found: usize, failed: bool) -> Result<Exit, CliError> {
+    if found == 0 && !ctx.console.is_json() {
+        ctx.console.note("no task has lost its supervisor");
+    }
+    Ok(if failed { Exit::Failed } else { Exit::Success })
 }

@@ -3,12 +3,21 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use cl_config::Environment;
+
 /// Runs the supervisor of one task.
 pub fn supervise(_args: &[OsString]) -> ExitCode {
-    ExitCode::FAILURE
+    to_exit_code(cl_runner::supervise(Environment::from_process))
 }
 
 /// Plays a script as an agent.
-pub fn scripted_agent(_args: &[OsString]) -> ExitCode {
-    ExitCode::FAILURE
+pub fn scripted_agent(args: &[OsString]) -> ExitCode {
+    match Environment::from_process() {
+        Ok(environment) => to_exit_code(cl_runner::scripted::play_script(args, &environment)),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn to_exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

@@ -1,15 +1,150 @@
-//! `task`.
+//! `task` and `task resume`.
 
-use crate::args::{ResumeArgs, RunArgs};
+use std::time::Duration;
+
+use cl_runner::launch::{Kind, LaunchFile, Mode};
+use cl_storage::TaskDir;
+
+use super::launching::{self, Order};
+use super::nesting;
+use super::waiting::{Wait, wait};
+use crate::args::{LaunchArgs, LoopArgs, ResumeArgs, RunArgs};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
-/// Runs a task.
-pub fn run(_ctx: &mut Context, _args: &RunArgs) -> Result<Exit, CliError> {
-    Err(CliError::failed("not available yet"))
+/// Runs a task until it is done.
+pub fn run(ctx: &mut Context, args: &RunArgs) -> Result<Exit, CliError> {
+    start(ctx, Kind::Task, &args.launch, Some(&args.restart))
 }
 
-/// Resumes a task.
-pub fn resume(_ctx: &mut Context, _args: &ResumeArgs) -> Result<Exit, CliError> {
-    Err(CliError::failed("not available yet"))
+/// Starts a task or a single run.
+pub(super) fn start(
+    ctx: &mut Context,
+    kind: Kind,
+    args: &LaunchArgs,
+    restart: Option<&LoopArgs>,
+) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let project = scope.require_project()?.clone();
+    let prompt = launching::prompt(ctx, args)?;
+    let cwd = launching::working_folder(ctx, args, ctx.environment.current_dir())?;
+    let previous_run = launching::run_flag("--previous-run-id", args.previous_run_id.as_deref())?;
+    let around = nesting::around(&scope)?;
+    let base = match &around {
+        Some(around) => nesting::inherited_policy(around),
+        None => launching::configured_policy(&ctx.config()?.config),
+    };
+    if prompt.is_none() {
+        require_prompt_of_record(&scope, kind)?;
+    }
+    let task = launching::new_task_id(ctx, &scope, &project);
+    let task = scope.root().task(&project, &task)?;
+    let order = Order {
+        kind,
+        mode: Mode::Start,
+        task,
+        prompt,
+        cwd,
+        policy: launching::policy(base, args, restart),
+        agent: args.agent.clone(),
+        extra_env: launching::extra_env(args),
+        parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
+        previous_run,
+        is_detached: args.detach,
+    };
+    let nested = match &around {
+        Some(around) => nesting::launch_through(ctx, around, &order)?,
+        None => None,
+    };
+    let followed = Follow::of(args, &order);
+    let launch_id = match nested {
+        Some(launch_id) => launch_id,
+        None => launching::launch_directly(ctx, order)?,
+    };
+    wait(ctx, &followed.wait(launch_id))
+}
+
+/// What is kept of an order beyond its launch.
+struct Follow {
+    task: TaskDir,
+    is_detached: bool,
+    shows_output: bool,
+    grace: Duration,
+}
+
+impl Follow {
+    fn of(args: &LaunchArgs, order: &Order) -> Self {
+        Self {
+            task: order.task.clone(),
+            is_detached: order.is_detached,
+            shows_output: args.follow,
+            grace: order.policy.grace,
+        }
+    }
+
+    fn wait(self, launch_id: String) -> Wait {
+        let Self { task, is_detached, shows_output, grace } = self;
+        Wait { task, launch_id, is_detached, shows_output, grace }
+    }
+}
+
+/// Without a prompt there must be a task with one; found out before anything is made.
+fn require_prompt_of_record(scope: &crate::scope::Scope, kind: Kind) -> Result<(), CliError> {
+    let hint = "say what the agent is to do with --prompt or --prompt-file";
+    let (Some(_), Some(task)) = (&scope.project, &scope.task) else {
+        return Err(CliError::usage("there is no prompt").hint(hint));
+    };
+    let dir = scope.root().task(scope.require_project()?, &task.value)?;
+    if dir.prompt().is_file() {
+        return Ok(());
+    }
+    let what = if kind == Kind::Job { "job" } else { "task" };
+    Err(CliError::usage(format!("there is no prompt for {what} {}, and no TASK.md in its folder", task.value)).hint(hint))
+}
+
+/// Takes a task up again.
+pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let task = scope.existing_task()?;
+    let file = LaunchFile::read(&task)
+        .map_err(|error| CliError::failed(format!("could not tell how {} was launched", task.id())).caused_by(error))?;
+    if args.no_start {
+        return clear_only(ctx, &task);
+    }
+    let prompt = launching::prompt(ctx, &args.launch)?;
+    if prompt.is_none() && !task.prompt().is_file() {
+        return Err(CliError::usage(format!("task {} has no TASK.md and no prompt was given", task.id()))
+            .hint("say what the agent is to do with --prompt or --prompt-file"));
+    }
+    let folder = file.as_ref().map_or_else(|| ctx.environment.current_dir().to_owned(), |file| file.cwd.clone());
+    let cwd = launching::working_folder(ctx, &args.launch, &folder)?;
+    let base = match &file {
+        Some(file) => file.policy.clone(),
+        None => launching::configured_policy(&ctx.config()?.config),
+    };
+    ctx.console.note(format_args!("Resuming task: {}", task.id()));
+    let order = Order {
+        kind: file.as_ref().map_or(Kind::Task, |file| file.kind),
+        mode: Mode::Resume,
+        task,
+        prompt,
+        cwd,
+        policy: launching::policy(base, &args.launch, Some(&args.restart)),
+        agent: args.launch.agent.clone().or_else(|| file.map(|file| file.agent_name)),
+        extra_env: launching::extra_env(&args.launch),
+        parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
+        previous_run: launching::run_flag("--previous-run-id", args.launch.previous_run_id.as_deref())?,
+        is_detached: args.launch.detach,
+    };
+    let followed = Follow::of(&args.launch, &order);
+    let launch_id = launching::launch_directly(ctx, order)?;
+    wait(ctx, &followed.wait(launch_id))
+}
+
+/// Takes the markers away and starts nothing.
+fn clear_only(ctx: &mut Context, task: &TaskDir) -> Result<Exit, CliError> {
+    let cleared = cl_runner::settle::clear_for_resume(task, &*ctx.clock);
+    cleared.map_err(|error| CliError::conflict(format!("could not take up {}", task.id())).caused_by(error))?;
+    ctx.console.line(format_args!("task {} can be started again", task.id()))?;
+    Ok(Exit::Success)
 }

@@ -1,0 +1,236 @@
+//! What `task`, `job`, `task resume` and `recover` have in common: from flags to a launch.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cl_config::Config;
+use cl_runner::launch::{
+    AgentEntry, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin, Policy, PrepareError,
+    Refusal, launch, prepare_agents,
+};
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
+
+use crate::args::{ChildTimeout, LaunchArgs, LoopArgs};
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+use crate::scope::Scope;
+
+/// Prompts are text that a person or an agent wrote; a larger file is a mistake.
+const LARGEST_PROMPT: u64 = 16 * 1024 * 1024;
+
+/// A launch as the command line asks for it, before anything is touched.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) kind: Kind,
+    pub(super) mode: Mode,
+    pub(super) task: TaskDir,
+    pub(super) prompt: Option<String>,
+    pub(super) cwd: PathBuf,
+    pub(super) policy: Policy,
+    pub(super) agent: Option<String>,
+    pub(super) extra_env: BTreeMap<String, String>,
+    pub(super) parent_run: Option<RunId>,
+    pub(super) previous_run: Option<RunId>,
+    pub(super) is_detached: bool,
+}
+
+/// Returns the running program, as agents will call it.
+pub(super) fn executable() -> Result<PathBuf, CliError> {
+    std::env::current_exe().map_err(|error| CliError::failed("could not find this program's own file").caused_by(error))
+}
+
+/// Returns the prompt that the flags give; none if they give none.
+pub(super) fn prompt(ctx: &Context, args: &LaunchArgs) -> Result<Option<String>, CliError> {
+    let prompt = match (&args.prompt_file, &args.prompt) {
+        (Some(path), _) => read_prompt(&ctx.absolute(path))?,
+        (None, Some(text)) => text.clone(),
+        (None, None) => return Ok(None),
+    };
+    if prompt.trim().is_empty() {
+        return Err(CliError::usage("the prompt is empty").hint("say what the agent is to do"));
+    }
+    Ok(Some(prompt))
+}
+
+fn read_prompt(path: &Path) -> Result<String, CliError> {
+    use std::io::Read as _;
+    let failed = |error: std::io::Error| {
+        let message = format!("could not read the prompt file {}", path.display());
+        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
+        CliError::new(exit, message).caused_by(error).hint("check the path that --prompt-file names")
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(LARGEST_PROMPT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST_PROMPT {
+        return Err(CliError::usage(format!("the prompt file {} is larger than 16 MiB", path.display())));
+    }
+    String::from_utf8(bytes).map_err(|_| CliError::usage(format!("the prompt file {} is not UTF-8", path.display())))
+}
+
+/// Returns the working folder of the agents: the flag's, else `default`.
+pub(super) fn working_folder(ctx: &Context, args: &LaunchArgs, default: &Path) -> Result<PathBuf, CliError> {
+    let path = args.cwd.as_ref().map_or_else(|| default.to_owned(), |path| ctx.absolute(path));
+    if path.is_dir() {
+        // Agents compare paths with what the shell tells them, so links are resolved once, here.
+        return std::fs::canonicalize(&path)
+            .map_err(|error| CliError::failed(format!("could not use {}", path.display())).caused_by(error));
+    }
+    let exit = if path.exists() { Exit::Usage } else { Exit::NotFound };
+    let what = if path.exists() { "is not a folder" } else { "does not exist" };
+    Err(CliError::new(exit, format!("the working folder {} {what}", path.display())).hint("name a folder with --cwd"))
+}
+
+/// Lays the flags over `base`: what was not given stays as it is.
+pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>) -> Policy {
+    let unless_zero = |limit: Duration| (!limit.is_zero()).then_some(limit);
+    let mut policy = base;
+    if let Some(limit) = args.idle_timeout {
+        // Zero is kept: it switches the limit of the agent's configuration off.
+        policy.idle_timeout = Some(limit);
+    }
+    if let Some(limit) = args.max_duration {
+        policy.max_duration = unless_zero(limit);
+    }
+    if let Some(bytes) = args.max_output_bytes {
+        policy.max_output_bytes = bytes;
+    }
+    policy.child_wait = args.child_wait_timeout;
+    policy.on_child_timeout = match args.on_child_timeout {
+        ChildTimeout::Leave => OnChildTimeout::Leave,
+        ChildTimeout::Stop => OnChildTimeout::Stop,
+    };
+    policy.grace = args.grace;
+    policy.resume_session |= args.resume_session;
+    if let Some(restart) = restart {
+        policy.max_attempts = restart.max_attempts.unwrap_or(policy.max_attempts);
+        policy.restart_delay = restart.restart_delay;
+        policy.max_gate_failures = restart.max_gate_failures;
+        policy.gates.extend(restart.gates.iter().cloned());
+    }
+    policy
+}
+
+/// Returns the policy that the configuration gives.
+pub(super) fn configured_policy(config: &Config) -> Policy {
+    let defaults = &config.defaults;
+    Policy {
+        max_attempts: defaults.max_attempts,
+        idle_timeout: defaults.timeout,
+        max_duration: defaults.max_duration,
+        max_output_bytes: defaults.max_output_bytes,
+        gates: defaults.gates.iter().map(|gate| gate.run.clone()).collect(),
+        max_concurrent_runs: defaults.max_concurrent_runs.map(std::num::NonZeroU32::get),
+        max_depth: config.delegation.max_depth,
+        max_children: config.delegation.max_children,
+        ..Policy::default()
+    }
+}
+
+/// Returns the id for a new task: the one named, or one made up and announced.
+pub(super) fn new_task_id(ctx: &mut Context, scope: &Scope, project: &ProjectId) -> TaskId {
+    let enclosing = scope.enclosing.as_ref().map(|found| &found.value);
+    let named = scope.task.as_ref().map(|task| &task.value);
+    if let Some(named) = named {
+        let is_enclosing = enclosing.is_some_and(|found| found.task == *named && found.project == *project);
+        if !is_enclosing {
+            return named.clone();
+        }
+        ctx.console.note(format_args!("{named} is the task around this command; a sub-task of its own is made"));
+    }
+    let task = TaskId::generate(ctx.now(), "");
+    ctx.console.note(format_args!("task: {task}"));
+    task
+}
+
+/// Launches `order` under a supervisor of its own and returns the launch's id.
+pub(super) fn launch_directly(ctx: &Context, order: Order) -> Result<String, CliError> {
+    let loaded = ctx.config()?;
+    let choice = cl_config::select_agent(&loaded.config, order.agent.as_deref(), &ctx.environment)
+        .map_err(|error| CliError::usage(error.to_string()).hint("`run-agent validate` shows the agents there are"))?;
+    let executable = executable()?;
+    let agents = prepare_agents(&loaded.config, &ctx.environment, &executable, &choice.name).map_err(prepare_error)?;
+    check_secrets(ctx, &order.task, &choice.name, &agents)?;
+    let root = root_of(&order.task);
+    let launch_id = format!("{}-{}", id::stamp(ctx.now()), id::random_text(8));
+    let record = LaunchRecord {
+        version: LaunchRecord::current_version(),
+        launch_id: launch_id.clone(),
+        kind: order.kind,
+        mode: order.mode,
+        origin: if order.is_detached { Origin::Detached } else { Origin::Foreground },
+        root,
+        project: order.task.project().clone(),
+        task: order.task.id().clone(),
+        prompt: order.prompt,
+        cwd: order.cwd,
+        parent: None,
+        parent_run: order.parent_run,
+        previous_run: order.previous_run,
+        depth: 0,
+        agent: choice.name,
+        agents,
+        extra_env: order.extra_env,
+        policy: order.policy,
+        conductor_url: None,
+    };
+    // The kernel's link is still this program after its file was replaced.
+    launch(&record, &order.task, Path::new("/proc/self/exe")).map_err(launch_error)?;
+    Ok(launch_id)
+}
+
+fn root_of(task: &TaskDir) -> PathBuf {
+    task.path().ancestors().nth(2).unwrap_or_else(|| task.path()).to_owned()
+}
+
+fn prepare_error(error: PrepareError) -> CliError {
+    let is_token = matches!(error, PrepareError::Token { .. });
+    let made = CliError::usage(if is_token { "auth: the agent cannot be started" } else { "the agent cannot be started" });
+    made.caused_by(error).hint("`run-agent validate` shows what each agent needs")
+}
+
+pub(super) fn launch_error(error: LaunchError) -> CliError {
+    match error {
+        LaunchError::Refused { refusal, message } => {
+            let exit = match refusal {
+                Refusal::Conflict => Exit::Conflict,
+                Refusal::NotFound => Exit::NotFound,
+                Refusal::Failed => Exit::Failed,
+            };
+            CliError::new(exit, message)
+        }
+        other => CliError::failed("the task could not be launched").caused_by(other),
+    }
+}
+
+/// A task that had a secret when it was launched must still have it.
+fn check_secrets(
+    ctx: &Context,
+    task: &TaskDir,
+    agent: &str,
+    agents: &BTreeMap<String, AgentEntry>,
+) -> Result<(), CliError> {
+    let Ok(Some(file)) = LaunchFile::read(task) else { return Ok(()) };
+    let Some(AgentEntry::Ready(ready)) = agents.get(agent).filter(|_| file.agent_name == agent) else { return Ok(()) };
+    if ready.token_source.is_some() {
+        return Ok(());
+    }
+    for (variable, source) in &file.secrets {
+        if let Err(error) = cl_config::resolve_secret(source, &ctx.config()?.config, &ctx.environment) {
+            let message = format!("auth: agent {agent} was launched with {variable} from {source}, which cannot be had any more");
+            return Err(CliError::failed(message).caused_by(error).hint("provide it again, or name another agent with --agent"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the variables of `--env`.
+pub(super) fn extra_env(args: &LaunchArgs) -> BTreeMap<String, String> {
+    args.env.iter().cloned().collect()
+}
+
+/// Parses a run id that a flag names.
+pub(super) fn run_flag(flag: &str, value: Option<&str>) -> Result<Option<RunId>, CliError> {
+    value.map(|text| RunId::parse(text).map_err(|error| CliError::usage(format!("{flag}: {error}")))).transpose()
+}

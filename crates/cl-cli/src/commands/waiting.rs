@@ -1,0 +1,92 @@
+//! Waiting for a launch in the foreground, and telling how it ended.
+
+use cl_runner::attach::{AttachEnd, AttachOptions, OnTerminate, attach};
+use cl_storage::TaskDir;
+use cl_storage::task_state::{ResultStatus, TaskResult, TaskState};
+use serde_json::json;
+
+use super::progress::Progress;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// What a launch is followed by.
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub(super) task: TaskDir,
+    pub(super) launch_id: String,
+    pub(super) is_detached: bool,
+    pub(super) shows_output: bool,
+    pub(super) grace: std::time::Duration,
+}
+
+/// Announces a detached launch, or waits for the end and tells it.
+pub(super) fn wait(ctx: &mut Context, wait: &Wait) -> Result<Exit, CliError> {
+    let task = &wait.task;
+    if wait.is_detached {
+        if ctx.console.is_json() {
+            let document = json!({
+                "project": task.project(), "task": task.id(), "launch_id": wait.launch_id, "status": "running",
+            });
+            ctx.console.json(&document)?;
+        } else {
+            ctx.console.line(task.id())?;
+        }
+        return Ok(Exit::Success);
+    }
+    // Shell tools of agents end slow commands with TERM; what they started must go on.
+    let is_inside_agent = ctx.environment.get("JRUN_ID").is_some();
+    let on_terminate = if is_inside_agent { OnTerminate::Detach } else { OnTerminate::Stop };
+    let options = AttachOptions { on_terminate, grace: wait.grace };
+    let mut progress = Progress::new(&mut ctx.console, task, wait.shows_output);
+    let end = attach(task, &wait.launch_id, &options, &*ctx.clock, || progress.look());
+    progress.finish();
+    match end.map_err(|error| CliError::failed(format!("could not wait for {}", task.id())).caused_by(error))? {
+        AttachEnd::Ended(result) => tell(ctx, wait, &result),
+        AttachEnd::Detached => {
+            ctx.console.note(format_args!("no longer waiting; task {} goes on", task.id()));
+            Ok(Exit::Terminated)
+        }
+        AttachEnd::Lost => Err(CliError::failed(format!("the supervisor of {} died", task.id())).hint(format!(
+            "`run-agent task resume {} --project {}` takes the task up again",
+            task.id(),
+            task.project()
+        ))),
+    }
+}
+
+fn tell(ctx: &mut Context, wait: &Wait, result: &TaskResult) -> Result<Exit, CliError> {
+    let task = &wait.task;
+    let state = TaskState::read(task).ok().flatten().unwrap_or_default();
+    let last_run = task.runs()?.pop().map(|run| run.id().clone());
+    let exit = match result.status {
+        ResultStatus::Completed => Exit::Success,
+        ResultStatus::Failed => Exit::Failed,
+        ResultStatus::Stopped if result.exit_code == 130 => Exit::Interrupted,
+        ResultStatus::Stopped => Exit::Terminated,
+    };
+    let attempts = state.attempts.this_launch;
+    if ctx.console.is_json() {
+        let document = json!({
+            "project": task.project(), "task": task.id(), "launch_id": wait.launch_id,
+            "status": result.status, "attempts": attempts, "last_run_id": last_run,
+            "exit_code": exit.code(), "failure": result.failure, "left_children": result.left_children,
+        });
+        ctx.console.json(&document)?;
+        return Ok(exit);
+    }
+    let attempts = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+    ctx.console.line(format_args!("task {} {} ({attempts})", task.id(), result.status.as_str()))?;
+    for child in &result.left_children {
+        ctx.console.note(format_args!("still active: task {} (project {})", child.task, child.project));
+    }
+    if let Some(failure) = &result.failure {
+        ctx.console.note(format_args!("reason: {failure}"));
+    }
+    if let (ResultStatus::Failed, Some(run)) = (result.status, last_run) {
+        ctx.console.note(format_args!(
+            "`run-agent output {} --project {} --run {run}` shows what the last run left",
+            task.id(), task.project()
+        ));
+    }
+    Ok(exit)
+}
