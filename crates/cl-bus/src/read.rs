@@ -142,7 +142,7 @@ impl Entry {
 pub struct Reading {
     /// The messages, in the order of the file.
     pub entries: Vec<Entry>,
-    /// The damage met on the way; [`crate::check`] lists all there is.
+    /// The damage met on the way; [`crate::check()`] lists all there is.
     pub damage: Vec<Damage>,
 }
 
