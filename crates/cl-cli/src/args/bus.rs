@@ -32,7 +32,7 @@ pub struct PostArgs {
     /// The run that says it [default: the enclosing run]
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
-    /// A bus file outside the root; needs --project for the message
+    /// Any bus file, also one outside the root
     #[arg(long, value_name = "FILE")]
     pub bus: Option<PathBuf>,
     /// A further fact; repeatable
@@ -47,6 +47,9 @@ pub struct PostArgs {
     /// The issue that it is about
     #[arg(long, value_name = "ID")]
     pub issue: Option<String>,
+    /// Post even if the bus belongs to another project or task
+    #[arg(long)]
+    pub force: bool,
     /// When the message counts as posted
     #[arg(long, value_name = "WHERE", default_value = "disk", value_enum)]
     pub durability: DurabilityArg,
@@ -64,12 +67,12 @@ pub enum DurabilityArg {
 /// `bus read`.
 #[derive(Debug, Args)]
 pub struct ReadArgs {
-    /// A bus file outside the root
+    /// Any bus file, also one outside the root
     #[arg(long, value_name = "FILE")]
     pub bus: Option<PathBuf>,
-    /// Only the last messages; 0 is all
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub tail: usize,
+    /// Only the last messages; 0 is all [default: 20, or all with --since]
+    #[arg(long, value_name = "N")]
+    pub tail: Option<usize>,
     /// All messages
     #[arg(long, conflicts_with = "tail")]
     pub all: bool,
@@ -113,7 +116,7 @@ pub struct DiscoverArgs {
 /// `bus check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// A bus file outside the root
+    /// Any bus file, also one outside the root
     #[arg(long, value_name = "FILE")]
     pub bus: Option<PathBuf>,
 }

@@ -1,6 +1,5 @@
 //! Commands that only look.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -145,12 +144,6 @@ pub enum ConfigCommand {
     Path,
     /// Print the JSON schema of the config file
     Schema,
-    /// Print the YAML for an old HCL config file
-    Migrate {
-        /// The old file
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
 }
 
 /// A shell that completion scripts are made for.

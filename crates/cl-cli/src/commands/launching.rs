@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cl_config::Config;
 use cl_runner::launch::{
-    AgentEntry, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin, Policy, PrepareError,
-    Refusal, launch, prepare_agents,
+    AgentEntry, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin, Policy,
+    PrepareError, Refusal, launch, prepare_agents,
 };
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
 
@@ -37,7 +37,9 @@ pub(super) struct Order {
 
 /// Returns the running program, as agents will call it.
 pub(super) fn executable() -> Result<PathBuf, CliError> {
-    std::env::current_exe().map_err(|error| CliError::failed("could not find this program's own file").caused_by(error))
+    std::env::current_exe().map_err(|error| {
+        CliError::failed("could not find this program's own file").caused_by(error)
+    })
 }
 
 /// Returns the prompt that the flags give; none if they give none.
@@ -57,29 +59,61 @@ fn read_prompt(path: &Path) -> Result<String, CliError> {
     use std::io::Read as _;
     let failed = |error: std::io::Error| {
         let message = format!("could not read the prompt file {}", path.display());
-        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
-        CliError::new(exit, message).caused_by(error).hint("check the path that --prompt-file names")
+        let exit = if error.kind() == std::io::ErrorKind::NotFound {
+            Exit::NotFound
+        } else {
+            Exit::Failed
+        };
+        CliError::new(exit, message)
+            .caused_by(error)
+            .hint("check the path that --prompt-file names")
     };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(LARGEST_PROMPT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(LARGEST_PROMPT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > LARGEST_PROMPT {
-        return Err(CliError::usage(format!("the prompt file {} is larger than 16 MiB", path.display())));
+        return Err(CliError::usage(format!(
+            "the prompt file {} is larger than 16 MiB",
+            path.display()
+        )));
     }
-    String::from_utf8(bytes).map_err(|_| CliError::usage(format!("the prompt file {} is not UTF-8", path.display())))
+    String::from_utf8(bytes)
+        .map_err(|_| CliError::usage(format!("the prompt file {} is not UTF-8", path.display())))
 }
 
 /// Returns the working folder of the agents: the flag's, else `default`.
-pub(super) fn working_folder(ctx: &Context, args: &LaunchArgs, default: &Path) -> Result<PathBuf, CliError> {
-    let path = args.cwd.as_ref().map_or_else(|| default.to_owned(), |path| ctx.absolute(path));
+pub(super) fn working_folder(
+    ctx: &Context,
+    args: &LaunchArgs,
+    default: &Path,
+) -> Result<PathBuf, CliError> {
+    let path = args
+        .cwd
+        .as_ref()
+        .map_or_else(|| default.to_owned(), |path| ctx.absolute(path));
     if path.is_dir() {
         // Agents compare paths with what the shell tells them, so links are resolved once, here.
-        return std::fs::canonicalize(&path)
-            .map_err(|error| CliError::failed(format!("could not use {}", path.display())).caused_by(error));
+        return std::fs::canonicalize(&path).map_err(|error| {
+            CliError::failed(format!("could not use {}", path.display())).caused_by(error)
+        });
     }
-    let exit = if path.exists() { Exit::Usage } else { Exit::NotFound };
-    let what = if path.exists() { "is not a folder" } else { "does not exist" };
-    Err(CliError::new(exit, format!("the working folder {} {what}", path.display())).hint("name a folder with --cwd"))
+    let exit = if path.exists() {
+        Exit::Usage
+    } else {
+        Exit::NotFound
+    };
+    let what = if path.exists() {
+        "is not a folder"
+    } else {
+        "does not exist"
+    };
+    Err(CliError::new(
+        exit,
+        format!("the working folder {} {what}", path.display()),
+    )
+    .hint("name a folder with --cwd"))
 }
 
 /// Lays the flags over `base`: what was not given stays as it is.
@@ -133,11 +167,14 @@ pub(super) fn new_task_id(ctx: &mut Context, scope: &Scope, project: &ProjectId)
     let enclosing = scope.enclosing.as_ref().map(|found| &found.value);
     let named = scope.task.as_ref().map(|task| &task.value);
     if let Some(named) = named {
-        let is_enclosing = enclosing.is_some_and(|found| found.task == *named && found.project == *project);
+        let is_enclosing =
+            enclosing.is_some_and(|found| found.task == *named && found.project == *project);
         if !is_enclosing {
             return named.clone();
         }
-        ctx.console.note(format_args!("{named} is the task around this command; a sub-task of its own is made"));
+        ctx.console.note(format_args!(
+            "{named} is the task around this command; a sub-task of its own is made"
+        ));
     }
     let task = TaskId::generate(ctx.now(), "");
     ctx.console.note(format_args!("task: {task}"));
@@ -148,9 +185,13 @@ pub(super) fn new_task_id(ctx: &mut Context, scope: &Scope, project: &ProjectId)
 pub(super) fn launch_directly(ctx: &Context, order: Order) -> Result<String, CliError> {
     let loaded = ctx.config()?;
     let choice = cl_config::select_agent(&loaded.config, order.agent.as_deref(), &ctx.environment)
-        .map_err(|error| CliError::usage(error.to_string()).hint("`run-agent validate` shows the agents there are"))?;
+        .map_err(|error| {
+            CliError::usage(error.to_string())
+                .hint("`run-agent validate` shows the agents there are")
+        })?;
     let executable = executable()?;
-    let agents = prepare_agents(&loaded.config, &ctx.environment, &executable, &choice.name).map_err(prepare_error)?;
+    let agents = prepare_agents(&loaded.config, &ctx.environment, &executable, &choice.name)
+        .map_err(prepare_error)?;
     check_secrets(ctx, &order.task, &choice.name, &agents)?;
     let root = root_of(&order.task);
     let launch_id = format!("{}-{}", id::stamp(ctx.now()), id::random_text(8));
@@ -159,7 +200,11 @@ pub(super) fn launch_directly(ctx: &Context, order: Order) -> Result<String, Cli
         launch_id: launch_id.clone(),
         kind: order.kind,
         mode: order.mode,
-        origin: if order.is_detached { Origin::Detached } else { Origin::Foreground },
+        origin: if order.is_detached {
+            Origin::Detached
+        } else {
+            Origin::Foreground
+        },
         root,
         project: order.task.project().clone(),
         task: order.task.id().clone(),
@@ -181,13 +226,22 @@ pub(super) fn launch_directly(ctx: &Context, order: Order) -> Result<String, Cli
 }
 
 fn root_of(task: &TaskDir) -> PathBuf {
-    task.path().ancestors().nth(2).unwrap_or_else(|| task.path()).to_owned()
+    task.path()
+        .ancestors()
+        .nth(2)
+        .unwrap_or_else(|| task.path())
+        .to_owned()
 }
 
 fn prepare_error(error: PrepareError) -> CliError {
     let is_token = matches!(error, PrepareError::Token { .. });
-    let made = CliError::usage(if is_token { "auth: the agent cannot be started" } else { "the agent cannot be started" });
-    made.caused_by(error).hint("`run-agent validate` shows what each agent needs")
+    let made = CliError::usage(if is_token {
+        "auth: the agent cannot be started"
+    } else {
+        "the agent cannot be started"
+    });
+    made.caused_by(error)
+        .hint("`run-agent validate` shows what each agent needs")
 }
 
 pub(super) fn launch_error(error: LaunchError) -> CliError {
@@ -211,15 +265,26 @@ fn check_secrets(
     agent: &str,
     agents: &BTreeMap<String, AgentEntry>,
 ) -> Result<(), CliError> {
-    let Ok(Some(file)) = LaunchFile::read(task) else { return Ok(()) };
-    let Some(AgentEntry::Ready(ready)) = agents.get(agent).filter(|_| file.agent_name == agent) else { return Ok(()) };
+    let Ok(Some(file)) = LaunchFile::read(task) else {
+        return Ok(());
+    };
+    let Some(AgentEntry::Ready(ready)) = agents.get(agent).filter(|_| file.agent_name == agent)
+    else {
+        return Ok(());
+    };
     if ready.token_source.is_some() {
         return Ok(());
     }
     for (variable, source) in &file.secrets {
-        if let Err(error) = cl_config::resolve_secret(source, &ctx.config()?.config, &ctx.environment) {
-            let message = format!("auth: agent {agent} was launched with {variable} from {source}, which cannot be had any more");
-            return Err(CliError::failed(message).caused_by(error).hint("provide it again, or name another agent with --agent"));
+        if let Err(error) =
+            cl_config::resolve_secret(source, &ctx.config()?.config, &ctx.environment)
+        {
+            let message = format!(
+                "auth: agent {agent} was launched with {variable} from {source}, which cannot be had any more"
+            );
+            return Err(CliError::failed(message)
+                .caused_by(error)
+                .hint("provide it again, or name another agent with --agent"));
         }
     }
     Ok(())
@@ -232,5 +297,7 @@ pub(super) fn extra_env(args: &LaunchArgs) -> BTreeMap<String, String> {
 
 /// Parses a run id that a flag names.
 pub(super) fn run_flag(flag: &str, value: Option<&str>) -> Result<Option<RunId>, CliError> {
-    value.map(|text| RunId::parse(text).map_err(|error| CliError::usage(format!("{flag}: {error}")))).transpose()
+    value
+        .map(|text| RunId::parse(text).map_err(|error| CliError::usage(format!("{flag}: {error}"))))
+        .transpose()
 }

@@ -27,22 +27,38 @@ pub(super) struct Around {
 
 /// Returns the task around this command, if its supervisor is alive.
 pub(super) fn around(scope: &Scope) -> Result<Option<Around>, CliError> {
-    let Some(found) = &scope.enclosing else { return Ok(None) };
+    let Some(found) = &scope.enclosing else {
+        return Ok(None);
+    };
     let task = scope.root().task(&found.value.project, &found.value.task)?;
-    let is_owned = Owner::read(&task).ok().flatten().is_some_and(|owner| owner.is_alive());
-    Ok(is_owned.then(|| Around { task, run: found.value.run.clone() }))
+    let is_owned = Owner::read(&task)
+        .ok()
+        .flatten()
+        .is_some_and(|owner| owner.is_alive());
+    Ok(is_owned.then(|| Around {
+        task,
+        run: found.value.run.clone(),
+    }))
 }
 
 /// Returns the limits that the enclosing task was launched with, without its gates.
 pub(super) fn inherited_policy(around: &Around) -> Policy {
     let file = LaunchFile::read(&around.task).ok().flatten();
     let policy = file.map(|file| file.policy).unwrap_or_default();
-    Policy { gates: Vec::new(), max_attempts: 100, ..policy }
+    Policy {
+        gates: Vec::new(),
+        max_attempts: 100,
+        ..policy
+    }
 }
 
 /// Asks the enclosing supervisor to launch `order`; the launch's id, or none if
 /// it is gone and nothing was launched.
-pub(super) fn launch_through(ctx: &Context, around: &Around, order: &Order) -> Result<Option<String>, CliError> {
+pub(super) fn launch_through(
+    ctx: &Context,
+    around: &Around,
+    order: &Order,
+) -> Result<Option<String>, CliError> {
     let options = NestedOptions {
         kind: order.kind,
         mode: order.mode,
@@ -52,41 +68,76 @@ pub(super) fn launch_through(ctx: &Context, around: &Around, order: &Order) -> R
         agent: order.agent.clone(),
         policy: Some(order.policy.clone()),
     };
-    let failed = |what: &str| CliError::failed(format!("could not {what} the supervisor of {}", around.task.id()));
-    let options = serde_json::to_string(&options).map_err(|error| failed("ask").caused_by(error))?;
+    let failed = |what: &str| {
+        CliError::failed(format!(
+            "could not {what} the supervisor of {}",
+            around.task.id()
+        ))
+    };
+    let options =
+        serde_json::to_string(&options).map_err(|error| failed("ask").caused_by(error))?;
     let body = RequestBody::LaunchChild(LaunchChildRequest {
         project: order.task.project().clone(),
         task: order.task.id().clone(),
         options,
     });
     let request = Request::new(body, ctx.now()).map_err(|error| failed("ask").caused_by(error))?;
-    request.submit(&around.task).map_err(|error| failed("ask").caused_by(error))?;
+    request
+        .submit(&around.task)
+        .map_err(|error| failed("ask").caused_by(error))?;
     cl_runner::wake(&around.task);
     let until = Instant::now() + ANSWER_WITHIN;
     loop {
-        if let Some(answer) = request.answer(&around.task).map_err(|error| failed("hear").caused_by(error))? {
-            request.forget(&around.task).map_err(|error| failed("answer").caused_by(error))?;
+        if let Some(answer) = request
+            .answer(&around.task)
+            .map_err(|error| failed("hear").caused_by(error))?
+        {
+            request
+                .forget(&around.task)
+                .map_err(|error| failed("answer").caused_by(error))?;
             return understand(around, request.id, answer);
         }
-        let is_alive = Owner::read(&around.task).ok().flatten().is_some_and(|owner| owner.is_alive());
+        let is_alive = Owner::read(&around.task)
+            .ok()
+            .flatten()
+            .is_some_and(|owner| owner.is_alive());
         let is_late = Instant::now() > until;
         if is_late || !is_alive {
             // What cannot be withdrawn was claimed: an answer is there or comes.
-            if request.withdraw(&around.task).map_err(|error| failed("withdraw from").caused_by(error))? {
-                return if is_late { Err(failed("reach")) } else { Ok(None) };
+            if request
+                .withdraw(&around.task)
+                .map_err(|error| failed("withdraw from").caused_by(error))?
+            {
+                return if is_late {
+                    Err(failed("reach"))
+                } else {
+                    Ok(None)
+                };
             }
             if !is_alive && request.answer(&around.task).ok().flatten().is_none() {
-                return Err(failed("hear an answer from").hint("it died; `run-agent task show` tells what it left"));
+                return Err(failed("hear an answer from")
+                    .hint("it died; `run-agent task show` tells what it left"));
             }
         }
         std::thread::sleep(LOOK_EVERY);
     }
 }
 
-fn understand(around: &Around, launch_id: String, answer: Answer) -> Result<Option<String>, CliError> {
+fn understand(
+    around: &Around,
+    launch_id: String,
+    answer: Answer,
+) -> Result<Option<String>, CliError> {
     match answer.outcome {
         Outcome::Done => Ok(Some(launch_id)),
-        Outcome::Refused => Err(CliError::conflict(format!("{} takes no more tasks: {}", around.task.id(), answer.message))),
-        Outcome::Failed => Err(CliError::failed(format!("the task could not be launched: {}", answer.message))),
+        Outcome::Refused => Err(CliError::conflict(format!(
+            "{} takes no more tasks: {}",
+            around.task.id(),
+            answer.message
+        ))),
+        Outcome::Failed => Err(CliError::failed(format!(
+            "the task could not be launched: {}",
+            answer.message
+        ))),
     }
 }

@@ -46,7 +46,10 @@ struct Stream {
 impl<'a> Progress<'a> {
     /// Starts to show `task`; messages that stand on its bus already are left out.
     pub(super) fn new(console: &'a mut Console, task: &'a TaskDir, shows_output: bool) -> Self {
-        let options = FollowOptions { wake: Wake::Poll, ..FollowOptions::default() };
+        let options = FollowOptions {
+            wake: Wake::Poll,
+            ..FollowOptions::default()
+        };
         // A bus that cannot be followed costs the display its messages, nothing else.
         let follower = Bus::new(task.bus()).follow(&Start::End, options).ok();
         Self {
@@ -84,21 +87,29 @@ impl<'a> Progress<'a> {
     }
 
     fn look_at_messages(&mut self) {
-        let Some(follower) = &mut self.follower else { return };
+        let Some(follower) = &mut self.follower else {
+            return;
+        };
         let events = follower.poll(Duration::ZERO).unwrap_or_default();
         for event in events {
             if let Event::Message(entry) = event {
                 let message = &entry.message;
                 let first_line = message.body.lines().next().unwrap_or_default();
                 self.message = format!("{}: {first_line}", message.kind);
-                let line = format!("[{}] {}", message.timestamp.strftime("%H:%M:%SZ"), self.message);
+                let line = format!(
+                    "[{}] {}",
+                    message.timestamp.strftime("%H:%M:%SZ"),
+                    self.message
+                );
                 self.say(&line);
             }
         }
     }
 
     fn look_at_state(&mut self) {
-        let Some(state) = TaskState::read(self.task).ok().flatten() else { return };
+        let Some(state) = TaskState::read(self.task).ok().flatten() else {
+            return;
+        };
         if state.waiting_for != self.waiting_for {
             self.waiting_for = state.waiting_for;
             if let Some(what) = self.waiting_for.clone().filter(|what| what != "delay") {
@@ -115,7 +126,9 @@ impl<'a> Progress<'a> {
         if self.stream.is_none() {
             self.stream = self.open_stream();
         }
-        let Some(stream) = &mut self.stream else { return };
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
         let printed = stream.advance();
         if self.shows_output {
             for line in printed {
@@ -132,7 +145,12 @@ impl<'a> Progress<'a> {
             return None;
         }
         let spec: AgentSpec = LaunchFile::read(self.task).ok()??.agent;
-        Some(Stream { run, parser: spec.stream_parser(), position: 0, last_line: String::new() })
+        Some(Stream {
+            run,
+            parser: spec.stream_parser(),
+            position: 0,
+            last_line: String::new(),
+        })
     }
 
     /// Prints a plain line; on a terminal the live line tells it already.
@@ -147,23 +165,44 @@ impl<'a> Progress<'a> {
             return;
         }
         let elapsed = self.started.elapsed().as_secs();
-        let mut line = format!("attempt {} · {}:{:02}:{:02}", self.attempt, elapsed / 3600, elapsed / 60 % 60, elapsed % 60);
+        let mut line = format!(
+            "attempt {} · {}:{:02}:{:02}",
+            self.attempt,
+            elapsed / 3600,
+            elapsed / 60 % 60,
+            elapsed % 60
+        );
         if let Some(what) = &self.waiting_for {
             // Writing to a String cannot fail.
             write!(line, " · waiting for {what}").unwrap_or_default();
         }
-        let output = self.stream.as_ref().map(|stream| stream.last_line.as_str()).unwrap_or_default();
-        for part in [self.message.as_str(), output].into_iter().filter(|part| !part.is_empty()) {
+        let output = self
+            .stream
+            .as_ref()
+            .map(|stream| stream.last_line.as_str())
+            .unwrap_or_default();
+        for part in [self.message.as_str(), output]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+        {
             write!(line, " · {}", part.trim()).unwrap_or_default();
         }
         let width = terminal_width();
-        let shown: String = line.chars().filter(|c| !c.is_control()).take(width.saturating_sub(1)).collect();
-        write!(self.console.err(), "\r\x1b[K{shown}").and_then(|()| self.console.err().flush()).ok();
+        let shown: String = line
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(width.saturating_sub(1))
+            .collect();
+        write!(self.console.err(), "\r\x1b[K{shown}")
+            .and_then(|()| self.console.err().flush())
+            .ok();
     }
 
     fn clear(&mut self) {
         if self.has_live_line {
-            write!(self.console.err(), "\r\x1b[K").and_then(|()| self.console.err().flush()).ok();
+            write!(self.console.err(), "\r\x1b[K")
+                .and_then(|()| self.console.err().flush())
+                .ok();
         }
     }
 }
@@ -172,9 +211,13 @@ impl Stream {
     /// Reads on; returns the lines that the agent has said since.
     fn advance(&mut self) -> Vec<String> {
         use std::os::unix::fs::FileExt as _;
-        let Ok(file) = std::fs::File::open(self.run.stdout()) else { return Vec::new() };
+        let Ok(file) = std::fs::File::open(self.run.stdout()) else {
+            return Vec::new();
+        };
         let mut buffer = vec![0; LARGEST_BITE];
-        let Ok(read) = file.read_at(&mut buffer, self.position) else { return Vec::new() };
+        let Ok(read) = file.read_at(&mut buffer, self.position) else {
+            return Vec::new();
+        };
         self.parser.feed(&buffer[..read]);
         self.position += read as u64;
         let line = self.parser.snapshot().last_line.unwrap_or_default();
@@ -187,5 +230,6 @@ impl Stream {
 }
 
 fn terminal_width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col).max(20))
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .map_or(80, |size| usize::from(size.ws_col).max(20))
 }

@@ -11,7 +11,11 @@ use crate::view::Grid;
 /// Lists the processes of all tasks, or of the project or task named.
 pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let mut rows = if scope.has_root()? { processes::list(scope.root(), &*ctx.clock)? } else { Vec::new() };
+    let mut rows = if scope.has_root()? {
+        processes::list(scope.root(), &*ctx.clock)?
+    } else {
+        Vec::new()
+    };
     let project = ctx.global.project.clone();
     let tasks = ctx.global.tasks.clone();
     rows.retain(|row| project.as_ref().is_none_or(|id| row.project.as_str() == id));
@@ -24,7 +28,9 @@ pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
         ctx.console.note("no task has a process");
         return Ok(Exit::Success);
     }
-    let mut table = Grid::new(&["PID", "PPID", "ROLE", "AGE", "CPU", "RSS", "NAME", "TASK", "RUN", "OWNER"]);
+    let mut table = Grid::new(&[
+        "PID", "PPID", "ROLE", "AGE", "CPU", "RSS", "NAME", "TASK", "RUN", "OWNER",
+    ]);
     for row in &rows {
         table.row(cells(row), "");
     }
@@ -52,7 +58,10 @@ fn cells(row: &ProcessRow) -> Vec<String> {
         format!("{}M", row.rss_bytes / (1024 * 1024)),
         row.name.clone(),
         row.task.to_string(),
-        row.run.as_ref().map(ToString::to_string).unwrap_or_default(),
+        row.run
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         owner.to_owned(),
     ]
 }

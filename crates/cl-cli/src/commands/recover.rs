@@ -24,7 +24,11 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     let recoveries = plan(scope.root(), on_lost, &*ctx.clock)?;
     let mut failed = false;
     for recovery in &recoveries {
-        let outcome = if args.dry_run { Ok(()) } else { act(ctx, scope.root(), recovery) };
+        let outcome = if args.dry_run {
+            Ok(())
+        } else {
+            act(ctx, scope.root(), recovery)
+        };
         failed |= outcome.is_err();
         tell(ctx, recovery, outcome.err().as_ref())?;
     }
@@ -76,9 +80,16 @@ fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Res
         }));
     }
     match (error, reason) {
-        (Some(error), _) => ctx.console.note(format_args!("{task} ({project}): {action} failed: {}", error.chain())),
-        (None, Some(reason)) => ctx.console.line(format_args!("{task} ({project}): marked as failed, because {reason}"))?,
-        (None, None) => ctx.console.line(format_args!("{task} ({project}): resumed"))?,
+        (Some(error), _) => ctx.console.note(format_args!(
+            "{task} ({project}): {action} failed: {}",
+            error.chain()
+        )),
+        (None, Some(reason)) => ctx.console.line(format_args!(
+            "{task} ({project}): marked as failed, because {reason}"
+        ))?,
+        (None, None) => ctx
+            .console
+            .line(format_args!("{task} ({project}): resumed"))?,
     }
     Ok(())
 }

@@ -15,13 +15,29 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     let task = scope.existing_task()?;
     let view = TaskView::read(scope.root(), &task, ctx.now())?;
     let wanted = wanted_runs(&task, args)?;
-    let active: Vec<RunId> = view.runs.iter().filter(|run| run.is_active).map(|run| run.run.id().clone()).collect();
+    let active: Vec<RunId> = view
+        .runs
+        .iter()
+        .filter(|run| run.is_active)
+        .map(|run| run.run.id().clone())
+        .collect();
     if !wanted.is_empty() && !wanted.iter().any(|run| active.contains(run)) {
-        ctx.console.note(format_args!("none of the named runs of {} is running", task.id()));
+        ctx.console.note(format_args!(
+            "none of the named runs of {} is running",
+            task.id()
+        ));
         return Ok(Exit::Success);
     }
-    let grace = if args.force { std::time::Duration::ZERO } else { args.grace };
-    let options = StopOptions { by: "run-agent stop".to_owned(), grace, kills: !args.no_kill };
+    let grace = if args.force {
+        std::time::Duration::ZERO
+    } else {
+        args.grace
+    };
+    let options = StopOptions {
+        by: "run-agent stop".to_owned(),
+        grace,
+        kills: !args.no_kill,
+    };
     let report = stop_task(scope.root(), &task, &options, &*ctx.clock).map_err(stop_error)?;
     let (outcome, survivors) = match &report {
         StopReport::NothingRunning => ("nothing_running", 0),
@@ -36,13 +52,19 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         ctx.console.json(&document)?;
     } else {
         match &report {
-            StopReport::NothingRunning => ctx.console.note(format_args!("nothing is running in task {}", task.id())),
-            StopReport::Stopped { .. } => ctx.console.line(format_args!("Stopped task {}", task.id()))?,
+            StopReport::NothingRunning => ctx
+                .console
+                .note(format_args!("nothing is running in task {}", task.id())),
+            StopReport::Stopped { .. } => ctx
+                .console
+                .line(format_args!("Stopped task {}", task.id()))?,
             StopReport::SettledLost { ended, .. } => ctx.console.line(format_args!(
-                "Stopped task {}: its supervisor had died, {ended} processes of it were ended", task.id()
+                "Stopped task {}: its supervisor had died, {ended} processes of it were ended",
+                task.id()
             ))?,
             StopReport::StillRunning => ctx.console.line(format_args!(
-                "Task {} was asked to stop and still runs; `run-agent stop --force` kills it", task.id()
+                "Task {} was asked to stop and still runs; `run-agent stop --force` kills it",
+                task.id()
             ))?,
         }
         for run in &active {
@@ -50,10 +72,17 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         }
     }
     if survivors > 0 {
-        let message = format!("{survivors} processes of {} survive; `run-agent ps` shows them", task.id());
+        let message = format!(
+            "{survivors} processes of {} survive; `run-agent ps` shows them",
+            task.id()
+        );
         return Err(CliError::failed(message));
     }
-    Ok(if report == StopReport::StillRunning { Exit::Failed } else { Exit::Success })
+    Ok(if report == StopReport::StillRunning {
+        Exit::Failed
+    } else {
+        Exit::Success
+    })
 }
 
 fn wanted_runs(task: &cl_storage::TaskDir, args: &StopArgs) -> Result<Vec<RunId>, CliError> {

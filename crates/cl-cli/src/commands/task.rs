@@ -83,8 +83,19 @@ impl Follow {
     }
 
     fn wait(self, launch_id: String) -> Wait {
-        let Self { task, is_detached, shows_output, grace } = self;
-        Wait { task, launch_id, is_detached, shows_output, grace }
+        let Self {
+            task,
+            is_detached,
+            shows_output,
+            grace,
+        } = self;
+        Wait {
+            task,
+            launch_id,
+            is_detached,
+            shows_output,
+            grace,
+        }
     }
 }
 
@@ -99,30 +110,42 @@ fn require_prompt_of_record(scope: &crate::scope::Scope, kind: Kind) -> Result<(
         return Ok(());
     }
     let what = if kind == Kind::Job { "job" } else { "task" };
-    Err(CliError::usage(format!("there is no prompt for {what} {}, and no TASK.md in its folder", task.value)).hint(hint))
+    Err(CliError::usage(format!(
+        "there is no prompt for {what} {}, and no TASK.md in its folder",
+        task.value
+    ))
+    .hint(hint))
 }
 
 /// Takes a task up again.
 pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     let task = scope.existing_task()?;
-    let file = LaunchFile::read(&task)
-        .map_err(|error| CliError::failed(format!("could not tell how {} was launched", task.id())).caused_by(error))?;
+    let file = LaunchFile::read(&task).map_err(|error| {
+        CliError::failed(format!("could not tell how {} was launched", task.id())).caused_by(error)
+    })?;
     if args.no_start {
         return clear_only(ctx, &task);
     }
     let prompt = launching::prompt(ctx, &args.launch)?;
     if prompt.is_none() && !task.prompt().is_file() {
-        return Err(CliError::usage(format!("task {} has no TASK.md and no prompt was given", task.id()))
-            .hint("say what the agent is to do with --prompt or --prompt-file"));
+        return Err(CliError::usage(format!(
+            "task {} has no TASK.md and no prompt was given",
+            task.id()
+        ))
+        .hint("say what the agent is to do with --prompt or --prompt-file"));
     }
-    let folder = file.as_ref().map_or_else(|| ctx.environment.current_dir().to_owned(), |file| file.cwd.clone());
+    let folder = file.as_ref().map_or_else(
+        || ctx.environment.current_dir().to_owned(),
+        |file| file.cwd.clone(),
+    );
     let cwd = launching::working_folder(ctx, &args.launch, &folder)?;
     let base = match &file {
         Some(file) => file.policy.clone(),
         None => launching::configured_policy(&ctx.config()?.config),
     };
-    ctx.console.note(format_args!("Resuming task: {}", task.id()));
+    ctx.console
+        .note(format_args!("Resuming task: {}", task.id()));
     let order = Order {
         kind: file.as_ref().map_or(Kind::Task, |file| file.kind),
         mode: Mode::Resume,
@@ -130,10 +153,17 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         prompt,
         cwd,
         policy: launching::policy(base, &args.launch, Some(&args.restart)),
-        agent: args.launch.agent.clone().or_else(|| file.map(|file| file.agent_name)),
+        agent: args
+            .launch
+            .agent
+            .clone()
+            .or_else(|| file.map(|file| file.agent_name)),
         extra_env: launching::extra_env(&args.launch),
         parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
-        previous_run: launching::run_flag("--previous-run-id", args.launch.previous_run_id.as_deref())?,
+        previous_run: launching::run_flag(
+            "--previous-run-id",
+            args.launch.previous_run_id.as_deref(),
+        )?,
         is_detached: args.launch.detach,
     };
     let followed = Follow::of(&args.launch, &order);
@@ -144,7 +174,10 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
 /// Takes the markers away and starts nothing.
 fn clear_only(ctx: &mut Context, task: &TaskDir) -> Result<Exit, CliError> {
     let cleared = cl_runner::settle::clear_for_resume(task, &*ctx.clock);
-    cleared.map_err(|error| CliError::conflict(format!("could not take up {}", task.id())).caused_by(error))?;
-    ctx.console.line(format_args!("task {} can be started again", task.id()))?;
+    cleared.map_err(|error| {
+        CliError::conflict(format!("could not take up {}", task.id())).caused_by(error)
+    })?;
+    ctx.console
+        .line(format_args!("task {} can be started again", task.id()))?;
     Ok(Exit::Success)
 }

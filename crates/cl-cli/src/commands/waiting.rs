@@ -35,22 +35,38 @@ pub(super) fn wait(ctx: &mut Context, wait: &Wait) -> Result<Exit, CliError> {
     }
     // Shell tools of agents end slow commands with TERM; what they started must go on.
     let is_inside_agent = ctx.environment.get("JRUN_ID").is_some();
-    let on_terminate = if is_inside_agent { OnTerminate::Detach } else { OnTerminate::Stop };
-    let options = AttachOptions { on_terminate, grace: wait.grace };
+    let on_terminate = if is_inside_agent {
+        OnTerminate::Detach
+    } else {
+        OnTerminate::Stop
+    };
+    let options = AttachOptions {
+        on_terminate,
+        grace: wait.grace,
+    };
     let mut progress = Progress::new(&mut ctx.console, task, wait.shows_output);
-    let end = attach(task, &wait.launch_id, &options, &*ctx.clock, || progress.look());
+    let end = attach(task, &wait.launch_id, &options, &*ctx.clock, || {
+        progress.look()
+    });
     progress.finish();
-    match end.map_err(|error| CliError::failed(format!("could not wait for {}", task.id())).caused_by(error))? {
+    match end.map_err(|error| {
+        CliError::failed(format!("could not wait for {}", task.id())).caused_by(error)
+    })? {
         AttachEnd::Ended(result) => tell(ctx, wait, &result),
         AttachEnd::Detached => {
-            ctx.console.note(format_args!("no longer waiting; task {} goes on", task.id()));
+            ctx.console.note(format_args!(
+                "no longer waiting; task {} goes on",
+                task.id()
+            ));
             Ok(Exit::Terminated)
         }
-        AttachEnd::Lost => Err(CliError::failed(format!("the supervisor of {} died", task.id())).hint(format!(
-            "`run-agent task resume {} --project {}` takes the task up again",
-            task.id(),
-            task.project()
-        ))),
+        AttachEnd::Lost => Err(
+            CliError::failed(format!("the supervisor of {} died", task.id())).hint(format!(
+                "`run-agent task resume {} --project {}` takes the task up again",
+                task.id(),
+                task.project()
+            )),
+        ),
     }
 }
 
@@ -74,10 +90,21 @@ fn tell(ctx: &mut Context, wait: &Wait, result: &TaskResult) -> Result<Exit, Cli
         ctx.console.json(&document)?;
         return Ok(exit);
     }
-    let attempts = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
-    ctx.console.line(format_args!("task {} {} ({attempts})", task.id(), result.status.as_str()))?;
+    let attempts = if attempts == 1 {
+        "1 attempt".to_owned()
+    } else {
+        format!("{attempts} attempts")
+    };
+    ctx.console.line(format_args!(
+        "task {} {} ({attempts})",
+        task.id(),
+        result.status.as_str()
+    ))?;
     for child in &result.left_children {
-        ctx.console.note(format_args!("still active: task {} (project {})", child.task, child.project));
+        ctx.console.note(format_args!(
+            "still active: task {} (project {})",
+            child.task, child.project
+        ));
     }
     if let Some(failure) = &result.failure {
         ctx.console.note(format_args!("reason: {failure}"));
@@ -85,7 +112,8 @@ fn tell(ctx: &mut Context, wait: &Wait, result: &TaskResult) -> Result<Exit, Cli
     if let (ResultStatus::Failed, Some(run)) = (result.status, last_run) {
         ctx.console.note(format_args!(
             "`run-agent output {} --project {} --run {run}` shows what the last run left",
-            task.id(), task.project()
+            task.id(),
+            task.project()
         ));
     }
     Ok(exit)

@@ -1,0 +1,167 @@
+//! `bus post`.
+
+use std::io::{self, Read as _};
+
+use cl_bus::message::MAX_BODY_BYTES;
+use cl_bus::{AppendError, Draft, Durability, Link, Parent};
+use cl_storage::MessageId;
+use serde_json::json;
+
+use super::target::{self, Target};
+use crate::args::{DurabilityArg, PostArgs};
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+use crate::scope::{Origin, Scope};
+
+/// Posts a message and prints its id once it is as durable as was asked for.
+pub fn post(ctx: &mut Context, args: &PostArgs) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let target = target::find(ctx, &scope, args.bus.as_deref())?;
+    let body = body(ctx, args)?;
+    let draft = draft(&scope, &target, args, body)?;
+    let durability = match args.durability {
+        DurabilityArg::Disk => Durability::Disk,
+        DurabilityArg::Os => Durability::Os,
+    };
+    let mut bus = target.bus().with_durability(durability);
+    if args.force {
+        bus = bus.taking_foreign_ids();
+    }
+    let appended = bus.append(&draft).map_err(refused)?;
+    if ctx.console.is_json() {
+        ctx.console.json(&json!({
+            "msg_id": appended.id,
+            "bus": target.path,
+            "position": appended.position,
+            "durability": appended.durability,
+            "project_id": draft.project_id,
+            "task_id": draft.task_id,
+            "run_id": draft.run_id,
+        }))?;
+    } else {
+        ctx.console.line(format_args!("msg_id: {}", appended.id))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Returns the body: the flag, else what is piped in.
+fn body(ctx: &Context, args: &PostArgs) -> Result<Vec<u8>, CliError> {
+    if let Some(body) = args.body.as_deref().filter(|body| !body.is_empty()) {
+        return Ok(body.as_bytes().to_vec());
+    }
+    if ctx.console.in_is_terminal() {
+        return Err(
+            CliError::usage("message body is empty").hint("add --body TEXT, or pipe the text in")
+        );
+    }
+    let mut body = Vec::new();
+    // One byte more than fits tells that it does not.
+    io::stdin()
+        .lock()
+        .take(MAX_BODY_BYTES as u64 + 2)
+        .read_to_end(&mut body)
+        .map_err(|error| {
+            CliError::failed("could not read the body from standard input").caused_by(error)
+        })?;
+    // The line end of the last line is the pipe's, not the message's.
+    if body.last() == Some(&b'\n') {
+        body.pop();
+    }
+    Ok(body)
+}
+
+fn draft(
+    scope: &Scope,
+    target: &Target,
+    args: &PostArgs,
+    body: Vec<u8>,
+) -> Result<Draft, CliError> {
+    let flagged = |from: &Origin| matches!(from, Origin::Flag(_));
+    let named = scope.project.as_ref().filter(|part| flagged(&part.from));
+    let project = named
+        .map(|part| part.value.clone())
+        .or_else(|| target.project.clone())
+        .or_else(|| scope.project.as_ref().map(|part| part.value.clone()));
+    let project = project.ok_or_else(|| {
+        CliError::usage("cannot infer project: run from inside a task or project directory")
+            .hint("or add --project ID")
+    })?;
+    let mut draft = Draft::new(args.kind.trim(), project.clone(), body);
+    let outer = scope
+        .enclosing
+        .as_ref()
+        .map(|outer| &outer.value)
+        .filter(|outer| outer.project == project);
+    let named = scope.task.as_ref().filter(|part| flagged(&part.from));
+    draft.task_id = named
+        .map(|part| part.value.clone())
+        .or_else(|| target.task.clone())
+        .or_else(|| outer.map(|outer| outer.task.clone()));
+    draft.run_id = match &scope.run {
+        Some(run) => Some(run.value.clone()),
+        None => outer.map(|outer| outer.run.clone()),
+    };
+    draft.issue_id = args.issue.clone().unwrap_or_default();
+    for (name, value) in &args.meta {
+        draft = draft.meta(name, value);
+    }
+    for url in &args.links {
+        draft = draft.link(Link {
+            url: url.clone(),
+            ..Link::default()
+        });
+    }
+    for parent in &args.parents {
+        draft = draft.parent(parse_parent(parent)?);
+    }
+    Ok(draft)
+}
+
+/// Reads `ID` or `KIND:ID`.
+fn parse_parent(text: &str) -> Result<Parent, CliError> {
+    let (kind, id) = text.rsplit_once(':').unwrap_or(("", text));
+    let id = MessageId::parse(id)
+        .map_err(|error| CliError::usage(format!("{error} (from --parent)")))?;
+    Ok(Parent::new(id, kind))
+}
+
+/// Tells why the bus did not take the message.
+fn refused(error: AppendError) -> CliError {
+    if error.is_lock_timeout() {
+        return CliError::conflict("the message bus is locked by another process")
+            .caused_by(error)
+            .hint("nothing was posted; try again");
+    }
+    match error {
+        AppendError::Draft(error) => CliError::usage(error.to_string())
+            .hint("`run-agent bus post --help` shows what a message needs"),
+        AppendError::Misplaced { .. } => CliError::conflict(error.to_string())
+            .hint("name the right bus with --project and --task, or add --force"),
+        AppendError::File(error) => error.into(),
+        AppendError::Unsynced { ref id, .. } => {
+            let hint = format!("do not post it again: it is there as {id}");
+            CliError::failed("the message may be lost in a power failure")
+                .caused_by(error)
+                .hint(hint)
+        }
+        error => CliError::failed("the message was not posted")
+            .caused_by(error)
+            .hint("make room on the disk or correct the permissions, and post it again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_may_say_how_they_are_related() {
+        let parent = parse_parent("answers:MSG-1").unwrap();
+        assert_eq!(
+            (parent.msg_id.as_str(), parent.kind.as_str()),
+            ("MSG-1", "answers")
+        );
+        assert_eq!(parse_parent("MSG-1").unwrap().kind, "");
+        assert_eq!(parse_parent("a b").unwrap_err().exit(), Exit::Usage);
+    }
+}
