@@ -35,6 +35,10 @@ impl Verbosity {
 }
 
 /// Standard output and standard error of a command, or what stands for them in tests.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about three streams"
+)]
 pub struct Console {
     out: Box<dyn Write>,
     err: Box<dyn Write>,

@@ -21,6 +21,10 @@ pub struct TaskArgs {
 
 /// What to do with a task.
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per process, and boxes would hide the grammar"
+)]
 pub enum TaskCommand {
     /// Take up a task that has ended or was stopped
     Resume(ResumeArgs),

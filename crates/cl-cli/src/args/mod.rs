@@ -53,6 +53,10 @@ pub struct Cli {
 /// Flags that every command takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line are independent of each other"
+)]
 pub struct GlobalArgs {
     /// The folder that holds everything [default: ~/.run-agent/runs]
     #[arg(long, global = true, value_name = "DIR")]
@@ -106,6 +110,10 @@ impl GlobalArgs {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per process, and boxes would hide the grammar"
+)]
 pub enum Command {
     /// Run a task until it is done
     Task(TaskArgs),

@@ -118,13 +118,12 @@ impl Logs {
     }
 
     fn look_at_supervisor(&mut self, ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
-        let mut file = match self.supervisor.take() {
-            Some(file) => file,
-            None => {
-                let mut file = GrowingFile::new(task.supervisor_log());
-                file.skip_to_last_lines(self.tail)?;
-                file
-            }
+        let mut file = if let Some(file) = self.supervisor.take() {
+            file
+        } else {
+            let mut file = GrowingFile::new(task.supervisor_log());
+            file.skip_to_last_lines(self.tail)?;
+            file
         };
         let mut bytes = std::mem::take(&mut self.line);
         file.read_on(|piece| {

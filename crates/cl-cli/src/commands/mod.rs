@@ -102,7 +102,8 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
     if makes_task(command) {
         request.task_rule = TaskRule::New;
     }
-    if let Some(id) = position(command) {
+    if is_about_one_task(command) {
+        let id = position(command);
         request.task = global.one_task(id)?.map(str::to_owned);
     }
     match command {
@@ -153,28 +154,36 @@ fn infers_enclosing(command: &Command) -> bool {
     makes_task(command) || matches!(command, Command::Bus(_))
 }
 
-/// Returns the task named by position, for commands about at most one task.
-fn position(command: &Command) -> Option<Option<&str>> {
-    match command {
-        Command::Task(args) => Some(match &args.command {
-            None => args.run.id.as_deref(),
-            Some(TaskCommand::Resume(args)) => args.id.as_deref(),
-            Some(TaskCommand::Stop(args)) => args.id.as_deref(),
-            Some(TaskCommand::Show(args)) => args.id.as_deref(),
-        }),
-        Command::Job(args) => Some(args.id.as_deref()),
-        Command::Stop(args) => Some(args.id.as_deref()),
-        Command::Resume(args) => Some(args.id.as_deref()),
-        Command::Status(args) => Some(args.id.as_deref()),
-        Command::Output(args) => Some(args.id.as_deref()),
-        Command::Logs(args) => Some(args.id.as_deref()),
-        Command::List(_) | Command::Bus(_) => Some(None),
+/// Commands that take one task at the most.
+fn is_about_one_task(command: &Command) -> bool {
+    !matches!(
+        command,
         Command::Watch(_)
-        | Command::Ps
-        | Command::Recover(_)
-        | Command::Validate(_)
-        | Command::Config(_)
-        | Command::Version
-        | Command::Completion { .. } => None,
-    }
+            | Command::Ps
+            | Command::Recover(_)
+            | Command::Validate(_)
+            | Command::Config(_)
+            | Command::Version
+            | Command::Completion { .. }
+    )
+}
+
+/// Returns the one task named by position.
+fn position(command: &Command) -> Option<&str> {
+    let id = match command {
+        Command::Task(args) => match &args.command {
+            None => &args.run.id,
+            Some(TaskCommand::Resume(args)) => &args.id,
+            Some(TaskCommand::Stop(args)) => &args.id,
+            Some(TaskCommand::Show(args)) => &args.id,
+        },
+        Command::Job(args) => &args.id,
+        Command::Stop(args) => &args.id,
+        Command::Resume(args) => &args.id,
+        Command::Status(args) => &args.id,
+        Command::Output(args) => &args.id,
+        Command::Logs(args) => &args.id,
+        _ => return None,
+    };
+    id.as_deref()
 }

@@ -15,7 +15,7 @@ impl Scope {
         for (name, part) in self.parts() {
             match part {
                 Some((value, from)) => {
-                    console.line(format_args!("{name:<11} {value}  ({from})"))?
+                    console.line(format_args!("{name:<11} {value}  ({from})"))?;
                 }
                 None => console.line(format_args!("{name:<11} none"))?,
             }

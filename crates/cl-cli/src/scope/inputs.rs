@@ -20,6 +20,10 @@ pub enum TaskRule {
 
 /// What a command asks of the resolver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each switches one part of the inference"
+)]
 pub struct Request {
     /// `--root`.
     pub root: Option<PathBuf>,

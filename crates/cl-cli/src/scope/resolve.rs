@@ -37,11 +37,12 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Scope, CliError> {
     };
     let opened = at(&root.value)?;
     if found.project.is_none() && inputs.request.infers_project && !inputs.request.no_infer {
-        for source in [current_folder, home_folders] {
-            if let Some(clue) = source(inputs, &opened)? {
-                found.take(inputs, clue);
-                break;
-            }
+        let clue = match current_folder(inputs, &opened)? {
+            Some(clue) => Some(clue),
+            None => home_folders(inputs, &opened),
+        };
+        if let Some(clue) = clue {
+            found.take(inputs, clue);
         }
     }
     Ok(found.into_scope(Resolved::new(opened, root.from)))
@@ -131,13 +132,13 @@ impl Found {
 
     fn take_enclosing(&mut self, clue: Clue) {
         if self.enclosing_project.is_none() {
-            self.enclosing_project = clue.project.clone();
+            self.enclosing_project.clone_from(&clue.project);
         }
         if !same(self.enclosing_project.as_ref(), clue.project.as_ref()) {
             return;
         }
         if self.enclosing_task.is_none() {
-            self.enclosing_task = clue.task.clone();
+            self.enclosing_task.clone_from(&clue.task);
         }
         if self.enclosing_run.is_none() && same(self.enclosing_task.as_ref(), clue.task.as_ref()) {
             self.enclosing_run = clue.run;
@@ -379,7 +380,7 @@ fn current_folder(inputs: &Inputs<'_>, root: &Root) -> Result<Option<Clue>, CliE
 }
 
 /// F6: a project says that the current project folder is its own.
-fn home_folders(inputs: &Inputs<'_>, root: &Root) -> Result<Option<Clue>, CliError> {
+fn home_folders(inputs: &Inputs<'_>, root: &Root) -> Option<Clue> {
     let surroundings = inputs.surroundings;
     let folder = surroundings.project_folder(inputs.environment.current_dir());
     let folder = surroundings.real_path(&folder);
@@ -387,7 +388,7 @@ fn home_folders(inputs: &Inputs<'_>, root: &Root) -> Result<Option<Clue>, CliErr
         .project_homes(root)
         .into_iter()
         .find(|home| surroundings.real_path(&home.folder) == folder);
-    Ok(home.map(|home| {
+    home.map(|home| {
         let from = Origin::HomeFolders(home.described_in);
         Clue {
             root: None,
@@ -396,14 +397,12 @@ fn home_folders(inputs: &Inputs<'_>, root: &Root) -> Result<Option<Clue>, CliErr
             run: None,
             origin: from,
         }
-    }))
+    })
 }
 
 fn fallback_root(inputs: &Inputs<'_>) -> Result<Resolved<PathBuf>, CliError> {
     let environment = inputs.environment;
-    if !inputs.request.no_infer
-        && let Some(root) = environment.get_os("CONDUCTOR_ROOT")
-    {
+    if let Some(root) = environment.get_os("CONDUCTOR_ROOT") {
         let root = environment.current_dir().join(root);
         return Ok(Resolved::new(root, Origin::Variable("CONDUCTOR_ROOT")));
     }

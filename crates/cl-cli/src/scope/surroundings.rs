@@ -32,14 +32,15 @@ pub struct Machine<'a> {
     pub config: &'a crate::context::LazyConfig,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
 struct Ids {
-    #[serde(default)]
-    project_id: Option<String>,
-    #[serde(default)]
-    task_id: Option<String>,
-    #[serde(default)]
-    run_id: Option<String>,
+    #[serde(rename = "project_id")]
+    project: Option<String>,
+    #[serde(rename = "task_id")]
+    task: Option<String>,
+    #[serde(rename = "run_id")]
+    run: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -62,16 +63,12 @@ impl Surroundings for Machine<'_> {
         };
         // A damaged record says nothing; its place may still do.
         let ids = read_small(&path).and_then(|text| yaml::parse::<Ids>(&text).ok());
-        let ids = ids.unwrap_or(Ids {
-            project_id: None,
-            task_id: None,
-            run_id: None,
-        });
+        let ids = ids.unwrap_or_default();
         Ok(Some(FoundRun {
             path,
-            project: ids.project_id,
-            task: ids.task_id,
-            run: ids.run_id,
+            project: ids.project,
+            task: ids.task,
+            run: ids.run,
         }))
     }
 

@@ -55,7 +55,10 @@ impl Renderer {
     fn end_line(&mut self, text: &mut String) {
         if self.dropped > 0 {
             self.end_message(text);
-            text.push_str(&format!("[a line of {} bytes; see --raw]\n", self.dropped));
+            let dropped = self.dropped;
+            text.push_str("[a line of ");
+            text.push_str(&dropped.to_string());
+            text.push_str(" bytes; see --raw]\n");
             self.dropped = 0;
             return;
         }
@@ -90,7 +93,9 @@ impl Renderer {
                 self.end_message(text);
                 let note = note.lines().next().unwrap_or_default();
                 let note: String = note.chars().take(200).collect();
-                text.push_str(&format!("[{note}]\n"));
+                text.push('[');
+                text.push_str(&note);
+                text.push_str("]\n");
             }
         }
     }

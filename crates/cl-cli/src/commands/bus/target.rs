@@ -206,8 +206,7 @@ fn discovered(ctx: &Context) -> Result<Target, CliError> {
 
 /// Prints the bus that would be used.
 pub fn discover(ctx: &mut Context, args: &DiscoverArgs) -> Result<Exit, CliError> {
-    let target = match &args.from {
-        Some(folder) => {
+    let target = if let Some(folder) = &args.from {
             let folder = ctx.absolute(folder);
             let found = cl_bus::discover(&folder).ok_or_else(|| {
                 let shown = folder.display();
@@ -215,12 +214,10 @@ pub fn discover(ctx: &mut Context, args: &DiscoverArgs) -> Result<Exit, CliError
                     .hint("`run-agent bus discover` without --from looks everywhere else, too")
             })?;
             Target::at(found, Origin::Flag("--from"))
-        }
-        None => {
+        } else {
             let scope = ctx.scope()?;
             find(ctx, &scope, None)?
-        }
-    };
+        };
     if ctx.console.is_json() {
         ctx.console.json(&json!({
             "path": target.path,
