@@ -60,7 +60,9 @@ pub fn attach(
     clock: &dyn Clock,
     mut look: impl FnMut(),
 ) -> io::Result<AttachEnd> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -69,12 +71,19 @@ pub fn attach(
         let mut watched = None;
         let mut exit = None;
         loop {
-            let owner = Owner::read(task).ok().flatten().filter(|owner| owner.launch_id == launch_id);
+            let owner = Owner::read(task)
+                .ok()
+                .flatten()
+                .filter(|owner| owner.launch_id == launch_id);
             if let Some(end) = ended(task, launch_id, owner.as_ref()) {
                 look();
                 return Ok(end);
             }
-            if let Some(owner) = owner.as_ref().map(Owner::identity).filter(|owner| watched.as_ref() != Some(owner)) {
+            if let Some(owner) = owner
+                .as_ref()
+                .map(Owner::identity)
+                .filter(|owner| watched.as_ref() != Some(owner))
+            {
                 exit = exit_of(&owner);
                 watched = Some(owner);
             }
@@ -92,7 +101,11 @@ pub fn attach(
             }
             if let Some((exit_code, by)) = stop_with {
                 wishes += 1;
-                let grace = if wishes > 1 { Duration::ZERO } else { options.grace };
+                let grace = if wishes > 1 {
+                    Duration::ZERO
+                } else {
+                    options.grace
+                };
                 ask_to_stop(task, by, exit_code, grace, clock)?;
             }
             look();
@@ -110,7 +123,14 @@ pub(crate) fn ask_to_stop(
 ) -> io::Result<Request> {
     let now = clock.now();
     let kill_at = now.checked_add(grace).unwrap_or(now);
-    let request = Request::new(RequestBody::Stop(StopRequest { by: by.to_owned(), kill_at, exit_code }), now)?;
+    let request = Request::new(
+        RequestBody::Stop(StopRequest {
+            by: by.to_owned(),
+            kill_at,
+            exit_code,
+        }),
+        now,
+    )?;
     request.submit(task).map_err(io::Error::other)?;
     wake_owner(task);
     Ok(request)
@@ -129,7 +149,11 @@ fn ended(task: &TaskDir, launch_id: &str, owner: Option<&Owner>) -> Option<Attac
         return None;
     }
     // Read after the owner was seen gone: it records the result before it goes.
-    let result = TaskState::read(task).ok().flatten().filter(|state| state.launch_id == launch_id)?.result;
+    let result = TaskState::read(task)
+        .ok()
+        .flatten()
+        .filter(|state| state.launch_id == launch_id)?
+        .result;
     Some(result.map_or(AttachEnd::Lost, AttachEnd::Ended))
 }
 
@@ -138,13 +162,16 @@ fn ended(task: &TaskDir, launch_id: &str, owner: Option<&Owner>) -> Option<Attac
 /// A thread of its own waits for it, for as long as the process lives.
 fn exit_of(process: &ProcessIdentity) -> Option<oneshot::Receiver<()>> {
     use rustix::event::{PollFd, PollFlags, poll};
-    let pidfd = rustix::process::pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
+    let pidfd =
+        rustix::process::pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
     if !process.is_alive() {
         return None;
     }
     let (tx, rx) = oneshot::channel();
     std::thread::spawn(move || {
-        while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None) == Err(rustix::io::Errno::INTR) {}
+        while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None) == Err(rustix::io::Errno::INTR)
+        {
+        }
         // Nobody may be waiting any more.
         tx.send(()).unwrap_or_default();
     });

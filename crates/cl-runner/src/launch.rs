@@ -17,11 +17,11 @@ mod policy;
 mod record;
 mod start;
 
-pub(crate) use agents::{error_text, text_variables};
 pub use agents::{AgentEntry, LaunchAgent, PrepareError, prepare_agents, secret_values};
+pub(crate) use agents::{error_text, text_variables};
 pub use policy::{OnChildTimeout, Policy};
 pub use record::{Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin};
-pub use start::{Launched, LaunchError, Refusal, launch};
+pub use start::{LaunchError, Launched, Refusal, launch};
 pub(crate) use start::{Readiness, read_record};
 
 /// The variable that marks a supervisor's process with the folder of its task.

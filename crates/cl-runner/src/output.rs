@@ -15,7 +15,12 @@ const LARGEST_COPY: u64 = 4 * 1024 * 1024;
 /// In this order: the agent's own file unless it is blank, the final text of its
 /// stream, what it printed that is not JSON, a placeholder that names the agent,
 /// its end and the last lines of its standard error.
-pub(crate) fn ensure(run: &RunDir, final_text: Option<&str>, agent: &str, exit_code: i32) -> io::Result<()> {
+pub(crate) fn ensure(
+    run: &RunDir,
+    final_text: Option<&str>,
+    agent: &str,
+    exit_code: i32,
+) -> io::Result<()> {
     let path = run.output();
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_dir() => return Err(io::Error::other("output.md is a folder")),
@@ -36,9 +41,16 @@ fn is_blank(path: &Path) -> bool {
 /// Returns what was printed that is not JSON; `None` if there is nothing of it.
 fn plain_output(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    fs::File::open(path).ok()?.take(LARGEST_COPY).read_to_end(&mut bytes).ok()?;
+    fs::File::open(path)
+        .ok()?
+        .take(LARGEST_COPY)
+        .read_to_end(&mut bytes)
+        .ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let plain: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('{')).collect();
+    let plain: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('{'))
+        .collect();
     let plain = plain.join("\n");
     (!plain.trim().is_empty()).then(|| plain.trim_end().to_owned() + "\n")
 }
@@ -84,7 +96,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let task = Root::at(folder.path())
             .unwrap()
-            .task(&ProjectId::parse("p").unwrap(), &TaskId::parse("task-20260101-000000-abc").unwrap())
+            .task(
+                &ProjectId::parse("p").unwrap(),
+                &TaskId::parse("task-20260101-000000-abc").unwrap(),
+            )
             .unwrap();
         task.ensure().unwrap();
         let run = task.create_run(jiff::Timestamp::UNIX_EPOCH).unwrap();

@@ -109,9 +109,15 @@ Wait for parts in short waits, because your shell may end a slow command, and th
 
 /// Points to instructions that stand beside the root, if there are any.
 fn methodology(root: &Path) -> String {
-    let Some(above) = root.parent() else { return String::new() };
+    let Some(above) = root.parent() else {
+        return String::new();
+    };
     let files = ["docs/workflow/THE_PROMPT_v5_conductor.md", "AGENTS.md"];
-    let found: Vec<_> = files.iter().map(|file| above.join(file)).filter(|path| path.is_file()).collect();
+    let found: Vec<_> = files
+        .iter()
+        .map(|file| above.join(file))
+        .filter(|path| path.is_file())
+        .collect();
     if found.is_empty() {
         return String::new();
     }
@@ -125,5 +131,8 @@ fn methodology(root: &Path) -> String {
 /// Returns the command lines that the preamble shows, for the test that parses them.
 pub fn shown_commands() -> Vec<&'static str> {
     let lines = MESSAGES.lines().chain(DELEGATION.lines());
-    lines.filter_map(|line| line.strip_prefix("    ")).filter(|line| line.starts_with("run-agent ")).collect()
+    lines
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with("run-agent "))
+        .collect()
 }

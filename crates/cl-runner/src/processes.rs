@@ -63,20 +63,40 @@ fn of_task(root: &Root, view: &TaskView) -> Vec<ProcessRow> {
     }
     for run in view.runs.iter().filter(|run| run.is_active) {
         let Ok(info) = &run.info else { continue };
-        let agent = info.process_start.clone().filter(|_| info.has_agent_process());
-        let agent = agent.map(|start| ProcessIdentity { pid: info.pid, start });
-        let search = Search { run: run.run.id(), agent: agent.as_ref(), adopted_by: None, root: root.path() };
+        let agent = info
+            .process_start
+            .clone()
+            .filter(|_| info.has_agent_process());
+        let agent = agent.map(|start| ProcessIdentity {
+            pid: info.pid,
+            start,
+        });
+        let search = Search {
+            run: run.run.id(),
+            agent: agent.as_ref(),
+            adopted_by: None,
+            root: root.path(),
+        };
         let mut found = tree::find(&search);
         found.sort_by_key(|process| process.pid);
         for process in found {
-            let role = if agent.as_ref() == Some(&process) { Role::Agent } else { Role::Descendant };
+            let role = if agent.as_ref() == Some(&process) {
+                Role::Agent
+            } else {
+                Role::Descendant
+            };
             rows.extend(row(view, Some(run.run.id()), &process, role));
         }
     }
     rows
 }
 
-fn row(view: &TaskView, run: Option<&RunId>, process: &ProcessIdentity, role: Role) -> Option<ProcessRow> {
+fn row(
+    view: &TaskView,
+    run: Option<&RunId>,
+    process: &ProcessIdentity,
+    role: Role,
+) -> Option<ProcessRow> {
     let stat = ProcessStat::read(process.pid).ok()??;
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     Some(ProcessRow {
@@ -90,11 +110,16 @@ fn row(view: &TaskView, run: Option<&RunId>, process: &ProcessIdentity, role: Ro
         name: stat.name,
         age_seconds: uptime_seconds().saturating_sub(stat.start_ticks / ticks),
         cpu_ms: stat.cpu_ticks.saturating_mul(1000) / ticks,
-        rss_bytes: stat.resident_pages.saturating_mul(rustix::param::page_size() as u64),
+        rss_bytes: stat
+            .resident_pages
+            .saturating_mul(rustix::param::page_size() as u64),
     })
 }
 
 fn uptime_seconds() -> u64 {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-    text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+    text.split('.')
+        .next()
+        .and_then(|seconds| seconds.parse().ok())
+        .unwrap_or(0)
 }

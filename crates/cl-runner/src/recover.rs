@@ -43,10 +43,22 @@ pub fn plan(root: &Root, on_lost: OnLost, clock: &dyn Clock) -> Result<Vec<Recov
     let mut lost: Vec<TaskView> = Vec::new();
     for project in root.projects()? {
         let views = snapshot::read_project(root, &project, now)?;
-        lost.extend(views.into_iter().filter(|view| view.owner_state == OwnerState::Lost));
+        lost.extend(
+            views
+                .into_iter()
+                .filter(|view| view.owner_state == OwnerState::Lost),
+        );
     }
-    lost.sort_by_key(|view| std::cmp::Reverse(view.launch.as_ref().map_or(0, |launch| launch.depth)));
-    Ok(lost.iter().map(|view| Recovery { task: view.task.clone(), action: action(root, view, on_lost, now) }).collect())
+    lost.sort_by_key(|view| {
+        std::cmp::Reverse(view.launch.as_ref().map_or(0, |launch| launch.depth))
+    });
+    Ok(lost
+        .iter()
+        .map(|view| Recovery {
+            task: view.task.clone(),
+            action: action(root, view, on_lost, now),
+        })
+        .collect())
 }
 
 fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Action {
@@ -54,18 +66,31 @@ fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Acti
     if view.markers.has(Marker::Cancelled) {
         return mark("it was cancelled");
     }
-    if view.markers.has(Marker::StopRequested) || view.state.as_ref().is_some_and(|state| state.stop.is_some()) {
+    if view.markers.has(Marker::StopRequested)
+        || view
+            .state
+            .as_ref()
+            .is_some_and(|state| state.stop.is_some())
+    {
         return mark("it was stopped");
     }
-    let Some(launch) = &view.launch else { return mark("how it was launched is not known") };
-    if view.state.as_ref().is_some_and(|state| state.result.is_some()) {
+    let Some(launch) = &view.launch else {
+        return mark("how it was launched is not known");
+    };
+    if view
+        .state
+        .as_ref()
+        .is_some_and(|state| state.result.is_some())
+    {
         return mark("it had ended");
     }
     let top = topmost(root, launch, now);
     match (on_lost, top.origin.as_str()) {
         (OnLost::Mark, _) => mark("the configuration says so (defaults.on_lost: mark)"),
         (OnLost::Resume, "detached") => Action::Resume,
-        (OnLost::Resume, origin) => mark(&format!("it was launched in the {origin}, and who waited is gone")),
+        (OnLost::Resume, origin) => mark(&format!(
+            "it was launched in the {origin}, and who waited is gone"
+        )),
     }
 }
 
@@ -75,8 +100,12 @@ fn topmost(root: &Root, launch: &LaunchSummary, now: Timestamp) -> LaunchSummary
     // Delegation is limited in depth; the bound only guards against a damaged cycle.
     for _ in 0..64 {
         let Some(parent) = &top.parent else { break };
-        let Ok(task) = root.task(&parent.project, &parent.task) else { break };
-        let Ok(view) = TaskView::read(root, &task, now) else { break };
+        let Ok(task) = root.task(&parent.project, &parent.task) else {
+            break;
+        };
+        let Ok(view) = TaskView::read(root, &task, now) else {
+            break;
+        };
         match view.launch {
             Some(launch) => top = launch,
             None => break,

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cl_agent::Exit;
-use cl_agent::scripted::{Background, Output, PlayContext, Script, ShellCommand, Stage, WriteMode, play};
+use cl_agent::scripted::{
+    Background, Output, PlayContext, Script, ShellCommand, Stage, WriteMode, play,
+};
 use cl_config::Environment;
 use cl_storage::{Clock as _, SystemClock};
 use rustix::process::{Signal, getpid, kill_process};
@@ -36,21 +38,31 @@ pub fn play_script(args: &[OsString], environment: &Environment) -> i32 {
 
 fn prepare(args: &[OsString], environment: &Environment) -> Result<(Script, PlayContext), String> {
     let mut path = None;
-    let mut context = PlayContext { env: crate::launch_text_variables(environment), ..PlayContext::default() };
+    let mut context = PlayContext {
+        env: crate::launch_text_variables(environment),
+        ..PlayContext::default()
+    };
     let mut args = args.iter();
     while let Some(flag) = args.next() {
-        let value = args.next().and_then(|value| value.to_str()).map(str::to_owned);
+        let value = args
+            .next()
+            .and_then(|value| value.to_str())
+            .map(str::to_owned);
         match flag.to_str() {
             Some("--script") => path = value.map(PathBuf::from),
             Some("--model") => context.model = value,
             Some("--resume") => context.resume = value,
-            _ => return Err(format!("unknown argument {}", flag.display())),
+            // Arguments of the config entry mean nothing to a script.
+            _ => {}
         }
     }
     let path = path.ok_or("--script is missing")?;
-    let text = File::open(&path).and_then(read_text).map_err(|e| format!("could not read {}: {e}", path.display()))?;
+    let text = File::open(&path)
+        .and_then(read_text)
+        .map_err(|e| format!("could not read {}: {e}", path.display()))?;
     let script = Script::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
-    context.prompt = read_text(io::stdin()).map_err(|e| format!("could not read the prompt: {e}"))?;
+    context.prompt =
+        read_text(io::stdin()).map_err(|e| format!("could not read the prompt: {e}"))?;
     Ok((script, context))
 }
 
@@ -70,7 +82,9 @@ struct World {
 impl Stage for World {
     fn print(&mut self, output: Output, bytes: &[u8]) -> io::Result<()> {
         match output {
-            Output::Stdout => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
+            Output::Stdout => io::stdout()
+                .write_all(bytes)
+                .and_then(|()| io::stdout().flush()),
             Output::Stderr => io::stderr().write_all(bytes),
         }
     }
@@ -85,7 +99,10 @@ impl Stage for World {
     }
 
     fn write_file(&mut self, path: &Path, content: &[u8], mode: WriteMode) -> io::Result<()> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             fs::create_dir_all(folder)?;
         }
         let mut options = OpenOptions::new();
@@ -102,9 +119,15 @@ impl Stage for World {
 
     fn run(&mut self, command: &ShellCommand) -> io::Result<(Exit, Vec<u8>)> {
         let Some((program, args)) = command.argv.split_first() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the command is empty",
+            ));
         };
-        #[expect(clippy::disallowed_methods, reason = "the shell tool of an agent, inside the agent's own process")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the shell tool of an agent, inside the agent's own process"
+        )]
         let mut child = Command::new(program);
         child.args(args).envs(&command.env).stdin(Stdio::null());
         if command.background == Background::Yes {
@@ -112,13 +135,21 @@ impl Stage for World {
             return Ok((Exit::Code(0), Vec::new()));
         }
         let (mut reader, writer) = io::pipe()?;
-        let mut child = child.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        child.stdout(writer.try_clone()?).stderr(writer);
+        let mut running = child.spawn()?;
+        // The description keeps the writing end open, and the end of the pipe would never come.
+        drop(child);
         let mut output = Vec::new();
-        (&mut reader).take(LARGEST_OUTPUT).read_to_end(&mut output)?;
+        (&mut reader)
+            .take(LARGEST_OUTPUT)
+            .read_to_end(&mut output)?;
         // More than is kept is read and thrown away, so that the command can end.
         io::copy(&mut reader, &mut io::sink())?;
-        let status = child.wait()?;
-        let exit = match (status.code(), std::os::unix::process::ExitStatusExt::signal(&status)) {
+        let status = running.wait()?;
+        let exit = match (
+            status.code(),
+            std::os::unix::process::ExitStatusExt::signal(&status),
+        ) {
             (Some(code), _) => Exit::Code(code),
             (None, signal) => Exit::Signal(signal.unwrap_or(0)),
         };
@@ -127,11 +158,17 @@ impl Stage for World {
 
     fn ignore_termination(&mut self) -> io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         {
             let _context = runtime.enter();
             // A handler, once installed, stays for the life of the process.
-            for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+            for kind in [
+                SignalKind::terminate(),
+                SignalKind::interrupt(),
+                SignalKind::hangup(),
+            ] {
                 drop(signal(kind)?);
             }
         }
@@ -145,6 +182,7 @@ impl Stage for World {
             "TERM" => Signal::TERM,
             "INT" => Signal::INT,
             "HUP" => Signal::HUP,
+            "QUIT" => Signal::QUIT,
             "ABRT" => Signal::ABORT,
             "SEGV" => Signal::SEGV,
             "STOP" => Signal::STOP,

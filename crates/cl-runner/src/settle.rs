@@ -71,7 +71,11 @@ pub fn settle_lost(
     grace: Duration,
     clock: &dyn Clock,
 ) -> Result<Settled, SettleError> {
-    let launch_id = TaskState::read(task).ok().flatten().map(|state| state.launch_id).unwrap_or_default();
+    let launch_id = TaskState::read(task)
+        .ok()
+        .flatten()
+        .map(|state| state.launch_id)
+        .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
     let settled = settle_runs(root, task, reason, grace, clock)?;
     let mut state = TaskState::read(task)?.unwrap_or_default();
@@ -83,14 +87,21 @@ pub fn settle_lost(
         };
         state.result = Some(TaskResult {
             status,
-            exit_code: if status == ResultStatus::Stopped { 143 } else { 1 },
+            exit_code: if status == ResultStatus::Stopped {
+                143
+            } else {
+                1
+            },
             ended_at: clock.now(),
             failure: Some(failure),
             left_children: Vec::new(),
         });
     }
     if let Reason::Stopped { by } = reason {
-        state.stop = Some(StopWish { requested_at: clock.now(), by: by.clone() });
+        state.stop = Some(StopWish {
+            requested_at: clock.now(),
+            by: by.clone(),
+        });
     }
     state.waiting_for = None;
     state.write(task)?;
@@ -102,10 +113,15 @@ pub fn settle_lost(
 ///
 /// Fails if the task has an owner.
 pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleError> {
-    let launch_id = TaskState::read(task)?.map(|state| state.launch_id).unwrap_or_default();
+    let launch_id = TaskState::read(task)?
+        .map(|state| state.launch_id)
+        .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
     for marker in Marker::ALL {
-        marker::clear(task, marker).map_err(|source| LayoutError::Io { path: marker.path(task), source })?;
+        marker::clear(task, marker).map_err(|source| LayoutError::Io {
+            path: marker.path(task),
+            source,
+        })?;
     }
     if let Some(mut state) = TaskState::read(task)? {
         state.stop = None;
@@ -132,8 +148,14 @@ pub(crate) fn settle_runs(
     let latest = view.latest_run().map(|run| run.run.id().clone());
     for run in &view.runs {
         let is_latest = latest.as_ref() == Some(run.run.id());
-        let is_running = run.info.as_ref().is_ok_and(|info| info.status == RunStatus::Running);
-        let is_ours = run.info.as_ref().is_ok_and(|info| !info.is_external && info.version <= run_info::KNOWN_VERSION);
+        let is_running = run
+            .info
+            .as_ref()
+            .is_ok_and(|info| info.status == RunStatus::Running);
+        let is_ours = run
+            .info
+            .as_ref()
+            .is_ok_and(|info| !info.is_external && info.version <= run_info::KNOWN_VERSION);
         if !is_ours || !(is_running || is_latest) {
             continue;
         }
@@ -144,7 +166,12 @@ pub(crate) fn settle_runs(
         settled.survivors += survivors;
         if is_running {
             let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let stop = StopRecord { requested_at, by: by(reason), survivors, took_ms };
+            let stop = StopRecord {
+                requested_at,
+                by: by(reason),
+                survivors,
+                took_ms,
+            };
             record_end(run, reason, is_done && is_latest, stop, clock)?;
             settled.runs.push(run.run.id().clone());
         }
@@ -171,20 +198,37 @@ fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
     let agent = run.info.as_ref().ok().and_then(agent_identity);
     let mut seen = std::collections::HashSet::new();
     let survivors = end_blocking(grace, || {
-        let search = Search { run: run.run.id(), agent: agent.as_ref(), adopted_by: None, root: root.path() };
+        let search = Search {
+            run: run.run.id(),
+            agent: agent.as_ref(),
+            adopted_by: None,
+            root: root.path(),
+        };
         let found = tree::find(&search);
         seen.extend(found.iter().cloned());
         found
     });
-    (seen.len(), u32::try_from(survivors.len()).unwrap_or(u32::MAX))
+    (
+        seen.len(),
+        u32::try_from(survivors.len()).unwrap_or(u32::MAX),
+    )
 }
 
 fn agent_identity(info: &RunInfo) -> Option<ProcessIdentity> {
     let start = info.process_start.clone()?;
-    info.has_agent_process().then_some(ProcessIdentity { pid: info.pid, start })
+    info.has_agent_process().then_some(ProcessIdentity {
+        pid: info.pid,
+        start,
+    })
 }
 
-fn record_end(run: &RunView, reason: &Reason, was_done: bool, stop: StopRecord, clock: &dyn Clock) -> Result<(), SettleError> {
+fn record_end(
+    run: &RunView,
+    reason: &Reason,
+    was_done: bool,
+    stop: StopRecord,
+    clock: &dyn Clock,
+) -> Result<(), SettleError> {
     let now = clock.now();
     let completed = was_done && *reason == Reason::Lost;
     let info = run_info::update(&run.run, |info| {
@@ -207,7 +251,11 @@ fn record_end(run: &RunView, reason: &Reason, was_done: bool, stop: StopRecord, 
             }
         }
     })?;
-    let kind = if completed || matches!(reason, Reason::Stopped { .. }) { "RUN_STOP" } else { "RUN_CRASH" };
+    let kind = if completed || matches!(reason, Reason::Stopped { .. }) {
+        "RUN_STOP"
+    } else {
+        "RUN_CRASH"
+    };
     let mut body = format!(
         "run stopped with code {}\nrun_dir: {}\noutput: {}",
         info.exit_code,
@@ -217,9 +265,14 @@ fn record_end(run: &RunView, reason: &Reason, was_done: bool, stop: StopRecord, 
     if matches!(reason, Reason::Stopped { .. }) {
         body.push_str("\nstopped: true");
     }
-    let draft = Draft::new(kind, info.project_id.clone(), body).task(info.task_id.clone()).run(info.run_id.clone());
+    let draft = Draft::new(kind, info.project_id.clone(), body)
+        .task(info.task_id.clone())
+        .run(info.run_id.clone());
     if let Err(error) = Bus::new(run.run.task().bus()).append(&draft) {
-        tracing::error!(error = &error as &dyn std::error::Error, "could not post the end of a lost run");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "could not post the end of a lost run"
+        );
     }
     Ok(())
 }

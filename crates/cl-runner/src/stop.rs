@@ -72,7 +72,9 @@ pub enum StopError {
     #[error(transparent)]
     Settle(#[from] SettleError),
     /// The supervisor did not finish in time.
-    #[error("the supervisor of {task} (pid {pid}) has not stopped it within {waited:?}; look at {log}, or use --force")]
+    #[error(
+        "the supervisor of {task} (pid {pid}) has not stopped it within {waited:?}; look at {log}, or use --force"
+    )]
     TimedOut {
         /// The task.
         task: String,
@@ -104,11 +106,25 @@ pub fn stop_task(
     clock: &dyn Clock,
 ) -> Result<StopReport, StopError> {
     let (by, grace) = (options.by.as_str(), options.grace);
-    let patience = if options.kills { grace + KILL_WAIT + RECORD_TIME } else { grace };
+    let patience = if options.kills {
+        grace + KILL_WAIT + RECORD_TIME
+    } else {
+        grace
+    };
     let waits_until = Instant::now() + patience;
-    let request_error = |source| StopError::Request { task: task.id().to_string(), source };
+    let request_error = |source| StopError::Request {
+        task: task.id().to_string(),
+        source,
+    };
     if let Some(owner) = live_owner(task) {
-        let request = ask_to_stop(task, by, 143, if options.kills { grace } else { NEVER }, clock).map_err(request_error)?;
+        let request = ask_to_stop(
+            task,
+            by,
+            143,
+            if options.kills { grace } else { NEVER },
+            clock,
+        )
+        .map_err(request_error)?;
         let identity = owner.identity();
         while identity.is_alive() && live_owner(task).is_some_and(|now| now.pid == owner.pid) {
             if Instant::now() > waits_until {
@@ -116,19 +132,35 @@ pub fn stop_task(
                     return Ok(StopReport::StillRunning);
                 }
                 let log = task.supervisor_log().display().to_string();
-                return Err(StopError::TimedOut { task: task.id().to_string(), pid: owner.pid, waited: patience, log });
+                return Err(StopError::TimedOut {
+                    task: task.id().to_string(),
+                    pid: owner.pid,
+                    waited: patience,
+                    log,
+                });
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        let answered = request.answer(task).ok().flatten().map(|answer| answer.outcome);
+        let answered = request
+            .answer(task)
+            .ok()
+            .flatten()
+            .map(|answer| answer.outcome);
         // Nobody else needs what is left of the request; a leftover is removed by the next owner.
-        if request.forget(task).and_then(|()| request.withdraw(task)).is_err() {
+        if request
+            .forget(task)
+            .and_then(|()| request.withdraw(task))
+            .is_err()
+        {
             tracing::debug!("a request to stop was left behind");
         }
-        let is_lost = Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Lost);
+        let is_lost =
+            Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Lost);
         if !is_lost && answered == Some(Outcome::Done) {
             let view = TaskView::read(root, task, clock.now())?;
-            return Ok(StopReport::Stopped { survivors: survivors(&view) });
+            return Ok(StopReport::Stopped {
+                survivors: survivors(&view),
+            });
         }
     }
     stop_without_owner(root, task, options, clock)
@@ -143,22 +175,43 @@ fn stop_without_owner(
     let (by, grace) = (options.by.as_str(), options.grace);
     let view = TaskView::read(root, task, clock.now())?;
     let active: Vec<_> = view.runs.iter().filter(|run| run.is_active).collect();
-    let external = active.iter().find_map(|run| run.info.as_ref().ok().filter(|info| info.is_external));
+    let external = active
+        .iter()
+        .find_map(|run| run.info.as_ref().ok().filter(|info| info.is_external));
     if let Some(info) = external {
-        return Err(StopError::External { run: info.run_id.to_string(), pid: info.pid });
+        return Err(StopError::External {
+            run: info.run_id.to_string(),
+            pid: info.pid,
+        });
     }
-    if view.owner_state != OwnerState::Lost && active.is_empty() && view.active_children.is_empty() {
+    if view.owner_state != OwnerState::Lost && active.is_empty() && view.active_children.is_empty()
+    {
         return Ok(StopReport::NothingRunning);
     }
-    let io_error = |source| StopError::Request { task: task.id().to_string(), source };
+    let io_error = |source| StopError::Request {
+        task: task.id().to_string(),
+        source,
+    };
     marker::request_stop(task, by, clock.now()).map_err(io_error)?;
-    let settled = settle::settle_lost(root, task, &Reason::Stopped { by: by.to_owned() }, grace, clock)?;
+    let settled = settle::settle_lost(
+        root,
+        task,
+        &Reason::Stopped { by: by.to_owned() },
+        grace,
+        clock,
+    )?;
     let (mut ended, mut survivors) = (settled.ended, settled.survivors);
     for child in &view.active_children {
         let child = root.task(&child.project, &child.task)?;
-        let options = StopOptions { by: format!("parent task {}: {by}", task.id()), ..options.clone() };
+        let options = StopOptions {
+            by: format!("parent task {}: {by}", task.id()),
+            ..options.clone()
+        };
         match stop_task(root, &child, &options, clock)? {
-            StopReport::SettledLost { ended: more, survivors: left } => {
+            StopReport::SettledLost {
+                ended: more,
+                survivors: left,
+            } => {
                 ended += more;
                 survivors += left;
             }

@@ -45,8 +45,12 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
     descriptors::close_inherited();
     // Fails only for a process that leads a group already, which is as good.
     rustix::process::setsid().ok();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (Ok(runtime), Some(record)) = (runtime, read_record()) else { return 1 };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let (Ok(runtime), Some(record)) = (runtime, read_record()) else {
+        return 1;
+    };
     runtime.block_on(async {
         let started = match record {
             Ok(record) => start::start(record, environment),
@@ -107,7 +111,10 @@ impl Supervisor {
     async fn run(mut self) -> i32 {
         self.settle_earlier_runs();
         let outcome = loop {
-            match self.next_step().and_then(|step| self.record_wait(&step).map(|()| step)) {
+            match self
+                .next_step()
+                .and_then(|step| self.record_wait(&step).map(|()| step))
+            {
                 Ok(step) => match self.perform(step).await {
                     Ok(None) => {}
                     Ok(Some(end)) => break end,

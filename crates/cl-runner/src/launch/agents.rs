@@ -32,7 +32,9 @@ pub struct LaunchAgent {
 
 impl std::fmt::Debug for LaunchAgent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LaunchAgent").field("spec", &self.spec).finish_non_exhaustive()
+        f.debug_struct("LaunchAgent")
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,12 +46,20 @@ impl LaunchAgent {
 
     /// Returns the secret variables of its configuration.
     pub(crate) fn secret_env(&self) -> BTreeMap<String, SecretString> {
-        self.secret_env.iter().map(|(name, value)| (name.clone(), SecretString::from(value.clone()))).collect()
+        self.secret_env
+            .iter()
+            .map(|(name, value)| (name.clone(), SecretString::from(value.clone())))
+            .collect()
     }
 
     /// Returns where its secrets were found, by variable.
     pub(crate) fn secret_sources(&self) -> BTreeMap<String, SecretSource> {
-        let token = self.spec.token_vars.first().cloned().zip(self.token_source.clone());
+        let token = self
+            .spec
+            .token_vars
+            .first()
+            .cloned()
+            .zip(self.token_source.clone());
         let variables = self.secret_env.keys().map(|name| {
             let key = format!("agents.{}.env.{name}", self.spec.name);
             (name.clone(), SecretSource::Inline(key))
@@ -83,12 +93,25 @@ pub fn prepare_agents(
     executable: &Path,
     wanted: &str,
 ) -> Result<BTreeMap<String, AgentEntry>, PrepareError> {
-    let around = Surroundings { environment, executable, is_root: rustix::process::geteuid().is_root() };
-    let built_in = cl_config::AgentKind::BUILT_IN.iter().map(|kind| kind.name());
-    let names = config.agents.keys().map(String::as_str).chain(built_in).chain([wanted]);
+    let around = Surroundings {
+        environment,
+        executable,
+        is_root: rustix::process::geteuid().is_root(),
+    };
+    let built_in = cl_config::AgentKind::BUILT_IN
+        .iter()
+        .map(|kind| kind.name());
+    let names = config
+        .agents
+        .keys()
+        .map(String::as_str)
+        .chain(built_in)
+        .chain([wanted]);
     let mut entries = BTreeMap::new();
     for name in names {
-        let Some(agent) = config.agent(name).filter(|_| !entries.contains_key(name)) else { continue };
+        let Some(agent) = config.agent(name).filter(|_| !entries.contains_key(name)) else {
+            continue;
+        };
         let entry = match prepare(name, agent, &around) {
             Ok(agent) => AgentEntry::Ready(Box::new(agent)),
             Err(error) if name == wanted => return Err(error),
@@ -132,10 +155,21 @@ pub(crate) fn error_text(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn prepare(name: &str, agent: &AgentConfig, around: &Surroundings<'_>) -> Result<LaunchAgent, PrepareError> {
+fn prepare(
+    name: &str,
+    agent: &AgentConfig,
+    around: &Surroundings<'_>,
+) -> Result<LaunchAgent, PrepareError> {
     let spec = cl_agent::resolve(name, agent, around)?;
-    let token = agent.token.as_ref().map(cl_config::AgentToken::read).transpose();
-    let token = token.map_err(|source| PrepareError::Token { agent: name.to_owned(), source })?;
+    let token = agent
+        .token
+        .as_ref()
+        .map(cl_config::AgentToken::read)
+        .transpose();
+    let token = token.map_err(|source| PrepareError::Token {
+        agent: name.to_owned(),
+        source,
+    })?;
     let secret = |value: &SecretString| value.expose_secret().to_owned();
     Ok(LaunchAgent {
         spec,

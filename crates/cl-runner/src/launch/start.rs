@@ -96,10 +96,17 @@ impl Launched {
 /// `executable` is the running program, or `/proc/self/exe`, which is still
 /// this program after the file was replaced. Blocks for up to a minute. After an
 /// error nothing is left of the launch.
-pub fn launch(record: &LaunchRecord, task: &TaskDir, executable: &Path) -> Result<Launched, LaunchError> {
+pub fn launch(
+    record: &LaunchRecord,
+    task: &TaskDir,
+    executable: &Path,
+) -> Result<Launched, LaunchError> {
     let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
-    let length = u32::try_from(bytes.len()).ok().filter(|&n| n <= LARGEST_RECORD);
-    let length = length.ok_or_else(|| io::Error::other("the launch record is larger than 64 MiB"))?;
+    let length = u32::try_from(bytes.len())
+        .ok()
+        .filter(|&n| n <= LARGEST_RECORD);
+    let length =
+        length.ok_or_else(|| io::Error::other("the launch record is larger than 64 MiB"))?;
 
     #[expect(clippy::disallowed_methods, reason = "the owner of process creation")]
     let mut command = Command::new(executable);
@@ -134,14 +141,32 @@ pub fn launch(record: &LaunchRecord, task: &TaskDir, executable: &Path) -> Resul
 
 /// The variables of an enclosing run, which a supervisor must not inherit.
 const RUN_VARIABLES: [&str; 11] = [
-    "JRUN_PROJECT_ID", "JRUN_TASK_ID", "JRUN_ID", "JRUN_PARENT_ID", "JRUN_RUNS_DIR", "JRUN_MESSAGE_BUS",
-    "JRUN_TASK_FOLDER", "JRUN_RUN_FOLDER", "JRUN_CONDUCTOR_URL", "JRUN_DEPTH", "JRUN_ATTEMPT",
+    "JRUN_PROJECT_ID",
+    "JRUN_TASK_ID",
+    "JRUN_ID",
+    "JRUN_PARENT_ID",
+    "JRUN_RUNS_DIR",
+    "JRUN_MESSAGE_BUS",
+    "JRUN_TASK_FOLDER",
+    "JRUN_RUN_FOLDER",
+    "JRUN_CONDUCTOR_URL",
+    "JRUN_DEPTH",
+    "JRUN_ATTEMPT",
 ];
 
-fn hand_over(child: &mut std::process::Child, length: u32, bytes: &[u8], task: &TaskDir) -> Result<(), LaunchError> {
-    let not_ready = || LaunchError::NotReady { log: task.supervisor_log().display().to_string() };
+fn hand_over(
+    child: &mut std::process::Child,
+    length: u32,
+    bytes: &[u8],
+    task: &TaskDir,
+) -> Result<(), LaunchError> {
+    let not_ready = || LaunchError::NotReady {
+        log: task.supervisor_log().display().to_string(),
+    };
     let mut stdin = child.stdin.take().ok_or_else(not_ready)?;
-    let written = stdin.write_all(&length.to_le_bytes()).and_then(|()| stdin.write_all(bytes));
+    let written = stdin
+        .write_all(&length.to_le_bytes())
+        .and_then(|()| stdin.write_all(bytes));
     // A supervisor that refuses early may close its end; its answer says why.
     if let Err(error) = written
         && error.kind() != io::ErrorKind::BrokenPipe
@@ -153,7 +178,9 @@ fn hand_over(child: &mut std::process::Child, length: u32, bytes: &[u8], task: &
     let answer = read_answer(stdout)?;
     match serde_json::from_slice(&answer) {
         Ok(Readiness::Ready) => Ok(()),
-        Ok(Readiness::Refused { refusal, message }) => Err(LaunchError::Refused { refusal, message }),
+        Ok(Readiness::Refused { refusal, message }) => {
+            Err(LaunchError::Refused { refusal, message })
+        }
         Err(_) => Err(not_ready()),
     }
 }
@@ -203,7 +230,9 @@ pub(crate) fn read_record() -> Option<Result<LaunchRecord, String>> {
     }
     let found = serde_json::from_slice::<Version>(&bytes).ok()?.version;
     if found != RECORD_VERSION {
-        return Some(Err(format!("launch record has format {found}, this build knows {RECORD_VERSION}")));
+        return Some(Err(format!(
+            "launch record has format {found}, this build knows {RECORD_VERSION}"
+        )));
     }
     Some(serde_json::from_slice(&bytes).map_err(|e| format!("launch record cannot be read: {e}")))
 }

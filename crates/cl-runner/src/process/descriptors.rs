@@ -10,7 +10,9 @@ use std::os::fd::RawFd;
 ///
 /// Must be the first act of a process: no library may own a descriptor yet.
 pub(crate) fn close_inherited() {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
     // The listing has a descriptor of its own, which is closed when the list is
     // complete; it is collected first so that it is not pulled away underneath.
     let open: Vec<RawFd> = entries
@@ -28,7 +30,10 @@ fn is_open(fd: RawFd) -> bool {
     std::fs::symlink_metadata(format!("/proc/self/fd/{fd}")).is_ok()
 }
 
-#[expect(unsafe_code, reason = "closing a descriptor that no object of this process owns")]
+#[expect(
+    unsafe_code,
+    reason = "closing a descriptor that no object of this process owns"
+)]
 fn close(fd: RawFd) {
     // SAFETY: this runs before anything else in the process, so `fd` was
     // inherited and nobody here owns it. A descriptor that is closed already

@@ -19,8 +19,12 @@ pub(crate) const KILL_WAIT: Duration = Duration::from_secs(5);
 /// The identity is checked again after a pidfd pins the process, so that a pid
 /// that is reused in between is never hit. Returns whether it was delivered.
 pub fn signal(identity: &ProcessIdentity, signal: Signal) -> bool {
-    let Some(pid) = Pid::from_raw(identity.pid) else { return false };
-    let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return false };
+    let Some(pid) = Pid::from_raw(identity.pid) else {
+        return false;
+    };
+    let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else {
+        return false;
+    };
     identity.is_alive() && rustix::process::pidfd_send_signal(&pidfd, signal).is_ok()
 }
 
@@ -49,7 +53,10 @@ impl Ending {
 ///
 /// TERM at once, KILL after `grace`, then verified for up to five seconds. For
 /// callers without a runtime: stopping and recovering tasks without an owner.
-pub fn end_blocking(grace: Duration, mut find: impl FnMut() -> Vec<ProcessIdentity>) -> Vec<ProcessIdentity> {
+pub fn end_blocking(
+    grace: Duration,
+    mut find: impl FnMut() -> Vec<ProcessIdentity>,
+) -> Vec<ProcessIdentity> {
     let started = std::time::Instant::now();
     let mut ending = Ending::default();
     loop {

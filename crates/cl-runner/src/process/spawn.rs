@@ -52,5 +52,6 @@ pub(crate) fn spawn(program: Program<'_>) -> io::Result<ProcessIdentity> {
 
 /// Returns the identity of a child that was started just now and not reaped yet.
 pub(crate) fn identify(pid: i32) -> io::Result<ProcessIdentity> {
-    ProcessIdentity::of(pid)?.ok_or_else(|| io::Error::other(format!("process {pid} is gone unreaped")))
+    ProcessIdentity::of(pid)?
+        .ok_or_else(|| io::Error::other(format!("process {pid} is gone unreaped")))
 }

@@ -62,7 +62,9 @@ pub fn find(search: &Search<'_>) -> Vec<ProcessIdentity> {
             ours.push(pid);
         }
     }
-    ours.into_iter().filter_map(|pid| table.identity(pid)).collect()
+    ours.into_iter()
+        .filter_map(|pid| table.identity(pid))
+        .collect()
 }
 
 enum Verdict {
@@ -88,7 +90,11 @@ impl Table {
 
     fn verdict(&self, pid: i32, stat: &ProcessStat, search: &Search<'_>) -> Verdict {
         if let Some(task) = process::environment_value(pid, SUPERVISED_TASK) {
-            return if owns(pid, Path::new(&task), search.root) { Verdict::Excepted } else { self.by_place(pid, stat, search) };
+            return if owns(pid, Path::new(&task), search.root) {
+                Verdict::Excepted
+            } else {
+                self.by_place(pid, stat, search)
+            };
         }
         match process::environment_value(pid, RUN_MARKER) {
             Some(run) if run == search.run.as_str() => Verdict::Ours,
@@ -106,12 +112,23 @@ impl Table {
             pid == agent.pid && self.identity(pid).as_ref() == Some(agent)
                 || same_group && self.is_younger(stat, agent)
         });
-        let is_adopted = search.adopted_by.is_some_and(|reaper| stat.parent == reaper);
-        if is_agent_family || is_adopted { Verdict::Ours } else { Verdict::Unrelated }
+        let is_adopted = search
+            .adopted_by
+            .is_some_and(|reaper| stat.parent == reaper);
+        if is_agent_family || is_adopted {
+            Verdict::Ours
+        } else {
+            Verdict::Unrelated
+        }
     }
 
     fn is_younger(&self, stat: &ProcessStat, agent: &ProcessIdentity) -> bool {
-        let agent_ticks = agent.start.to_string().rsplit(':').next().and_then(|t| t.parse::<u64>().ok());
+        let agent_ticks = agent
+            .start
+            .to_string()
+            .rsplit(':')
+            .next()
+            .and_then(|t| t.parse::<u64>().ok());
         agent_ticks.is_some_and(|ticks| stat.start_ticks >= ticks)
     }
 
@@ -137,17 +154,29 @@ impl Table {
         let identity = ProcessIdentity::of(pid).ok()??;
         // The pid may have been reused since the table was read.
         let ticks = self.processes.get(&pid)?.start_ticks;
-        identity.start.to_string().ends_with(&format!(":{ticks}")).then_some(identity)
+        identity
+            .start
+            .to_string()
+            .ends_with(&format!(":{ticks}"))
+            .then_some(identity)
     }
 }
 
 /// Tells whether `pid` is the recorded owner of the task at `folder`, below `root`.
 fn owns(pid: i32, folder: &Path, root: &Path) -> bool {
-    let Ok(relative) = folder.strip_prefix(root) else { return false };
+    let Ok(relative) = folder.strip_prefix(root) else {
+        return false;
+    };
     let mut parts = relative.iter().filter_map(|part| part.to_str());
-    let (Some(project), Some(task), None) = (parts.next(), parts.next(), parts.next()) else { return false };
-    let task = cl_storage::ProjectId::parse(project).ok().zip(cl_storage::TaskId::parse_existing(task).ok());
-    let Some((project, task)) = task else { return false };
+    let (Some(project), Some(task), None) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let task = cl_storage::ProjectId::parse(project)
+        .ok()
+        .zip(cl_storage::TaskId::parse_existing(task).ok());
+    let Some((project, task)) = task else {
+        return false;
+    };
     let dir = cl_storage::Root::at(root).and_then(|root| root.task(&project, &task));
     let owner = dir.ok().and_then(|dir| Owner::read(&dir).ok().flatten());
     owner.is_some_and(|owner| owner.pid == pid && owner.is_alive())

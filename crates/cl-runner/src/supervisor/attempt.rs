@@ -67,7 +67,11 @@ impl Supervisor {
         self.state.attempts.count(now);
         self.state.write(&self.task)?;
         if self.record.kind == crate::launch::Kind::Task {
-            self.post("INFO", &format!("starting root agent (restart #{number})"), &[]);
+            self.post(
+                "INFO",
+                &format!("starting root agent (restart #{number})"),
+                &[],
+            );
         }
         crash::point("before-run-folder");
         let run = self.task.create_run(now)?;
@@ -112,7 +116,11 @@ impl Supervisor {
     }
 
     fn parent_run(&self) -> Option<RunId> {
-        self.record.parent.as_ref().map(|parent| parent.run.clone()).or_else(|| self.record.parent_run.clone())
+        self.record
+            .parent
+            .as_ref()
+            .map(|parent| parent.run.clone())
+            .or_else(|| self.record.parent_run.clone())
     }
 
     /// Only root attempts take slots: a parent that waits for its children while
@@ -165,7 +173,12 @@ impl Supervisor {
         }
     }
 
-    async fn start_and_wait(&mut self, run: &RunDir, info: &RunInfo, version: String) -> Result<RunEnd, Broken> {
+    async fn start_and_wait(
+        &mut self,
+        run: &RunDir,
+        info: &RunInfo,
+        version: String,
+    ) -> Result<RunEnd, Broken> {
         let prompt = self.full_prompt(run);
         durable::replace(&run.prompt(), prompt.as_bytes(), Mode::Private)?;
         let prompt_path = run.prompt();
@@ -194,12 +207,17 @@ impl Supervisor {
         crash::point("spawned-unrecorded");
         let recorded = self.record_start(run, &agent, &command, version);
         crash::point("started");
-        let problem = recorded.err().map(|error| crate::launch_error_text(error.as_ref()));
+        let problem = recorded
+            .err()
+            .map(|error| crate::launch_error_text(error.as_ref()));
         if problem.is_none() {
             let body = format!(
                 "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
-                run.path().display(), run.prompt().display(), run.stdout().display(),
-                run.stderr().display(), run.output().display()
+                run.path().display(),
+                run.prompt().display(),
+                run.stdout().display(),
+                run.stderr().display(),
+                run.output().display()
             );
             self.post_for(run.id(), "RUN_START", &body);
         }
@@ -223,14 +241,22 @@ impl Supervisor {
             info.pgid = agent.pid;
             info.process_start = Some(agent.start.clone());
             info.commandline = self.redactor.redact(&command.display()).into_owned();
-            info.argv = argv.iter().map(|arg| self.redactor.redact(arg).into_owned()).collect();
+            info.argv = argv
+                .iter()
+                .map(|arg| self.redactor.redact(arg).into_owned())
+                .collect();
             info.agent_version = version;
         })?;
         Ok(())
     }
 
     /// Watches the agent until nothing of it is left.
-    async fn wait_for_agent(&mut self, run: &RunDir, agent: &ProcessIdentity, problem: Option<String>) -> RunEnd {
+    async fn wait_for_agent(
+        &mut self,
+        run: &RunDir,
+        agent: &ProcessIdentity,
+        problem: Option<String>,
+    ) -> RunEnd {
         let started = Instant::now();
         let policy = self.record.policy.clone();
         let idle = self.idle_limit();
@@ -251,8 +277,11 @@ impl Supervisor {
                 if size != last_growth.1 {
                     last_growth = (Instant::now(), size);
                 }
-                let progress =
-                    Progress { elapsed: started.elapsed(), silent: last_growth.0.elapsed(), output_bytes: size };
+                let progress = Progress {
+                    elapsed: started.elapsed(),
+                    silent: last_growth.0.elapsed(),
+                    output_bytes: size,
+                };
                 if let Some((kind, text)) = limits::exceeded(&policy, idle, &progress) {
                     ended = Ended::Limit(kind, text);
                     kill_at = Some(Instant::now() + policy.grace);
@@ -268,12 +297,19 @@ impl Supervisor {
         };
         crash::point("exited-unrecorded");
         let stop_started = Instant::now();
-        let outcome = self.drain(run, agent, exit, matches!(ended, Ended::ByItself)).await;
+        let outcome = self
+            .drain(run, agent, exit, matches!(ended, Ended::ByItself))
+            .await;
         crash::point("draining");
         let survivors = self.end_rest(run, agent, &ended, kill_at, ending).await;
         let stop = self.stop_record(&ended, survivors, stop_started);
         let exit_code = exit_code(exit);
-        RunEnd { outcome, exit_code, ended, stop }
+        RunEnd {
+            outcome,
+            exit_code,
+            ended,
+            stop,
+        }
     }
 
     /// When SIGKILL follows SIGTERM; `None` while the agent is left alone.
@@ -291,11 +327,22 @@ impl Supervisor {
 
     fn processes(&self, run: &RunDir, agent: &ProcessIdentity) -> Vec<ProcessIdentity> {
         let me = i32::try_from(std::process::id()).ok();
-        tree::find(&Search { run: run.id(), agent: Some(agent), adopted_by: me, root: self.root.path() })
+        tree::find(&Search {
+            run: run.id(),
+            agent: Some(agent),
+            adopted_by: me,
+            root: self.root.path(),
+        })
     }
 
     /// Reads the stream to its end, giving late writers a moment to finish.
-    async fn drain(&mut self, run: &RunDir, agent: &ProcessIdentity, exit: Exit, by_itself: bool) -> Outcome {
+    async fn drain(
+        &mut self,
+        run: &RunDir,
+        agent: &ProcessIdentity,
+        exit: Exit,
+        by_itself: bool,
+    ) -> Outcome {
         let mut parser = self.agent.spec.stream_parser();
         let mut position = 0;
         let until = Instant::now() + DRAIN;
@@ -317,8 +364,11 @@ impl Supervisor {
     fn has_writer(&self, run: &RunDir, agent: &ProcessIdentity) -> bool {
         let stdout = run.stdout();
         self.processes(run, agent).iter().any(|process| {
-            let Ok(fds) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else { return false };
-            fds.filter_map(Result::ok).any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == stdout))
+            let Ok(fds) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else {
+                return false;
+            };
+            fds.filter_map(Result::ok)
+                .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == stdout))
         })
     }
 
@@ -337,7 +387,11 @@ impl Supervisor {
             if alive.is_empty() {
                 return 0;
             }
-            let ended = if self.stop.is_some() { &Ended::Stop } else { ended };
+            let ended = if self.stop.is_some() {
+                &Ended::Stop
+            } else {
+                ended
+            };
             let moment = self.kill_moment(ended, kill_at).unwrap_or(leftover_grace);
             if Instant::now() > moment + KILL_WAIT {
                 let pids: Vec<i32> = alive.iter().map(|process| process.pid).collect();
@@ -357,18 +411,35 @@ impl Supervisor {
             _ if survivors > 0 => ("end of the run".to_owned(), now),
             _ => return None,
         };
-        let took = now.duration_since(requested_at).as_millis().max(since.elapsed().as_millis().try_into().unwrap_or(0));
-        Some(StopRecord { requested_at, by, survivors, took_ms: u64::try_from(took).unwrap_or(0) })
+        let took = now
+            .duration_since(requested_at)
+            .as_millis()
+            .max(since.elapsed().as_millis().try_into().unwrap_or(0));
+        Some(StopRecord {
+            requested_at,
+            by,
+            survivors,
+            took_ms: u64::try_from(took).unwrap_or(0),
+        })
     }
 
     /// The environment of an agent, a gate or a version probe.
-    pub(super) fn agent_environment(&self, run: Option<&RunId>, attempt: Option<u32>) -> BTreeMap<String, String> {
+    pub(super) fn agent_environment(
+        &self,
+        run: Option<&RunId>,
+        attempt: Option<u32>,
+    ) -> BTreeMap<String, String> {
         let task = &self.task;
         let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
         let mut vars = BTreeMap::from([
             ("JRUN_PROJECT_ID".to_owned(), task.project().to_string()),
             ("JRUN_TASK_ID".to_owned(), task.id().to_string()),
-            ("JRUN_PARENT_ID".to_owned(), self.parent_run().map(|id| id.to_string()).unwrap_or_default()),
+            (
+                "JRUN_PARENT_ID".to_owned(),
+                self.parent_run()
+                    .map(|id| id.to_string())
+                    .unwrap_or_default(),
+            ),
             ("JRUN_RUNS_DIR".to_owned(), text(task.runs_folder())),
             ("JRUN_MESSAGE_BUS".to_owned(), text(task.bus())),
             ("JRUN_TASK_FOLDER".to_owned(), text(task.path().to_owned())),
@@ -376,7 +447,10 @@ impl Supervisor {
         ]);
         if let Some(run) = run {
             vars.insert(RUN_MARKER.to_owned(), run.to_string());
-            vars.insert("JRUN_RUN_FOLDER".to_owned(), text(task.runs_folder().join(run.as_str())));
+            vars.insert(
+                "JRUN_RUN_FOLDER".to_owned(),
+                text(task.runs_folder().join(run.as_str())),
+            );
         }
         if let Some(attempt) = attempt {
             vars.insert("JRUN_ATTEMPT".to_owned(), attempt.to_string());
@@ -392,7 +466,12 @@ impl Supervisor {
             secret_env: self.agent.secret_env(),
             executable_dir: executable.and_then(|path| path.parent().map(Into::into)),
         };
-        cl_agent::environment(&self.base_env, &self.agent.spec, self.agent.token().as_ref(), &runner)
+        cl_agent::environment(
+            &self.base_env,
+            &self.agent.spec,
+            self.agent.token().as_ref(),
+            &runner,
+        )
     }
 
     fn full_prompt(&self, run: &RunDir) -> String {
@@ -412,10 +491,18 @@ impl Supervisor {
         preamble::prompt(&preamble, &self.prompt)
     }
 
-    fn failed_before_start(&mut self, run: &RunDir, error: &(dyn std::error::Error + Send + Sync + 'static)) -> RunEnd {
+    fn failed_before_start(
+        &mut self,
+        run: &RunDir,
+        error: &(dyn std::error::Error + Send + Sync + 'static),
+    ) -> RunEnd {
         let text = crate::launch_error_text(error);
         tracing::error!(run = %run.id(), text, "the run could not be started");
-        let kind = if error.is::<SpawnError>() { FailureKind::SpawnFailed } else { FailureKind::Unknown };
+        let kind = if error.is::<SpawnError>() {
+            FailureKind::SpawnFailed
+        } else {
+            FailureKind::Unknown
+        };
         let mut end = stopped_before_start(&self.agent.spec);
         end.ended = Ended::ByItself;
         end.outcome.failure = Some(Failure::new(kind, self.redactor.redact(&text)));
@@ -425,7 +512,8 @@ impl Supervisor {
 
     /// Stores the end of the run: answer, record, event, in this order.
     fn record_end(&mut self, run: &RunDir, end: &RunEnd) -> Result<(), Broken> {
-        let has_output = std::fs::metadata(run.output()).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
+        let has_output =
+            std::fs::metadata(run.output()).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
         run_info::update(run, |info| info.phase = Some(Phase::Finalizing))?;
         let final_text = end.outcome.final_text.as_deref();
         if let Err(error) = output::ensure(run, final_text, &self.record.agent, end.exit_code) {
@@ -435,7 +523,10 @@ impl Supervisor {
         let (status, failure) = self.verdict(end, has_output);
         let usage = self.usage_of_run(&end.outcome);
         let now = self.now();
-        let summary = failure.as_ref().map(|failure| summary(failure, end.exit_code)).unwrap_or_default();
+        let summary = failure
+            .as_ref()
+            .map(|failure| summary(failure, end.exit_code))
+            .unwrap_or_default();
         let info = run_info::update(run, |info| {
             info.phase = None;
             info.status = status;
@@ -456,35 +547,62 @@ impl Supervisor {
     /// Decides status and failure of the run from the stream and from what we did to it.
     fn verdict(&self, end: &RunEnd, has_output: bool) -> (RunStatus, Option<Failure>) {
         let failure = match &end.ended {
-            Ended::Stop => Some(Failure::new(FailureKind::Cancelled, self.stop.as_ref().map_or("", |stop| &stop.by))),
+            Ended::Stop => Some(Failure::new(
+                FailureKind::Cancelled,
+                self.stop.as_ref().map_or("", |stop| &stop.by),
+            )),
             Ended::Limit(kind, text) => Some(Failure::new(*kind, text)),
             Ended::Unrecorded(text) => Some(Failure::new(FailureKind::Unknown, text)),
             Ended::ByItself => end.outcome.failure.clone(),
         };
         let is_done = cl_storage::marker::Marker::Done.path(&self.task).is_file();
-        let is_silent = failure.is_none() && !end.outcome.produced_output && !has_output && !is_done;
-        let failure = if is_silent { Some(Failure::new(FailureKind::Unknown, NO_OUTPUT)) } else { failure };
-        let failure = failure.map(|f| Failure { detail: self.redactor.redact(&f.detail).into_owned(), ..f });
-        let status = if failure.is_none() { RunStatus::Completed } else { RunStatus::Failed };
+        let is_silent =
+            failure.is_none() && !end.outcome.produced_output && !has_output && !is_done;
+        let failure = if is_silent {
+            Some(Failure::new(FailureKind::Unknown, NO_OUTPUT))
+        } else {
+            failure
+        };
+        let failure = failure.map(|f| Failure {
+            detail: self.redactor.redact(&f.detail).into_owned(),
+            ..f
+        });
+        let status = if failure.is_none() {
+            RunStatus::Completed
+        } else {
+            RunStatus::Failed
+        };
         (status, failure)
     }
 
     /// Some agents report totals of the whole session: what earlier runs used is taken off.
     fn usage_of_run(&self, outcome: &Outcome) -> Option<Usage> {
         let usage = outcome.usage.clone()?;
-        let Some(session) = outcome.session_id.as_deref().filter(|_| outcome.usage_is_cumulative_per_session) else {
+        let Some(session) = outcome
+            .session_id
+            .as_deref()
+            .filter(|_| outcome.usage_is_cumulative_per_session)
+        else {
             return Some(usage);
         };
         let mut earlier = Usage::default();
         for run in self.task.runs().unwrap_or_default() {
-            let Ok(Some(info)) = RunInfo::read(&run) else { continue };
+            let Ok(Some(info)) = RunInfo::read(&run) else {
+                continue;
+            };
             if let Some(used) = info.usage.filter(|_| info.session_id == session) {
                 earlier.input_tokens += used.input_tokens;
                 earlier.output_tokens += used.output_tokens;
                 earlier.cache_read_tokens += used.cache_read_tokens;
                 earlier.cache_write_tokens += used.cache_write_tokens;
-                earlier.turns = used.turns.map(|turns| turns + earlier.turns.unwrap_or(0)).or(earlier.turns);
-                earlier.cost_usd = used.cost_usd.map(|cost| cost + earlier.cost_usd.unwrap_or(0.0)).or(earlier.cost_usd);
+                earlier.turns = used
+                    .turns
+                    .map(|turns| turns + earlier.turns.unwrap_or(0))
+                    .or(earlier.turns);
+                earlier.cost_usd = used
+                    .cost_usd
+                    .map(|cost| cost + earlier.cost_usd.unwrap_or(0.0))
+                    .or(earlier.cost_usd);
             }
         }
         Some(cl_agent::usage_since(&usage, &earlier))
@@ -492,10 +610,16 @@ impl Supervisor {
 
     fn post_end(&mut self, run: &RunDir, info: &RunInfo, stopped: bool) {
         let has_failed = info.status == RunStatus::Failed;
-        let kind = if has_failed && !stopped { "RUN_CRASH" } else { "RUN_STOP" };
+        let kind = if has_failed && !stopped {
+            "RUN_CRASH"
+        } else {
+            "RUN_STOP"
+        };
         let mut body = format!(
             "run stopped with code {}\nrun_dir: {}\noutput: {}",
-            info.exit_code, run.path().display(), run.output().display()
+            info.exit_code,
+            run.path().display(),
+            run.output().display()
         );
         if stopped {
             body.push_str("\nstopped: true");
@@ -506,10 +630,15 @@ impl Supervisor {
             body.push_str(&stderr);
         }
         self.post_for(run.id(), kind, &body);
-        let timeout = info.failure.as_ref().filter(|f| matches!(f.kind, FailureKind::Stall | FailureKind::Timeout));
+        let timeout = info
+            .failure
+            .as_ref()
+            .filter(|f| matches!(f.kind, FailureKind::Stall | FailureKind::Timeout));
         if let Some(failure) = timeout.cloned() {
             let text = match (failure.kind, self.idle_limit()) {
-                (FailureKind::Stall, Some(limit)) => format!("agent job timed out after {limit:?} of idle output"),
+                (FailureKind::Stall, Some(limit)) => {
+                    format!("agent job timed out after {limit:?} of idle output")
+                }
                 _ => format!("agent job timed out: {}", failure.detail),
             };
             self.post_for(run.id(), "WARNING", &text);
@@ -517,7 +646,10 @@ impl Supervisor {
     }
 
     fn idle_limit(&self) -> Option<Duration> {
-        self.record.policy.idle_timeout.or_else(|| self.agent.spec.timeout())
+        self.record
+            .policy
+            .idle_timeout
+            .or_else(|| self.agent.spec.timeout())
     }
 
     /// Keeps what the next decision and the next attempt need.
@@ -527,18 +659,29 @@ impl Supervisor {
         let success = failure.is_none();
         let previous = self.last.as_ref().filter(|_| !success);
         let kind = failure.as_ref().map(|failure| failure.kind);
-        let is_alike = |last: &&LastAttempt| last.failure.as_ref().map(|failure| failure.kind) == kind;
+        let is_alike =
+            |last: &&LastAttempt| last.failure.as_ref().map(|failure| failure.kind) == kind;
         let is_fast = !success && took < decide::FAST;
-        let alike = previous.filter(is_alike).map_or(0, |last| last.alike_fast_failures);
+        let alike = previous
+            .filter(is_alike)
+            .map_or(0, |last| last.alike_fast_failures);
         self.last = Some(LastAttempt {
             success,
             alike_fast_failures: if is_fast { alike + 1 } else { 0 },
-            failures: if success { 0 } else { previous.map_or(0, |last| last.failures) + 1 },
+            failures: if success {
+                0
+            } else {
+                previous.map_or(0, |last| last.failures) + 1
+            },
             failure,
         });
         if self.record.policy.resume_session {
             // A session that could not be resumed is not tried again.
-            let session = end.outcome.session_id.clone().filter(|_| !end.outcome.session_not_found);
+            let session = end
+                .outcome
+                .session_id
+                .clone()
+                .filter(|_| !end.outcome.session_not_found);
             self.session = session.filter(|_| self.agent.spec.resumes());
         }
         self.previous_run = Some(run.id().clone());
@@ -547,20 +690,30 @@ impl Supervisor {
     /// Ends and records what a dead owner left, and finds where to go on.
     pub(super) fn settle_earlier_runs(&mut self) {
         let grace = self.record.policy.grace;
-        let settled =
-            crate::settle::settle_runs(&self.root, &self.task, &crate::settle::Reason::Lost, grace, &self.clock);
+        let settled = crate::settle::settle_runs(
+            &self.root,
+            &self.task,
+            &crate::settle::Reason::Lost,
+            grace,
+            &self.clock,
+        );
         match settled {
             Ok(settled) if !settled.runs.is_empty() || settled.ended > 0 => {
                 let runs: Vec<&str> = settled.runs.iter().map(RunId::as_str).collect();
                 let text = format!(
                     "settled what an earlier supervisor left: runs [{}], {} processes ended, {} survive",
-                    runs.join(" "), settled.ended, settled.survivors
+                    runs.join(" "),
+                    settled.ended,
+                    settled.survivors
                 );
                 self.post("WARNING", &text, &[]);
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not settle earlier runs");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not settle earlier runs"
+                );
             }
         }
         let mut runs: Vec<RunInfo> = self
@@ -572,7 +725,8 @@ impl Supervisor {
             .collect();
         runs.sort_by_key(|info| (info.sort_time(), info.run_id.clone()));
         if let Some(latest) = runs.pop() {
-            let is_same_agent = latest.agent_name == self.record.agent && !latest.session_id.is_empty();
+            let is_same_agent =
+                latest.agent_name == self.record.agent && !latest.session_id.is_empty();
             if self.record.policy.resume_session && is_same_agent {
                 self.session = Some(latest.session_id);
             }
@@ -593,13 +747,21 @@ struct SpawnError {
 
 fn spawn_error(program: &std::path::Path, source: &std::io::Error) -> Broken {
     let source = std::io::Error::new(source.kind(), source.to_string());
-    Box::new(SpawnError { program: program.display().to_string(), source })
+    Box::new(SpawnError {
+        program: program.display().to_string(),
+        source,
+    })
 }
 
 /// The end of a run whose agent was never started.
 fn stopped_before_start(agent: &cl_agent::AgentSpec) -> RunEnd {
     let outcome = agent.stream_parser().finish(Exit::Code(-1), b"");
-    RunEnd { outcome, exit_code: -1, ended: Ended::Stop, stop: None }
+    RunEnd {
+        outcome,
+        exit_code: -1,
+        ended: Ended::Stop,
+        stop: None,
+    }
 }
 
 fn exit_code(exit: Exit) -> i32 {
@@ -617,7 +779,9 @@ fn stream_bytes(run: &RunDir) -> u64 {
 /// Feeds what the stdout file has gained since `position`.
 fn feed(parser: &mut cl_agent::StreamParser, run: &RunDir, position: &mut u64) {
     use std::os::unix::fs::FileExt as _;
-    let Ok(file) = File::open(run.stdout()) else { return };
+    let Ok(file) = File::open(run.stdout()) else {
+        return;
+    };
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read) = file.read_at(&mut buffer, *position) {
         if read == 0 {

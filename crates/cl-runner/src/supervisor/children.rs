@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use cl_storage::control::{self, Answer, LaunchChildRequest, Outcome, Request, RequestBody, StopRequest};
+use cl_storage::TaskDir;
+use cl_storage::control::{
+    self, Answer, LaunchChildRequest, Outcome, Request, RequestBody, StopRequest,
+};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::snapshot::TaskView;
-use cl_storage::TaskDir;
 use cl_storage::task_state::{Child, ParentTask, TaskState};
 
 use super::{Broken, Supervisor, events};
-use crate::launch::{AgentEntry, LaunchRecord, NestedOptions, OnChildTimeout, Origin, Policy, launch};
+use crate::launch::{
+    AgentEntry, LaunchRecord, NestedOptions, OnChildTimeout, Origin, Policy, launch,
+};
 use crate::settle;
 
 /// Beyond the moment of the kill: time for children to record their end.
@@ -18,18 +22,29 @@ const RECORD_TIME: Duration = Duration::from_secs(10);
 impl Supervisor {
     /// Returns the children that have not ended.
     pub(super) fn active_children(&self) -> Vec<Child> {
-        self.state.children.iter().filter(|child| self.is_active(child)).cloned().collect()
+        self.state
+            .children
+            .iter()
+            .filter(|child| self.is_active(child))
+            .cloned()
+            .collect()
     }
 
     fn is_active(&self, child: &Child) -> bool {
-        let Ok(task) = self.root.task(&child.project, &child.task) else { return false };
-        task.exists() && TaskView::read(&self.root, &task, self.now()).is_ok_and(|view| view.is_active())
+        let Ok(task) = self.root.task(&child.project, &child.task) else {
+            return false;
+        };
+        task.exists()
+            && TaskView::read(&self.root, &task, self.now()).is_ok_and(|view| view.is_active())
     }
 
     /// Launches a child for an agent; the same task twice is one launch.
     pub(super) fn launch_child(&mut self, launch_id: &str, request: &LaunchChildRequest) -> Answer {
         if let Some(stop) = &self.stop {
-            return Answer::new(Outcome::Refused, format!("the task is being stopped ({})", stop.by));
+            return Answer::new(
+                Outcome::Refused,
+                format!("the task is being stopped ({})", stop.by),
+            );
         }
         match self.try_launch_child(launch_id, request) {
             Ok(()) => Answer::new(Outcome::Done, "launched"),
@@ -37,21 +52,35 @@ impl Supervisor {
         }
     }
 
-    fn try_launch_child(&mut self, launch_id: &str, request: &LaunchChildRequest) -> Result<(), String> {
+    fn try_launch_child(
+        &mut self,
+        launch_id: &str,
+        request: &LaunchChildRequest,
+    ) -> Result<(), String> {
         let text = |error: &dyn std::error::Error| crate::launch_error_text(error);
-        let options: NestedOptions = serde_json::from_str(&request.options).map_err(|e| text(&e))?;
-        let task = self.root.task(&request.project, &request.task).map_err(|e| text(&e))?;
+        let options: NestedOptions =
+            serde_json::from_str(&request.options).map_err(|e| text(&e))?;
+        let task = self
+            .root
+            .task(&request.project, &request.task)
+            .map_err(|e| text(&e))?;
         if was_launched(&task, launch_id) {
             return Ok(());
         }
         let policy = &self.record.policy;
         let depth = self.record.depth + 1;
         if depth > policy.max_depth {
-            return Err(format!("tasks may be nested {} deep, this one would be {depth} deep", policy.max_depth));
+            return Err(format!(
+                "tasks may be nested {} deep, this one would be {depth} deep",
+                policy.max_depth
+            ));
         }
         let active = self.active_children().len();
         if active >= usize::try_from(policy.max_children).unwrap_or(usize::MAX) {
-            return Err(format!("{active} child tasks are active, and {} is the limit; wait for one to end", policy.max_children));
+            return Err(format!(
+                "{active} child tasks are active, and {} is the limit; wait for one to end",
+                policy.max_children
+            ));
         }
         let child = Child {
             project: request.project.clone(),
@@ -59,7 +88,12 @@ impl Supervisor {
             parent_run: options.parent_run.clone(),
         };
         let record = self.child_record(launch_id, request, options)?;
-        if !self.state.children.iter().any(|known| known.task == child.task && known.project == child.project) {
+        if !self
+            .state
+            .children
+            .iter()
+            .any(|known| known.task == child.task && known.project == child.project)
+        {
             self.state.children.push(child);
             // Recorded before it is launched: a child is never unknown to its parent.
             self.state.write(&self.task).map_err(|e| text(&e))?;
@@ -70,18 +104,29 @@ impl Supervisor {
         Ok(())
     }
 
-    fn child_record(&self, launch_id: &str, request: &LaunchChildRequest, options: NestedOptions) -> Result<LaunchRecord, String> {
+    fn child_record(
+        &self,
+        launch_id: &str,
+        request: &LaunchChildRequest,
+        options: NestedOptions,
+    ) -> Result<LaunchRecord, String> {
         let agent = options.agent.unwrap_or_else(|| self.record.agent.clone());
         match self.record.agents.get(&agent) {
             Some(AgentEntry::Ready(_)) => {}
             Some(AgentEntry::Unavailable(why)) => return Err(why.clone()),
             None => {
                 let known: Vec<&str> = self.record.agents.keys().map(String::as_str).collect();
-                return Err(format!("unknown agent {agent:?}; this task was launched with: {}", known.join(", ")));
+                return Err(format!(
+                    "unknown agent {agent:?}; this task was launched with: {}",
+                    known.join(", ")
+                ));
             }
         }
         // Gates belong to the task they were given for.
-        let inherited = || Policy { gates: Vec::new(), ..self.record.policy.clone() };
+        let inherited = || Policy {
+            gates: Vec::new(),
+            ..self.record.policy.clone()
+        };
         Ok(LaunchRecord {
             version: LaunchRecord::current_version(),
             launch_id: launch_id.to_owned(),
@@ -112,7 +157,15 @@ impl Supervisor {
     /// Waits until all children have ended, for the policy's limit at the most.
     pub(super) async fn await_children(&mut self) -> Result<(), Broken> {
         let waiting = self.active_children();
-        self.post("INFO", &format!("waiting for {} children to complete: {}", waiting.len(), id_list(&waiting)), &[]);
+        self.post(
+            "INFO",
+            &format!(
+                "waiting for {} children to complete: {}",
+                waiting.len(),
+                id_list(&waiting)
+            ),
+            &[],
+        );
         let until = tokio::time::Instant::now() + self.record.policy.child_wait;
         loop {
             let active = self.active_children();
@@ -132,12 +185,26 @@ impl Supervisor {
         let limit = self.record.policy.child_wait;
         let ids: Vec<&str> = active.iter().map(|child| child.task.as_str()).collect();
         let seconds = limit.as_secs().to_string();
-        let meta = [("orphaned_runs", ids.join(",")), ("timeout_seconds", seconds)];
-        self.post("WARNING", &format!("timeout waiting for children after {limit:?}: {}", id_list(active)), &meta);
+        let meta = [
+            ("orphaned_runs", ids.join(",")),
+            ("timeout_seconds", seconds),
+        ];
+        self.post(
+            "WARNING",
+            &format!(
+                "timeout waiting for children after {limit:?}: {}",
+                id_list(active)
+            ),
+            &meta,
+        );
         if self.record.policy.on_child_timeout == OnChildTimeout::Stop {
             let now = self.now();
             let kill_at = now.checked_add(self.record.policy.grace).unwrap_or(now);
-            self.ask_to_stop(active, "the parent's wait for its children is over", kill_at);
+            self.ask_to_stop(
+                active,
+                "the parent's wait for its children is over",
+                kill_at,
+            );
             self.wait_for_stopped_children(kill_at).await;
         }
         Ok(())
@@ -145,15 +212,27 @@ impl Supervisor {
 
     /// Asks all active children to stop, with this task's own deadline.
     pub(super) fn ask_children_to_stop(&mut self) {
-        let Some(stop) = self.stop.clone() else { return };
+        let Some(stop) = self.stop.clone() else {
+            return;
+        };
         let active = self.active_children();
-        self.ask_to_stop(&active, &format!("parent task {}: {}", self.task.id(), stop.by), stop.kill_at);
+        self.ask_to_stop(
+            &active,
+            &format!("parent task {}: {}", self.task.id(), stop.by),
+            stop.kill_at,
+        );
     }
 
     fn ask_to_stop(&self, children: &[Child], by: &str, kill_at: jiff::Timestamp) {
         for child in children {
-            let Ok(task) = self.root.task(&child.project, &child.task) else { continue };
-            let body = RequestBody::Stop(StopRequest { by: by.to_owned(), kill_at, exit_code: 143 });
+            let Ok(task) = self.root.task(&child.project, &child.task) else {
+                continue;
+            };
+            let body = RequestBody::Stop(StopRequest {
+                by: by.to_owned(),
+                kill_at,
+                exit_code: 143,
+            });
             let asked = Request::new(body, self.now()).map_err(Broken::from);
             let asked = asked.and_then(|request| request.submit(&task).map_err(Broken::from));
             if let Err(error) = asked {
@@ -166,14 +245,18 @@ impl Supervisor {
     }
 
     /// Waits until no child is active, a little longer than until `kill_at`.
-    pub(super) async fn wait_for_stopped_children(&mut self, kill_at: jiff::Timestamp) -> Vec<Child> {
+    pub(super) async fn wait_for_stopped_children(
+        &mut self,
+        kill_at: jiff::Timestamp,
+    ) -> Vec<Child> {
         let last_moment = kill_at.checked_add(RECORD_TIME).unwrap_or(kill_at);
         loop {
             let active = self.active_children();
             if active.is_empty() || self.now() >= last_moment {
                 return active;
             }
-            self.next_event(Duration::from_millis(50).min(events::LONGEST_WAIT)).await;
+            self.next_event(Duration::from_millis(50).min(events::LONGEST_WAIT))
+                .await;
         }
     }
 
@@ -184,15 +267,22 @@ impl Supervisor {
             .children
             .iter()
             .filter_map(|child| self.root.task(&child.project, &child.task).ok())
-            .filter(|task| Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Lost))
+            .filter(|task| {
+                Owner::read(task)
+                    .is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Lost)
+            })
             .collect();
         for task in lost {
-            let grace = self.stop.as_ref().map_or(self.record.policy.grace, |_| Duration::ZERO);
+            let grace = self
+                .stop
+                .as_ref()
+                .map_or(self.record.policy.grace, |_| Duration::ZERO);
             let reason = settle::Reason::Lost;
             match settle::settle_lost(&self.root, &task, &reason, grace, &self.clock) {
                 Ok(settled) => {
                     tracing::warn!(task = %task.id(), survivors = settled.survivors, "settled a lost child");
-                    let text = format!("child task {} lost its supervisor and was ended", task.id());
+                    let text =
+                        format!("child task {} lost its supervisor and was ended", task.id());
                     self.post("WARNING", &text, &[]);
                 }
                 Err(error) => {
@@ -204,7 +294,9 @@ impl Supervisor {
 
     /// Answers everything that is left, so that nobody waits for a dead owner.
     pub(super) fn refuse_requests(&self) {
-        let Ok(requests) = control::claim_all(&self.task) else { return };
+        let Ok(requests) = control::claim_all(&self.task) else {
+            return;
+        };
         for request in requests {
             let is_stop = matches!(request.body, RequestBody::Stop(_) | RequestBody::Wake);
             let answer = if is_stop {
@@ -213,7 +305,10 @@ impl Supervisor {
                 Answer::new(Outcome::Refused, "the task has ended")
             };
             if let Err(error) = request.reply(&self.task, &answer) {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not answer a late request");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not answer a late request"
+                );
             }
         }
     }
@@ -221,9 +316,11 @@ impl Supervisor {
 
 /// Tells whether a live owner has the task already, or this very launch has ended.
 fn was_launched(task: &TaskDir, launch_id: &str) -> bool {
-    let is_owned = Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Alive);
-    let has_ended = TaskState::read(task)
-        .is_ok_and(|state| state.is_some_and(|state| state.result.is_some() && state.launch_id == launch_id));
+    let is_owned =
+        Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Alive);
+    let has_ended = TaskState::read(task).is_ok_and(|state| {
+        state.is_some_and(|state| state.result.is_some() && state.launch_id == launch_id)
+    });
     is_owned || has_ended
 }
 

@@ -95,7 +95,10 @@ pub(crate) fn next_step(view: &View<'_>) -> Step {
     }
     match view.done {
         Presence::NotAFile => {
-            return Step::Fail(Failure::new(FailureKind::Unknown, "DONE is not a regular file; remove it and resume"));
+            return Step::Fail(Failure::new(
+                FailureKind::Unknown,
+                "DONE is not a regular file; remove it and resume",
+            ));
         }
         Presence::Present => return claim_step(view),
         Presence::Absent => {}
@@ -141,7 +144,9 @@ fn task_step(view: &View<'_>) -> Step {
             return Step::Fail(failure);
         }
         if last.alike_fast_failures >= FAST_FAILURES {
-            let detail = format!("failing fast: {FAST_FAILURES} attempts in a row ended within {FAST:?} ({failure})");
+            let detail = format!(
+                "failing fast: {FAST_FAILURES} attempts in a row ended within {FAST:?} ({failure})"
+            );
             return Step::Fail(Failure::new(failure.kind, detail));
         }
     }
@@ -157,7 +162,9 @@ fn task_step(view: &View<'_>) -> Step {
 }
 
 fn failure_of(last: &LastAttempt) -> Failure {
-    last.failure.clone().unwrap_or_else(|| Failure::new(FailureKind::Unknown, ""))
+    last.failure
+        .clone()
+        .unwrap_or_else(|| Failure::new(FailureKind::Unknown, ""))
 }
 
 /// Failures that another attempt cannot mend.
@@ -178,13 +185,18 @@ fn stops_at_once(kind: FailureKind) -> bool {
 /// The pause doubles with each fast failure; a failing service gets more time.
 fn pause_after(last: &LastAttempt, delay: Duration) -> Duration {
     let kind = last.failure.as_ref().map(|failure| failure.kind);
-    let is_service = matches!(kind, Some(FailureKind::Overloaded | FailureKind::ApiTransient));
+    let is_service = matches!(
+        kind,
+        Some(FailureKind::Overloaded | FailureKind::ApiTransient)
+    );
     let (repeats, longest) = if is_service {
         (last.failures.saturating_sub(1), LONGEST_SERVICE_PAUSE)
     } else {
         (last.alike_fast_failures.saturating_sub(1), LONGEST_PAUSE)
     };
-    delay.saturating_mul(2_u32.saturating_pow(repeats.min(16))).min(longest.max(delay))
+    delay
+        .saturating_mul(2_u32.saturating_pow(repeats.min(16)))
+        .min(longest.max(delay))
 }
 
 #[cfg(test)]
@@ -192,7 +204,10 @@ mod tests {
     use super::*;
 
     fn policy() -> Policy {
-        Policy { max_attempts: 3, ..Policy::default() }
+        Policy {
+            max_attempts: 3,
+            ..Policy::default()
+        }
     }
 
     fn view(policy: &Policy) -> View<'_> {
@@ -232,7 +247,10 @@ mod tests {
     #[test]
     fn a_done_before_the_first_attempt_completes_without_one() {
         let policy = policy();
-        let view = View { done: Presence::Present, ..view(&policy) };
+        let view = View {
+            done: Presence::Present,
+            ..view(&policy)
+        };
         assert_eq!(next_step(&view), Step::Complete);
     }
 
@@ -240,84 +258,189 @@ mod tests {
     fn an_exit_without_done_is_followed_by_pause_and_attempt() {
         let policy = policy();
         let clean = last(None, 0);
-        let ended = View { attempts: 1, last: Some(&clean), ..view(&policy) };
+        let ended = View {
+            attempts: 1,
+            last: Some(&clean),
+            ..view(&policy)
+        };
         assert_eq!(next_step(&ended), Step::Pause(Duration::from_secs(1)));
-        assert_eq!(next_step(&View { paused: true, ..ended }), Step::Attempt);
+        assert_eq!(
+            next_step(&View {
+                paused: true,
+                ..ended
+            }),
+            Step::Attempt
+        );
     }
 
     #[test]
     fn the_limit_counts_attempts_and_zero_means_none() {
         let policy = policy();
         let clean = last(None, 0);
-        let spent = View { attempts: 3, last: Some(&clean), ..view(&policy) };
+        let spent = View {
+            attempts: 3,
+            last: Some(&clean),
+            ..view(&policy)
+        };
         check_failure(next_step(&spent), FailureKind::CleanExitNotDone);
-        let none = Policy { max_attempts: 0, ..Policy::default() };
+        let none = Policy {
+            max_attempts: 0,
+            ..Policy::default()
+        };
         check_failure(next_step(&view(&none)), FailureKind::CleanExitNotDone);
     }
 
     #[test]
     fn done_waits_for_children_then_asks_the_gates() {
-        let policy = Policy { gates: vec!["true".into()], ..policy() };
-        let claimed = View { done: Presence::Present, active_children: 1, ..view(&policy) };
+        let policy = Policy {
+            gates: vec!["true".into()],
+            ..policy()
+        };
+        let claimed = View {
+            done: Presence::Present,
+            active_children: 1,
+            ..view(&policy)
+        };
         assert_eq!(next_step(&claimed), Step::AwaitChildren);
-        let waited = View { children_waited: true, ..claimed.clone() };
+        let waited = View {
+            children_waited: true,
+            ..claimed.clone()
+        };
         assert_eq!(next_step(&waited), Step::RunGates);
-        let quiet = View { active_children: 0, ..claimed };
+        let quiet = View {
+            active_children: 0,
+            ..claimed
+        };
         assert_eq!(next_step(&quiet), Step::RunGates);
-        assert_eq!(next_step(&View { gates: GateVerdict::Passed, ..quiet.clone() }), Step::Complete);
-        assert_eq!(next_step(&View { gates: GateVerdict::Refused, ..quiet }), Step::RejectDone);
+        assert_eq!(
+            next_step(&View {
+                gates: GateVerdict::Passed,
+                ..quiet.clone()
+            }),
+            Step::Complete
+        );
+        assert_eq!(
+            next_step(&View {
+                gates: GateVerdict::Refused,
+                ..quiet
+            }),
+            Step::RejectDone
+        );
     }
 
     #[test]
     fn gates_have_a_limit_of_their_own() {
-        let policy = Policy { max_gate_failures: 2, ..policy() };
-        let once = View { gate_failures: 1, ..view(&policy) };
+        let policy = Policy {
+            max_gate_failures: 2,
+            ..policy()
+        };
+        let once = View {
+            gate_failures: 1,
+            ..view(&policy)
+        };
         assert_eq!(next_step(&once), Step::Attempt);
-        check_failure(next_step(&View { gate_failures: 2, ..once }), FailureKind::GateFailed);
+        check_failure(
+            next_step(&View {
+                gate_failures: 2,
+                ..once
+            }),
+            FailureKind::GateFailed,
+        );
     }
 
     #[test]
     fn what_cannot_pass_by_itself_stops_at_once() {
         let policy = policy();
-        for kind in [FailureKind::Auth, FailureKind::SpawnFailed, FailureKind::LimitCredit] {
+        for kind in [
+            FailureKind::Auth,
+            FailureKind::SpawnFailed,
+            FailureKind::LimitCredit,
+        ] {
             let failed = last(Some(kind), 1);
-            check_failure(next_step(&View { attempts: 1, last: Some(&failed), ..view(&policy) }), kind);
+            check_failure(
+                next_step(&View {
+                    attempts: 1,
+                    last: Some(&failed),
+                    ..view(&policy)
+                }),
+                kind,
+            );
         }
     }
 
     #[test]
     fn fast_failures_back_off_and_then_end_the_loop() {
-        let policy = Policy { max_attempts: 100, ..Policy::default() };
+        let policy = Policy {
+            max_attempts: 100,
+            ..Policy::default()
+        };
         for (alike, pause) in [(1, 1), (2, 2), (3, 4), (4, 8)] {
             let failed = last(Some(FailureKind::AgentCrash), alike);
-            let step = next_step(&View { attempts: alike, last: Some(&failed), ..view(&policy) });
+            let step = next_step(&View {
+                attempts: alike,
+                last: Some(&failed),
+                ..view(&policy)
+            });
             assert_eq!(step, Step::Pause(Duration::from_secs(pause)));
         }
         let failed = last(Some(FailureKind::AgentCrash), 5);
-        check_failure(next_step(&View { attempts: 5, last: Some(&failed), ..view(&policy) }), FailureKind::AgentCrash);
+        check_failure(
+            next_step(&View {
+                attempts: 5,
+                last: Some(&failed),
+                ..view(&policy)
+            }),
+            FailureKind::AgentCrash,
+        );
     }
 
     #[test]
     fn a_job_runs_once_and_its_run_is_its_result() {
         let policy = policy();
-        let job = View { kind: Kind::Job, ..view(&policy) };
+        let job = View {
+            kind: Kind::Job,
+            ..view(&policy)
+        };
         assert_eq!(next_step(&job), Step::Attempt);
         let good = last(None, 0);
-        assert_eq!(next_step(&View { last: Some(&good), ..job.clone() }), Step::Complete);
+        assert_eq!(
+            next_step(&View {
+                last: Some(&good),
+                ..job.clone()
+            }),
+            Step::Complete
+        );
         let bad = last(Some(FailureKind::AgentCrash), 1);
-        check_failure(next_step(&View { last: Some(&bad), ..job }), FailureKind::AgentCrash);
+        check_failure(
+            next_step(&View {
+                last: Some(&bad),
+                ..job
+            }),
+            FailureKind::AgentCrash,
+        );
     }
 
     #[test]
     fn a_wish_to_stop_beats_everything() {
         let policy = policy();
-        let view = View { done: Presence::Present, stopping: true, cancelled: true, ..view(&policy) };
+        let view = View {
+            done: Presence::Present,
+            stopping: true,
+            cancelled: true,
+            ..view(&policy)
+        };
         assert_eq!(next_step(&view), Step::Stopped);
     }
 
     #[test]
     fn a_folder_named_done_is_an_error() {
         let policy = policy();
-        check_failure(next_step(&View { done: Presence::NotAFile, ..view(&policy) }), FailureKind::Unknown);
+        check_failure(
+            next_step(&View {
+                done: Presence::NotAFile,
+                ..view(&policy)
+            }),
+            FailureKind::Unknown,
+        );
     }
 }

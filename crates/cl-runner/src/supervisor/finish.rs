@@ -21,7 +21,10 @@ pub(super) enum End {
 impl End {
     /// The supervisor cannot go on.
     pub(super) fn broken(error: &dyn std::error::Error) -> Self {
-        Self::Failed(Failure::new(FailureKind::Unknown, crate::launch_error_text(error)))
+        Self::Failed(Failure::new(
+            FailureKind::Unknown,
+            crate::launch_error_text(error),
+        ))
     }
 }
 
@@ -30,7 +33,10 @@ impl Supervisor {
     pub(super) async fn finish(mut self, end: End) -> i32 {
         let left_children = match &end {
             End::Stopped => {
-                let kill_at = self.stop.as_ref().map_or_else(|| self.now(), |stop| stop.kill_at);
+                let kill_at = self
+                    .stop
+                    .as_ref()
+                    .map_or_else(|| self.now(), |stop| stop.kill_at);
                 self.wait_for_stopped_children(kill_at).await
             }
             _ => self.active_children(),
@@ -39,22 +45,44 @@ impl Supervisor {
             End::Complete => (ResultStatus::Completed, 0, None),
             End::Failed(failure) => (ResultStatus::Failed, 1, Some(failure)),
             End::Stopped => {
-                let (by, code) = self.stop.as_ref().map_or(("", 143), |stop| (stop.by.as_str(), stop.exit_code));
-                (ResultStatus::Stopped, code, Some(Failure::new(FailureKind::Cancelled, by)))
+                let (by, code) = self
+                    .stop
+                    .as_ref()
+                    .map_or(("", 143), |stop| (stop.by.as_str(), stop.exit_code));
+                (
+                    ResultStatus::Stopped,
+                    code,
+                    Some(Failure::new(FailureKind::Cancelled, by)),
+                )
             }
-            End::Cancelled => (ResultStatus::Stopped, 1, Some(Failure::new(FailureKind::Cancelled, "CANCELLED"))),
+            End::Cancelled => (
+                ResultStatus::Stopped,
+                1,
+                Some(Failure::new(FailureKind::Cancelled, "CANCELLED")),
+            ),
         };
         let (kind, body) = self.last_words(status, failure.as_ref(), left_children.len());
         self.post(kind, &body, &[]);
-        let failure = failure.map(|f| Failure { detail: self.redactor.redact(&f.detail).into_owned(), ..f });
+        let failure = failure.map(|f| Failure {
+            detail: self.redactor.redact(&f.detail).into_owned(),
+            ..f
+        });
         self.state.waiting_for = None;
         self.state.wake_at = None;
-        self.state.result =
-            Some(TaskResult { status, exit_code, ended_at: self.now(), failure, left_children });
+        self.state.result = Some(TaskResult {
+            status,
+            exit_code,
+            ended_at: self.now(),
+            failure,
+            left_children,
+        });
         cl_storage::crash::point("result-unrecorded");
         let recorded = self.state.write(&self.task);
         if let Err(error) = &recorded {
-            tracing::error!(error = error as &dyn std::error::Error, "could not record the result");
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "could not record the result"
+            );
         }
         cl_storage::crash::point("result-recorded");
         self.journal.flush();
@@ -64,19 +92,35 @@ impl Supervisor {
             return 1;
         }
         if let Err(error) = self.ownership.release() {
-            tracing::error!(error = &error as &dyn std::error::Error, "could not give the task up");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "could not give the task up"
+            );
         }
         exit_code
     }
 
-    fn last_words(&self, status: ResultStatus, failure: Option<&Failure>, left: usize) -> (&'static str, String) {
+    fn last_words(
+        &self,
+        status: ResultStatus,
+        failure: Option<&Failure>,
+        left: usize,
+    ) -> (&'static str, String) {
         let failure = failure.map(Failure::to_string).unwrap_or_default();
         let is_loop = self.record.kind == crate::launch::Kind::Task;
         match status {
-            ResultStatus::Completed if left > 0 => ("INFO", format!("task completed ({left} children go on as tasks of their own)")),
+            ResultStatus::Completed if left > 0 => (
+                "INFO",
+                format!("task completed ({left} children go on as tasks of their own)"),
+            ),
             ResultStatus::Completed if !is_loop => ("INFO", "job completed".to_owned()),
-            ResultStatus::Completed if self.children_waited => ("INFO", "task completed (all children finished)".to_owned()),
-            ResultStatus::Completed => ("INFO", "task completed (DONE marker present, no active children)".to_owned()),
+            ResultStatus::Completed if self.children_waited => {
+                ("INFO", "task completed (all children finished)".to_owned())
+            }
+            ResultStatus::Completed => (
+                "INFO",
+                "task completed (DONE marker present, no active children)".to_owned(),
+            ),
             ResultStatus::Failed if is_loop => ("ERROR", format!("task failed: {failure}")),
             ResultStatus::Failed => ("ERROR", format!("job failed: {failure}")),
             ResultStatus::Stopped => ("INFO", format!("task stopped by request ({failure})")),

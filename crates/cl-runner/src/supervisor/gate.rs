@@ -37,7 +37,11 @@ impl Supervisor {
             let output = folder.join(format!("{number}.out"));
             match self.run_gate(&command, &output).await? {
                 GateEnd::Passed => {
-                    self.post("INFO", &format!("gate passed: {command}"), &[("gate", command.clone())]);
+                    self.post(
+                        "INFO",
+                        &format!("gate passed: {command}"),
+                        &[("gate", command.clone())],
+                    );
                 }
                 GateEnd::Interrupted => return Ok(GateVerdict::Pending),
                 GateEnd::Refused(how) => {
@@ -60,7 +64,10 @@ impl Supervisor {
         cl_storage::crash::point("refusal-recorded");
         let name = marker::reject_done(&self.task)?;
         let failures = &self.state.gate_failures;
-        let body = format!("DONE was rejected ({name}): gate failed: {}\n\n{}", failures.last_gate, failures.last_output);
+        let body = format!(
+            "DONE was rejected ({name}): gate failed: {}\n\n{}",
+            failures.last_gate, failures.last_output
+        );
         self.post("ERROR", &body, &[("rejected", name)]);
         Ok(())
     }
@@ -79,7 +86,11 @@ impl Supervisor {
         })
     }
 
-    async fn run_gate(&mut self, command: &str, output: &std::path::Path) -> Result<GateEnd, Broken> {
+    async fn run_gate(
+        &mut self,
+        command: &str,
+        output: &std::path::Path,
+    ) -> Result<GateEnd, Broken> {
         let stdout = File::options().create_new(true).append(true).open(output)?;
         let stderr = stdout.try_clone()?;
         let env = self.gate_environment();
@@ -117,7 +128,9 @@ impl Supervisor {
             match self.reaper.take(gate.pid) {
                 Some(Exit::Code(0)) => return GateEnd::Passed,
                 Some(Exit::Code(code)) => return GateEnd::Refused(format!("exit {code}")),
-                Some(Exit::Signal(signal)) => return GateEnd::Refused(format!("killed by signal {signal}")),
+                Some(Exit::Signal(signal)) => {
+                    return GateEnd::Refused(format!("killed by signal {signal}"));
+                }
                 None => {}
             }
             if self.stop.is_some() {
@@ -133,15 +146,28 @@ impl Supervisor {
 
     /// Ends what is left of a gate; false if something survives.
     async fn end_gate(&mut self, gate: &ProcessIdentity) -> bool {
-        let Some(run) = self.previous_run.clone().or_else(|| Some(cl_storage::RunId::generate(self.now()))) else {
+        let Some(run) = self
+            .previous_run
+            .clone()
+            .or_else(|| Some(cl_storage::RunId::generate(self.now())))
+        else {
             return true;
         };
-        let grace = if self.stop.is_some() { Duration::ZERO } else { Duration::from_secs(1) };
+        let grace = if self.stop.is_some() {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(1)
+        };
         let started = tokio::time::Instant::now();
         let mut ending = Ending::default();
         loop {
             let me = i32::try_from(std::process::id()).ok();
-            let search = Search { run: &run, agent: Some(gate), adopted_by: me, root: self.root.path() };
+            let search = Search {
+                run: &run,
+                agent: Some(gate),
+                adopted_by: me,
+                root: self.root.path(),
+            };
             let alive = tree::find(&search);
             if alive.is_empty() || started.elapsed() > grace + KILL_WAIT {
                 return alive.is_empty();
@@ -156,7 +182,9 @@ fn next_number(folder: &std::path::Path) -> std::io::Result<u32> {
     let mut highest = 0;
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.split('.').next()?.parse().ok());
+        let number = name
+            .to_str()
+            .and_then(|name| name.split('.').next()?.parse().ok());
         highest = highest.max(number.unwrap_or(0));
     }
     Ok(highest + 1)
@@ -171,5 +199,8 @@ fn clip(text: &str) -> String {
 }
 
 fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

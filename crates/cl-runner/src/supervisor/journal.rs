@@ -22,7 +22,10 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(bus: Bus) -> Self {
-        Self { bus, backlog: VecDeque::new() }
+        Self {
+            bus,
+            backlog: VecDeque::new(),
+        }
     }
 
     /// Appends `draft`, after everything that still waits.
@@ -44,7 +47,10 @@ impl Journal {
                     self.backlog.pop_front();
                 }
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "could not post to the bus");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "could not post to the bus"
+                    );
                     return;
                 }
             }
@@ -67,7 +73,10 @@ impl Supervisor {
 
     fn draft(&self, kind: &str, body: &str, meta: &[(&str, String)]) -> Draft {
         let body = self.redactor.redact(body).into_owned();
-        let draft = Draft::new(kind, self.task.project().clone(), body).task(self.task.id().clone());
-        meta.iter().fold(draft, |draft, (name, value)| draft.meta(*name, value.clone()))
+        let draft =
+            Draft::new(kind, self.task.project().clone(), body).task(self.task.id().clone());
+        meta.iter().fold(draft, |draft, (name, value)| {
+            draft.meta(*name, value.clone())
+        })
     }
 }

@@ -18,12 +18,19 @@ pub(super) struct Progress {
 }
 
 /// Returns the limit that is reached, and a line about it.
-pub(super) fn exceeded(policy: &Policy, idle: Option<Duration>, progress: &Progress) -> Option<(FailureKind, String)> {
+pub(super) fn exceeded(
+    policy: &Policy,
+    idle: Option<Duration>,
+    progress: &Progress,
+) -> Option<(FailureKind, String)> {
     if progress.output_bytes > policy.max_output_bytes {
         let text = format!("wrote more than {} bytes", policy.max_output_bytes);
         return Some((FailureKind::OutputLimit, text));
     }
-    if let Some(limit) = policy.max_duration.filter(|&limit| progress.elapsed >= limit) {
+    if let Some(limit) = policy
+        .max_duration
+        .filter(|&limit| progress.elapsed >= limit)
+    {
         return Some((FailureKind::Timeout, format!("took longer than {limit:?}")));
     }
     let limit = idle.filter(|&limit| progress.silent >= limit)?;
@@ -45,15 +52,50 @@ mod tests {
     #[test]
     fn each_limit_has_its_kind() {
         let second = Duration::from_secs(1);
-        let policy = Policy { max_duration: Some(10 * second), max_output_bytes: 100, ..Policy::default() };
-        let calm = Progress { elapsed: second, silent: second, output_bytes: 100 };
-        let kind = |progress: Progress| exceeded(&policy, Some(5 * second), &progress).map(|(kind, _)| kind);
+        let policy = Policy {
+            max_duration: Some(10 * second),
+            max_output_bytes: 100,
+            ..Policy::default()
+        };
+        let calm = Progress {
+            elapsed: second,
+            silent: second,
+            output_bytes: 100,
+        };
+        let kind = |progress: Progress| {
+            exceeded(&policy, Some(5 * second), &progress).map(|(kind, _)| kind)
+        };
         assert_eq!(kind(calm), None);
-        assert_eq!(kind(Progress { output_bytes: 101, ..calm }), Some(FailureKind::OutputLimit));
-        assert_eq!(kind(Progress { elapsed: 10 * second, ..calm }), Some(FailureKind::Timeout));
-        assert_eq!(kind(Progress { silent: 5 * second, ..calm }), Some(FailureKind::Stall));
-        let forever = Progress { silent: 500 * second, ..calm };
-        assert_eq!(exceeded(&policy, None, &forever), None, "no idle limit unless asked for");
+        assert_eq!(
+            kind(Progress {
+                output_bytes: 101,
+                ..calm
+            }),
+            Some(FailureKind::OutputLimit)
+        );
+        assert_eq!(
+            kind(Progress {
+                elapsed: 10 * second,
+                ..calm
+            }),
+            Some(FailureKind::Timeout)
+        );
+        assert_eq!(
+            kind(Progress {
+                silent: 5 * second,
+                ..calm
+            }),
+            Some(FailureKind::Stall)
+        );
+        let forever = Progress {
+            silent: 500 * second,
+            ..calm
+        };
+        assert_eq!(
+            exceeded(&policy, None, &forever),
+            None,
+            "no idle limit unless asked for"
+        );
     }
 
     #[test]
@@ -61,6 +103,9 @@ mod tests {
         let millis = Duration::from_millis;
         assert_eq!(look_every(None, None), millis(250));
         assert_eq!(look_every(Some(millis(100)), None), millis(50));
-        assert_eq!(look_every(Some(millis(60_000)), Some(millis(400))), millis(100));
+        assert_eq!(
+            look_every(Some(millis(60_000)), Some(millis(400))),
+            millis(100)
+        );
     }
 }

@@ -15,7 +15,10 @@ impl Supervisor {
         let requests = match control::claim_all(&self.task) {
             Ok(requests) => requests,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not claim requests");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not claim requests"
+                );
                 return;
             }
         };
@@ -23,7 +26,11 @@ impl Supervisor {
             let answer = self.act_on(&request);
             if let Err(error) = request.reply(&self.task, &answer) {
                 // The claim stays and is found again; acting twice is harmless.
-                tracing::error!(request = request.id, error = &error as &dyn std::error::Error, "could not answer");
+                tracing::error!(
+                    request = request.id,
+                    error = &error as &dyn std::error::Error,
+                    "could not answer"
+                );
             }
         }
     }
@@ -43,9 +50,17 @@ impl Supervisor {
     pub(super) fn stop_by_signal(&mut self, by: &str) {
         let now = self.now();
         // A second signal does not wait for the grace period.
-        let grace = if self.stop.is_some() { std::time::Duration::ZERO } else { self.record.policy.grace };
+        let grace = if self.stop.is_some() {
+            std::time::Duration::ZERO
+        } else {
+            self.record.policy.grace
+        };
         let kill_at = now.checked_add(grace).unwrap_or(now);
-        self.accept_stop(&StopRequest { by: by.to_owned(), kill_at, exit_code: 143 });
+        self.accept_stop(&StopRequest {
+            by: by.to_owned(),
+            kill_at,
+            exit_code: 143,
+        });
     }
 
     /// Takes a wish to stop: recorded before it is acted on, and it can only get sooner.
@@ -62,9 +77,15 @@ impl Supervisor {
             kill_at: request.kill_at,
             exit_code: request.exit_code,
         });
-        self.state.stop = Some(StopWish { requested_at: now, by: request.by.clone() });
+        self.state.stop = Some(StopWish {
+            requested_at: now,
+            by: request.by.clone(),
+        });
         if let Err(error) = self.state.write(&self.task) {
-            tracing::error!(error = &error as &dyn std::error::Error, "could not record the wish to stop");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "could not record the wish to stop"
+            );
         }
         if let Err(error) = marker::request_stop(&self.task, &request.by, now) {
             tracing::error!(%error, "could not write the stop marker");

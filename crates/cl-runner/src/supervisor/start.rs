@@ -14,7 +14,9 @@ use cl_storage::task_state::{Attempts, GateFailures, TaskState};
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, secret_values};
+use crate::launch::{
+    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, secret_values,
+};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -29,15 +31,24 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn failed(message: impl Into<String>) -> Self {
-        Self { refusal: Refusal::Failed, message: message.into() }
+        Self {
+            refusal: Refusal::Failed,
+            message: message.into(),
+        }
     }
 
     fn conflict(message: impl Into<String>) -> Self {
-        Self { refusal: Refusal::Conflict, message: message.into() }
+        Self {
+            refusal: Refusal::Conflict,
+            message: message.into(),
+        }
     }
 
     pub(super) fn readiness(self) -> Readiness {
-        Readiness::Refused { refusal: self.refusal, message: self.message }
+        Readiness::Refused {
+            refusal: self.refusal,
+            message: self.message,
+        }
     }
 }
 
@@ -52,7 +63,10 @@ pub(super) fn answer(readiness: &Readiness) {
     let mut line = serde_json::to_vec(readiness).unwrap_or_default();
     line.push(b'\n');
     // A launcher that has died does not read; the task goes on without it.
-    io::stdout().write_all(&line).and_then(|()| io::stdout().flush()).unwrap_or_default();
+    io::stdout()
+        .write_all(&line)
+        .and_then(|()| io::stdout().flush())
+        .unwrap_or_default();
 }
 
 /// Cuts the last ties to the launcher: streams become `/dev/null` and the task's log.
@@ -63,7 +77,9 @@ pub(super) fn detach_output(task: &TaskDir) {
         rustix::stdio::dup2_stdout(&null).unwrap_or_default();
         rustix::stdio::dup2_stderr(&null).unwrap_or_default();
     }
-    let Ok(log) = durable::open_append(&task.supervisor_log(), FileMode::Private) else { return };
+    let Ok(log) = durable::open_append(&task.supervisor_log(), FileMode::Private) else {
+        return;
+    };
     if let Ok(stderr) = log.try_clone() {
         // Panics of this process end up in the log, too.
         rustix::stdio::dup2_stderr(&stderr).unwrap_or_default();
@@ -91,35 +107,46 @@ pub(super) fn start(
     let agent = match record.agents.get(&record.agent) {
         Some(AgentEntry::Ready(agent)) => LaunchAgent::clone(agent),
         Some(AgentEntry::Unavailable(why)) => return Err(Refused::failed(why.clone())),
-        None => return Err(Refused::failed(format!("the launch names no agent {:?}", record.agent))),
+        None => {
+            return Err(Refused::failed(format!(
+                "the launch names no agent {:?}",
+                record.agent
+            )));
+        }
     };
     let root = Root::at(&record.root)?;
     let task = root.task(&record.project, &record.task)?;
     check_markers(&task, &record)?;
     let made = Footprint::of(&root, &task);
-    take(record, root, task, &made, |record, root, task, ownership, state, prompt| Supervisor {
-        agent,
-        redactor: Redactor::new(secret_values(&record.agents)),
-        journal: Journal::new(Bus::new(task.bus())),
-        previous_run: record.previous_run.clone(),
+    take(
         record,
         root,
         task,
-        ownership,
-        state,
-        prompt,
-        base_env,
-        executable: PathBuf::from("/proc/self/exe"),
-        clock: SystemClock,
-        signals,
-        reaper: Reaper::default(),
-        stop: None,
-        last: None,
-        session: None,
-        gates: GateVerdict::Pending,
-        children_waited: false,
-        paused: false,
-    })
+        &made,
+        |record, root, task, ownership, state, prompt| Supervisor {
+            agent,
+            redactor: Redactor::new(secret_values(&record.agents)),
+            journal: Journal::new(Bus::new(task.bus())),
+            previous_run: record.previous_run.clone(),
+            record,
+            root,
+            task,
+            ownership,
+            state,
+            prompt,
+            base_env,
+            executable: PathBuf::from("/proc/self/exe"),
+            clock: SystemClock,
+            signals,
+            reaper: Reaper::default(),
+            stop: None,
+            last: None,
+            session: None,
+            gates: GateVerdict::Pending,
+            children_waited: false,
+            paused: false,
+        },
+    )
 }
 
 fn take(
@@ -139,11 +166,16 @@ fn take(
     }
 }
 
-fn own_and_write(record: &LaunchRecord, root: &Root, task: &TaskDir) -> Result<(Ownership, TaskState, String), Refused> {
+fn own_and_write(
+    record: &LaunchRecord,
+    root: &Root,
+    task: &TaskDir,
+) -> Result<(Ownership, TaskState, String), Refused> {
     let now = SystemClock.now();
     root.ensure()?;
     task.ensure()?;
-    let ownership = Ownership::acquire(task, &record.launch_id, now, OWNER_WAIT).map_err(|error| owned_by(task, error))?;
+    let ownership = Ownership::acquire(task, &record.launch_id, now, OWNER_WAIT)
+        .map_err(|error| owned_by(task, error))?;
     cl_storage::crash::point("owned");
     // Under the lock: a marker may have come since the first look.
     check_markers(task, record)?;
@@ -195,7 +227,9 @@ fn owned_by(task: &TaskDir, error: OwnError) -> Refused {
     match error {
         OwnError::Lock(lock) if lock.is_timeout() => {
             let owner = Owner::read(task).ok().flatten();
-            let who = owner.map_or_else(String::new, |owner| format!(" (supervisor {} since {})", owner.pid, owner.since));
+            let who = owner.map_or_else(String::new, |owner| {
+                format!(" (supervisor {} since {})", owner.pid, owner.since)
+            });
             Refused::conflict(format!(
                 "task {} is running already{who}; watch it with `run-agent watch` or stop it with `run-agent stop`",
                 task.id()
@@ -212,13 +246,22 @@ fn resolve_prompt(task: &TaskDir, record: &LaunchRecord) -> Result<String, Refus
     let text = match std::fs::read_to_string(task.prompt()) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let message = format!("{} does not exist and no prompt was given", task.prompt().display());
-            return Err(Refused { refusal: Refusal::NotFound, message });
+            let message = format!(
+                "{} does not exist and no prompt was given",
+                task.prompt().display()
+            );
+            return Err(Refused {
+                refusal: Refusal::NotFound,
+                message,
+            });
         }
         Err(e) => return Err(e.into()),
     };
     if text.trim().is_empty() {
-        return Err(Refused::failed(format!("{} is blank", task.prompt().display())));
+        return Err(Refused::failed(format!(
+            "{} is blank",
+            task.prompt().display()
+        )));
     }
     Ok(text)
 }
@@ -252,13 +295,19 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
         Err(error) => {
             let aside = task.path().join("task-state.yaml.damaged");
             durable::rename(&task.state(), &aside)?;
-            tracing::warn!(error = &error as &dyn std::error::Error, "moved a damaged task state aside");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "moved a damaged task state aside"
+            );
             TaskState::default()
         }
     };
     Ok(TaskState {
         launch_id: record.launch_id.clone(),
-        attempts: Attempts { this_launch: 0, ..earlier.attempts },
+        attempts: Attempts {
+            this_launch: 0,
+            ..earlier.attempts
+        },
         gate_failures: GateFailures::default(),
         children: earlier.children,
         ..TaskState::default()
@@ -275,9 +324,15 @@ struct Footprint {
 impl Footprint {
     fn of(root: &Root, task: &TaskDir) -> Self {
         let above = task.path().ancestors().skip(1);
-        let missing = above.take_while(|path| !path.exists()).map(Path::to_owned).collect();
+        let missing = above
+            .take_while(|path| !path.exists())
+            .map(Path::to_owned)
+            .collect();
         tracing::debug!(root = %root.path().display(), "looking at what exists");
-        Self { missing, task_existed: task.exists() }
+        Self {
+            missing,
+            task_existed: task.exists(),
+        }
     }
 
     fn undo(&self, _root: &Root, task: &TaskDir) {

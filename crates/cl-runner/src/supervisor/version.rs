@@ -23,10 +23,14 @@ impl Supervisor {
     /// Never fails a run: a version is good to know and no more.
     pub(super) async fn agent_version(&mut self) -> String {
         let program = self.agent.spec.program.clone();
-        if self.agent.spec.version_args.is_empty() || self.agent.spec.kind == cl_agent::AgentKind::Scripted {
+        if self.agent.spec.version_args.is_empty()
+            || self.agent.spec.kind == cl_agent::AgentKind::Scripted
+        {
             return String::new();
         }
-        let Ok(stamp) = ProgramStamp::of(&program) else { return String::new() };
+        let Ok(stamp) = ProgramStamp::of(&program) else {
+            return String::new();
+        };
         let path = self.root.conductor_folder().join("agent-versions.json");
         let mut cache = VersionCache::load(&path);
         if let Some(text) = cache.get(&program, &stamp) {
@@ -38,8 +42,9 @@ impl Supervisor {
         }
         if !text.is_empty() {
             cache.put(&program, stamp, &text);
-            if let Err(error) = durable::create_folders(&self.root.conductor_folder(), Mode::Private)
-                .and_then(|()| cache.store(&path))
+            if let Err(error) =
+                durable::create_folders(&self.root.conductor_folder(), Mode::Private)
+                    .and_then(|()| cache.store(&path))
             {
                 tracing::warn!(%error, "could not keep the agent's version");
             }
@@ -71,7 +76,12 @@ impl Supervisor {
         }
         let root = self.root.path().to_owned();
         end::end_blocking(Duration::ZERO, || {
-            tree::find(&tree::Search { run: &run, agent: Some(&probe), adopted_by: None, root: &root })
+            tree::find(&tree::Search {
+                run: &run,
+                agent: Some(&probe),
+                adopted_by: None,
+                root: &root,
+            })
         });
         self.reaper.reap();
         read_text(&out)
@@ -91,5 +101,10 @@ fn read_text(mut file: &File) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.take(LONGEST_VERSION).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned())
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+        .to_owned())
 }
