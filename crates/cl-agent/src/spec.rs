@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn codex_command_lines() {
         let mut codex = spec(AgentKind::Codex);
-        let flags = "--json --dangerously-bypass-approvals-and-sandbox --skip-git-repo-check";
+        let flags = "--json --dangerously-bypass-approvals-and-sandbox --skip-git-repo-check -c allow_login_shell=false";
         check(
             &codex,
             None,
@@ -428,7 +428,7 @@ mod tests {
         check(
             &scripted,
             Some("s"),
-            "/bin/agent scripted-agent --script /s.yaml --resume s < /run/prompt.md",
+            "/bin/agent __scripted-agent --script /s.yaml --resume s < /run/prompt.md",
         );
     }
 

@@ -7,6 +7,10 @@
 //! `OPENAI_BASE_URL` is ignored by this version; another server is the setting
 //! `openai_base_url`, and then the token is taken from `CODEX_API_KEY`. Older
 //! versions took `OPENAI_API_KEY`, so a configured token is passed as both.
+//!
+//! By default its shell tool starts login shells. Their start-up files may set
+//! `PATH` anew (Debian's do), and then the agent does not find `run-agent`: with
+//! `allow_login_shell=false` the tool keeps the environment it was given.
 
 use super::{Adapter, Arg};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
@@ -21,6 +25,8 @@ pub(super) static ADAPTER: Adapter = Adapter {
         Arg::Word("--json"),
         Arg::Word("--dangerously-bypass-approvals-and-sandbox"),
         Arg::Word("--skip-git-repo-check"),
+        Arg::Word("-c"),
+        Arg::Word("allow_login_shell=false"),
         Arg::Model("-m"),
         Arg::BaseUrl("-c", "openai_base_url"),
         Arg::Extra,

@@ -534,7 +534,9 @@ impl Supervisor {
             info.exit_code = end.exit_code;
             info.error_summary = self.redactor.redact(&summary).into_owned();
             info.session_id = end.outcome.session_id.clone().unwrap_or_default();
-            info.backend_model = end.outcome.model.clone().unwrap_or_default();
+            // Codex never names its model: what was asked for is the best that is known.
+            let model = end.outcome.model.clone().or_else(|| self.agent.spec.model.clone());
+            info.backend_model = model.unwrap_or_default();
             info.failure = failure.clone();
             info.usage = usage;
             info.stop = end.stop.clone();
