@@ -10,6 +10,7 @@
 //! process ("lost"); records that say at most that something runs. The next
 //! owner ends what is left of the agents, settles their records and goes on.
 
+mod account;
 mod attempt;
 mod children;
 mod decide;
@@ -20,7 +21,9 @@ mod journal;
 mod limits;
 mod requests;
 mod start;
+mod surroundings;
 mod version;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,0 +1,262 @@
+//! The account of a run: its record, its events, what the next decision needs.
+
+use std::time::Duration;
+
+use cl_agent::Outcome;
+use cl_storage::run_info::{self, Phase, RunInfo, RunStatus};
+use cl_storage::{Failure, FailureKind, RunDir, RunId, Usage, crash};
+
+use super::attempt::{Ended, RunEnd};
+use super::{Broken, LastAttempt, Supervisor, decide};
+use crate::output;
+
+const NO_OUTPUT: &str = "agent produced no output";
+
+impl Supervisor {
+    /// Stores the end of the run: answer, record, event, in this order.
+    pub(super) fn record_end(&mut self, run: &RunDir, end: &RunEnd) -> Result<(), Broken> {
+        let has_output =
+            std::fs::metadata(run.output()).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
+        run_info::update(run, |info| info.phase = Some(Phase::Finalizing))?;
+        let final_text = end.outcome.final_text.as_deref();
+        if let Err(error) = output::ensure(run, final_text, &self.record.agent, end.exit_code) {
+            // The raw stream still has it all; the end of the run must be told.
+            tracing::error!(%error, "could not write output.md");
+        }
+        let (status, failure) = self.verdict(end, has_output);
+        let usage = self.usage_of_run(&end.outcome);
+        let now = self.now();
+        let summary = failure
+            .as_ref()
+            .map(|failure| summary(failure, end.exit_code))
+            .unwrap_or_default();
+        let info = run_info::update(run, |info| {
+            info.phase = None;
+            info.status = status;
+            info.end_time = Some(now);
+            info.exit_code = end.exit_code;
+            info.error_summary = self.redactor.redact(&summary).into_owned();
+            info.session_id = end.outcome.session_id.clone().unwrap_or_default();
+            // Codex never names its model: what was asked for is the best that is known.
+            let model = end
+                .outcome
+                .model
+                .clone()
+                .or_else(|| self.agent.spec.model.clone());
+            info.backend_model = model.unwrap_or_default();
+            info.failure = failure.clone();
+            info.usage = usage;
+            info.stop = end.stop.clone();
+        })?;
+        crash::point("end-recorded");
+        self.post_end(run, &info, matches!(end.ended, Ended::Stop));
+        Ok(())
+    }
+
+    /// Decides status and failure of the run from the stream and from what we did to it.
+    fn verdict(&self, end: &RunEnd, has_output: bool) -> (RunStatus, Option<Failure>) {
+        let failure = match &end.ended {
+            Ended::Stop => Some(Failure::new(
+                FailureKind::Cancelled,
+                self.stop.as_ref().map_or("", |stop| &stop.by),
+            )),
+            Ended::Limit(kind, text) => Some(Failure::new(*kind, text)),
+            Ended::Unrecorded(text) => Some(Failure::new(FailureKind::Unknown, text)),
+            Ended::ByItself => end.outcome.failure.clone(),
+        };
+        let is_done = cl_storage::marker::Marker::Done.path(&self.task).is_file();
+        let is_silent =
+            failure.is_none() && !end.outcome.produced_output && !has_output && !is_done;
+        let failure = if is_silent {
+            Some(Failure::new(FailureKind::Unknown, NO_OUTPUT))
+        } else {
+            failure
+        };
+        let failure = failure.map(|f| Failure {
+            detail: self.redactor.redact(&f.detail).into_owned(),
+            ..f
+        });
+        let status = if failure.is_none() {
+            RunStatus::Completed
+        } else {
+            RunStatus::Failed
+        };
+        (status, failure)
+    }
+
+    /// Some agents report totals of the whole session: what earlier runs used is taken off.
+    fn usage_of_run(&self, outcome: &Outcome) -> Option<Usage> {
+        let usage = outcome.usage.clone()?;
+        let Some(session) = outcome
+            .session_id
+            .as_deref()
+            .filter(|_| outcome.usage_is_cumulative_per_session)
+        else {
+            return Some(usage);
+        };
+        let mut earlier = Usage::default();
+        for run in self.task.runs().unwrap_or_default() {
+            let Ok(Some(info)) = RunInfo::read(&run) else {
+                continue;
+            };
+            if let Some(used) = info.usage.filter(|_| info.session_id == session) {
+                earlier.input_tokens += used.input_tokens;
+                earlier.output_tokens += used.output_tokens;
+                earlier.cache_read_tokens += used.cache_read_tokens;
+                earlier.cache_write_tokens += used.cache_write_tokens;
+                earlier.turns = used
+                    .turns
+                    .map(|turns| turns + earlier.turns.unwrap_or(0))
+                    .or(earlier.turns);
+                earlier.cost_usd = used
+                    .cost_usd
+                    .map(|cost| cost + earlier.cost_usd.unwrap_or(0.0))
+                    .or(earlier.cost_usd);
+            }
+        }
+        Some(cl_agent::usage_since(&usage, &earlier))
+    }
+
+    fn post_end(&mut self, run: &RunDir, info: &RunInfo, stopped: bool) {
+        let has_failed = info.status == RunStatus::Failed;
+        let kind = if has_failed && !stopped {
+            "RUN_CRASH"
+        } else {
+            "RUN_STOP"
+        };
+        let mut body = format!(
+            "run stopped with code {}\nrun_dir: {}\noutput: {}",
+            info.exit_code,
+            run.path().display(),
+            run.output().display()
+        );
+        if stopped {
+            body.push_str("\nstopped: true");
+        }
+        let stderr = output::tail(&run.stderr(), 50);
+        if has_failed && !stderr.trim().is_empty() {
+            body.push_str("\n\n## stderr (last 50 lines)\n");
+            body.push_str(&stderr);
+        }
+        self.post_for(run.id(), kind, &body);
+        let timeout = info
+            .failure
+            .as_ref()
+            .filter(|f| matches!(f.kind, FailureKind::Stall | FailureKind::Timeout));
+        if let Some(failure) = timeout.cloned() {
+            let text = match (failure.kind, self.idle_limit()) {
+                (FailureKind::Stall, Some(limit)) => {
+                    format!("agent job timed out after {limit:?} of idle output")
+                }
+                _ => format!("agent job timed out: {}", failure.detail),
+            };
+            self.post_for(run.id(), "WARNING", &text);
+        }
+    }
+
+    pub(super) fn idle_limit(&self) -> Option<Duration> {
+        self.record
+            .policy
+            .idle_timeout
+            .or_else(|| self.agent.spec.timeout())
+    }
+
+    /// Keeps what the next decision and the next attempt need.
+    pub(super) fn remember(&mut self, run: &RunDir, end: &RunEnd, took: Duration) {
+        let info = RunInfo::read(run).ok().flatten();
+        let failure = info.as_ref().and_then(|info| info.failure.clone());
+        let success = failure.is_none();
+        let previous = self.last.as_ref().filter(|_| !success);
+        let kind = failure.as_ref().map(|failure| failure.kind);
+        let is_alike =
+            |last: &&LastAttempt| last.failure.as_ref().map(|failure| failure.kind) == kind;
+        let is_fast = !success && took < decide::FAST;
+        let alike = previous
+            .filter(is_alike)
+            .map_or(0, |last| last.alike_fast_failures);
+        self.last = Some(LastAttempt {
+            success,
+            alike_fast_failures: if is_fast { alike + 1 } else { 0 },
+            failures: if success {
+                0
+            } else {
+                previous.map_or(0, |last| last.failures) + 1
+            },
+            failure,
+        });
+        if self.record.policy.resume_session {
+            // A session that could not be resumed is not tried again.
+            let session = end
+                .outcome
+                .session_id
+                .clone()
+                .filter(|_| !end.outcome.session_not_found);
+            self.session = session.filter(|_| self.agent.spec.resumes());
+        }
+        self.previous_run = Some(run.id().clone());
+    }
+
+    /// Ends and records what a dead owner left, and finds where to go on.
+    pub(super) fn settle_earlier_runs(&mut self) {
+        let grace = self.record.policy.grace;
+        let settled = crate::settle::settle_runs(
+            &self.root,
+            &self.task,
+            &crate::settle::Reason::Lost,
+            grace,
+            &self.clock,
+        );
+        match settled {
+            Ok(settled) if !settled.runs.is_empty() || settled.ended > 0 => {
+                let runs: Vec<&str> = settled.runs.iter().map(RunId::as_str).collect();
+                let text = format!(
+                    "settled what an earlier supervisor left: runs [{}], {} processes ended, {} survive",
+                    runs.join(" "),
+                    settled.ended,
+                    settled.survivors
+                );
+                self.post("WARNING", &text, &[]);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not settle earlier runs"
+                );
+            }
+        }
+        let mut runs: Vec<RunInfo> = self
+            .task
+            .runs()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|run| RunInfo::read(run).ok().flatten())
+            .collect();
+        runs.sort_by_key(|info| (info.sort_time(), info.run_id.clone()));
+        if let Some(latest) = runs.pop() {
+            let is_same_agent =
+                latest.agent_name == self.record.agent && !latest.session_id.is_empty();
+            if self.record.policy.resume_session && is_same_agent {
+                self.session = Some(latest.session_id);
+            }
+            self.previous_run.get_or_insert(latest.run_id);
+        }
+    }
+}
+
+/// One line about a failure, in the words that users of the earlier implementation know.
+fn summary(failure: &Failure, exit_code: i32) -> String {
+    match failure.kind {
+        FailureKind::Stall | FailureKind::Timeout => "timed out".to_owned(),
+        FailureKind::Cancelled => "stopped by request".to_owned(),
+        FailureKind::AgentCrash if failure.detail.is_empty() => match exit_code {
+            1 => "agent reported failure".to_owned(),
+            2 => "agent usage error".to_owned(),
+            137 => "agent killed (OOM or signal)".to_owned(),
+            143 => "agent terminated (SIGTERM)".to_owned(),
+            code => format!("agent exited with code {code}"),
+        },
+        FailureKind::Unknown if failure.detail == NO_OUTPUT => NO_OUTPUT.to_owned(),
+        _ => failure.to_string().chars().take(200).collect(),
+    }
+}

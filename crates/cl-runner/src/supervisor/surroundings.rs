@@ -1,0 +1,80 @@
+//! What an agent is given: its environment and its prompt.
+
+use std::collections::BTreeMap;
+
+use cl_agent::RunnerVars;
+use cl_storage::slot::RUN_MARKER;
+use cl_storage::{RunDir, RunId};
+
+use super::Supervisor;
+use crate::preamble::{self, Preamble};
+
+impl Supervisor {
+    /// The environment of an agent, a gate or a version probe.
+    pub(super) fn agent_environment(
+        &self,
+        run: Option<&RunId>,
+        attempt: Option<u32>,
+    ) -> BTreeMap<String, String> {
+        let task = &self.task;
+        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+        let mut vars = BTreeMap::from([
+            ("JRUN_PROJECT_ID".to_owned(), task.project().to_string()),
+            ("JRUN_TASK_ID".to_owned(), task.id().to_string()),
+            (
+                "JRUN_PARENT_ID".to_owned(),
+                self.parent_run()
+                    .map(|id| id.to_string())
+                    .unwrap_or_default(),
+            ),
+            ("JRUN_RUNS_DIR".to_owned(), text(task.runs_folder())),
+            ("JRUN_MESSAGE_BUS".to_owned(), text(task.bus())),
+            ("JRUN_TASK_FOLDER".to_owned(), text(task.path().to_owned())),
+            ("JRUN_DEPTH".to_owned(), self.record.depth.to_string()),
+        ]);
+        if let Some(run) = run {
+            vars.insert(RUN_MARKER.to_owned(), run.to_string());
+            vars.insert(
+                "JRUN_RUN_FOLDER".to_owned(),
+                text(task.runs_folder().join(run.as_str())),
+            );
+        }
+        if let Some(attempt) = attempt {
+            vars.insert("JRUN_ATTEMPT".to_owned(), attempt.to_string());
+        }
+        if let Some(url) = &self.record.conductor_url {
+            vars.insert("JRUN_CONDUCTOR_URL".to_owned(), url.clone());
+        }
+        // The file may have been replaced since the start; its folder has not moved.
+        let executable = std::fs::read_link(&self.executable).ok();
+        let runner = RunnerVars {
+            vars,
+            extra: self.record.extra_env.clone(),
+            secret_env: self.agent.secret_env(),
+            executable_dir: executable.and_then(|path| path.parent().map(Into::into)),
+        };
+        cl_agent::environment(
+            &self.base_env,
+            &self.agent.spec,
+            self.agent.token().as_ref(),
+            &runner,
+        )
+    }
+
+    pub(super) fn full_prompt(&self, run: &RunDir) -> String {
+        let parent_run = self.parent_run();
+        let rejection = self.rejection_text();
+        let is_continued =
+            self.state.attempts.this_launch > 1 || self.record.mode == crate::launch::Mode::Resume;
+        let preamble = Preamble {
+            run,
+            parent_run: parent_run.as_ref(),
+            conductor_url: self.record.conductor_url.as_deref(),
+            kind: self.record.kind,
+            root: self.root.path(),
+            rejection: rejection.as_deref(),
+            is_continued,
+        };
+        preamble::prompt(&preamble, &self.prompt)
+    }
+}

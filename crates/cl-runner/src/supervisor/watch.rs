@@ -1,0 +1,226 @@
+//! Watching a running agent until nothing of it is left.
+
+use std::fs::File;
+use std::time::Duration;
+
+use cl_agent::{Exit, Outcome};
+use cl_storage::process::ProcessIdentity;
+use cl_storage::run_info::StopRecord;
+use cl_storage::{RunDir, crash};
+use tokio::time::Instant;
+
+use super::Supervisor;
+use super::attempt::{Ended, RunEnd};
+use super::limits::{self, Progress};
+use crate::output;
+use crate::process::end::{Ending, KILL_WAIT, LOOK_AGAIN};
+use crate::process::tree::{self, Search};
+
+/// How long writers of an agent's stdout may go on after its leader has ended.
+///
+/// Some agents are started by a small launcher that can die before the real
+/// program has written its last lines.
+const DRAIN: Duration = Duration::from_secs(2);
+
+impl Supervisor {
+    /// Watches the agent until nothing of it is left.
+    pub(super) async fn wait_for_agent(
+        &mut self,
+        run: &RunDir,
+        agent: &ProcessIdentity,
+        problem: Option<String>,
+    ) -> RunEnd {
+        let started = Instant::now();
+        let policy = self.record.policy.clone();
+        let idle = self.idle_limit();
+        let look_every = limits::look_every(idle, policy.max_duration);
+        let mut last_growth = (started, 0);
+        let mut ended = problem.map_or(Ended::ByItself, Ended::Unrecorded);
+        let mut ending = Ending::default();
+        let mut kill_at = (!matches!(ended, Ended::ByItself)).then(|| started + policy.grace);
+        let exit = loop {
+            if let Some(exit) = self.reaper.take(agent.pid) {
+                break exit;
+            }
+            if self.stop.is_some() && !matches!(ended, Ended::Stop) {
+                ended = Ended::Stop;
+            }
+            if matches!(ended, Ended::ByItself) {
+                let size = stream_bytes(run);
+                if size != last_growth.1 {
+                    last_growth = (Instant::now(), size);
+                }
+                let progress = Progress {
+                    elapsed: started.elapsed(),
+                    silent: last_growth.0.elapsed(),
+                    output_bytes: size,
+                };
+                if let Some((kind, text)) = limits::exceeded(&policy, idle, &progress) {
+                    ended = Ended::Limit(kind, text);
+                    kill_at = Some(Instant::now() + policy.grace);
+                }
+            }
+            if let Some(moment) = self.kill_moment(&ended, kill_at) {
+                let alive = self.processes(run, agent);
+                ending.signal(&alive, Instant::now() >= moment);
+                self.next_event(LOOK_AGAIN).await;
+            } else {
+                self.next_event(look_every).await;
+            }
+        };
+        crash::point("exited-unrecorded");
+        let stop_started = Instant::now();
+        let outcome = self
+            .drain(run, agent, exit, matches!(ended, Ended::ByItself))
+            .await;
+        crash::point("draining");
+        let survivors = self.end_rest(run, agent, &ended, kill_at, ending).await;
+        let stop = self.stop_record(&ended, survivors, stop_started);
+        let exit_code = exit_code(exit);
+        RunEnd {
+            outcome,
+            exit_code,
+            ended,
+            stop,
+        }
+    }
+
+    /// When SIGKILL follows SIGTERM; `None` while the agent is left alone.
+    fn kill_moment(&self, ended: &Ended, kill_at: Option<Instant>) -> Option<Instant> {
+        match (ended, &self.stop) {
+            (Ended::ByItself, _) => None,
+            // The wish may have become more urgent since.
+            (Ended::Stop, Some(stop)) => {
+                let left = stop.kill_at.duration_since(self.now());
+                Some(Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO))
+            }
+            _ => kill_at,
+        }
+    }
+
+    fn processes(&self, run: &RunDir, agent: &ProcessIdentity) -> Vec<ProcessIdentity> {
+        let me = i32::try_from(std::process::id()).ok();
+        tree::find(&Search {
+            run: run.id(),
+            agent: Some(agent),
+            adopted_by: me,
+            root: self.root.path(),
+        })
+    }
+
+    /// Reads the stream to its end, giving late writers a moment to finish.
+    async fn drain(
+        &mut self,
+        run: &RunDir,
+        agent: &ProcessIdentity,
+        exit: Exit,
+        by_itself: bool,
+    ) -> Outcome {
+        let mut parser = self.agent.spec.stream_parser();
+        let mut position = 0;
+        let until = Instant::now() + DRAIN;
+        loop {
+            feed(&mut parser, run, &mut position);
+            let may_wait = by_itself && Instant::now() < until && self.stop.is_none();
+            if parser.closing_event_seen() || !may_wait || !self.has_writer(run, agent) {
+                break;
+            }
+            self.next_event(LOOK_AGAIN).await;
+        }
+        // A writer that was gone at the last look may have written just before.
+        feed(&mut parser, run, &mut position);
+        let stderr = output::tail(&run.stderr(), 200);
+        parser.finish(exit, stderr.as_bytes())
+    }
+
+    /// Tells whether a process of the agent still holds its stdout file open.
+    fn has_writer(&self, run: &RunDir, agent: &ProcessIdentity) -> bool {
+        let stdout = run.stdout();
+        self.processes(run, agent).iter().any(|process| {
+            let Ok(fds) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else {
+                return false;
+            };
+            fds.filter_map(Result::ok)
+                .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == stdout))
+        })
+    }
+
+    /// Ends every process that is left of the run; returns how many survive.
+    async fn end_rest(
+        &mut self,
+        run: &RunDir,
+        agent: &ProcessIdentity,
+        ended: &Ended,
+        kill_at: Option<Instant>,
+        mut ending: Ending,
+    ) -> u32 {
+        let leftover_grace = Instant::now() + self.record.policy.grace;
+        loop {
+            let alive = self.processes(run, agent);
+            if alive.is_empty() {
+                return 0;
+            }
+            let ended = if self.stop.is_some() {
+                &Ended::Stop
+            } else {
+                ended
+            };
+            let moment = self.kill_moment(ended, kill_at).unwrap_or(leftover_grace);
+            if Instant::now() > moment + KILL_WAIT {
+                let pids: Vec<i32> = alive.iter().map(|process| process.pid).collect();
+                tracing::error!(?pids, "processes survive SIGKILL");
+                return u32::try_from(alive.len()).unwrap_or(u32::MAX);
+            }
+            ending.signal(&alive, Instant::now() >= moment);
+            self.next_event(LOOK_AGAIN).await;
+        }
+    }
+
+    fn stop_record(&self, ended: &Ended, survivors: u32, since: Instant) -> Option<StopRecord> {
+        let now = self.now();
+        let (by, requested_at) = match (ended, &self.stop) {
+            (Ended::Stop, Some(stop)) => (stop.by.clone(), stop.requested_at),
+            (Ended::Limit(kind, _), _) => (kind.to_string(), now),
+            _ if survivors > 0 => ("end of the run".to_owned(), now),
+            _ => return None,
+        };
+        let took = now
+            .duration_since(requested_at)
+            .as_millis()
+            .max(since.elapsed().as_millis().try_into().unwrap_or(0));
+        Some(StopRecord {
+            requested_at,
+            by,
+            survivors,
+            took_ms: u64::try_from(took).unwrap_or(0),
+        })
+    }
+}
+
+fn exit_code(exit: Exit) -> i32 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => 128 + signal,
+    }
+}
+
+fn stream_bytes(run: &RunDir) -> u64 {
+    let size = |path: std::path::PathBuf| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    size(run.stdout()) + size(run.stderr())
+}
+
+/// Feeds what the stdout file has gained since `position`.
+fn feed(parser: &mut cl_agent::StreamParser, run: &RunDir, position: &mut u64) {
+    use std::os::unix::fs::FileExt as _;
+    let Ok(file) = File::open(run.stdout()) else {
+        return;
+    };
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(read) = file.read_at(&mut buffer, *position) {
+        if read == 0 {
+            return;
+        }
+        parser.feed(&buffer[..read]);
+        *position += read as u64;
+    }
+}
