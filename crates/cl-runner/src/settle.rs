@@ -238,7 +238,7 @@ fn record_end(
         if completed {
             info.status = RunStatus::Completed;
             info.exit_code = 0;
-            info.error_summary = "the supervisor died after DONE was there".to_owned();
+            "the supervisor died after DONE was there".clone_into(&mut info.error_summary);
         } else {
             info.status = RunStatus::Failed;
             info.error_summary = match reason {

@@ -290,7 +290,7 @@ mod tests {
         assert!(has_requests(&task));
         assert_eq!(request.answer(&task).unwrap(), None);
         let claimed = claim_all(&task).unwrap();
-        assert_eq!(claimed, [request.clone()]);
+        assert_eq!(claimed, std::slice::from_ref(&request));
         assert!(!request.withdraw(&task).unwrap(), "too late to withdraw");
         claimed[0]
             .reply(&task, &Answer::new(Outcome::Done, "ok"))

@@ -192,7 +192,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..25 {
-                        with_lock_file(&lock, Duration::from_secs(60), || {
+                        with_lock_file(&lock, Duration::from_mins(1), || {
                             let n: u32 =
                                 std::fs::read_to_string(&counter).unwrap().parse().unwrap();
                             std::fs::write(&counter, (n + 1).to_string()).unwrap();

@@ -419,7 +419,7 @@ mod tests {
         let restarted = fixture.add_run(2, running_as(me));
         assert_eq!(fixture.view().status, TaskStatus::PartialFailure);
         run_info::update(&restarted, |info| {
-            info.previous_run_id = Some(first.id().clone())
+            info.previous_run_id = Some(first.id().clone());
         })
         .unwrap();
         assert_eq!(fixture.view().status, TaskStatus::Running);

@@ -106,7 +106,11 @@ impl std::fmt::Display for TaskStatus {
 }
 
 /// What the status function weighs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each the answer to one question"
+)]
 pub struct TaskFacts {
     /// `CANCELLED` is there.
     pub is_cancelled: bool,

@@ -15,7 +15,7 @@ use crate::error::{CliError, Exit};
 pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     if !scope.has_root()? {
-        return tell_end(ctx, 0, false);
+        return Ok(tell_end(ctx, 0, false));
     }
     let on_lost = match ctx.config()?.config.defaults.on_lost {
         cl_config::OnLost::Resume => OnLost::Resume,
@@ -32,7 +32,7 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
         failed |= outcome.is_err();
         tell(ctx, recovery, outcome.err().as_ref())?;
     }
-    tell_end(ctx, recoveries.len(), failed)
+    Ok(tell_end(ctx, recoveries.len(), failed))
 }
 
 fn act(ctx: &Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
@@ -94,9 +94,9 @@ fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Res
     Ok(())
 }
 
-fn tell_end(ctx: &mut Context, found: usize, failed: bool) -> Result<Exit, CliError> {
+fn tell_end(ctx: &mut Context, found: usize, failed: bool) -> Exit {
     if found == 0 && !ctx.console.is_json() {
         ctx.console.note("no task has lost its supervisor");
     }
-    Ok(if failed { Exit::Failed } else { Exit::Success })
+    if failed { Exit::Failed } else { Exit::Success }
 }

@@ -46,7 +46,7 @@ pub(super) fn wait(ctx: &mut Context, wait: &Wait) -> Result<Exit, CliError> {
     };
     let mut progress = Progress::new(&mut ctx.console, task, wait.shows_output);
     let end = attach(task, &wait.launch_id, &options, &*ctx.clock, || {
-        progress.look()
+        progress.look();
     });
     progress.finish();
     match end.map_err(|error| {

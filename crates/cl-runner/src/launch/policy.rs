@@ -80,10 +80,6 @@ impl Default for Policy {
 mod millis {
     use std::time::Duration;
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature that serde asks for"
-    )]
     pub(super) fn serialize<S: serde::Serializer>(
         value: &Duration,
         to: S,

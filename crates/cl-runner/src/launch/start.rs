@@ -224,10 +224,6 @@ pub(crate) fn read_record() -> Option<Result<LaunchRecord, String>> {
     if bytes.len() != usize::try_from(length).ok()? {
         return None;
     }
-    #[derive(serde::Deserialize)]
-    struct Version {
-        version: u32,
-    }
     let found = serde_json::from_slice::<Version>(&bytes).ok()?.version;
     if found != RECORD_VERSION {
         return Some(Err(format!(
@@ -235,4 +231,10 @@ pub(crate) fn read_record() -> Option<Result<LaunchRecord, String>> {
         )));
     }
     Some(serde_json::from_slice(&bytes).map_err(|e| format!("launch record cannot be read: {e}")))
+}
+
+/// The part of a launch record that is read before all others.
+#[derive(serde::Deserialize)]
+struct Version {
+    version: u32,
 }

@@ -110,7 +110,7 @@ impl Table {
             // A group or session with the agent's number that was founded before
             // the agent belongs to an earlier process with the same pid.
             pid == agent.pid && self.identity(pid).as_ref() == Some(agent)
-                || same_group && self.is_younger(stat, agent)
+                || same_group && Self::is_younger(stat, agent)
         });
         let is_adopted = search
             .adopted_by
@@ -122,7 +122,7 @@ impl Table {
         }
     }
 
-    fn is_younger(&self, stat: &ProcessStat, agent: &ProcessIdentity) -> bool {
+    fn is_younger(stat: &ProcessStat, agent: &ProcessIdentity) -> bool {
         let agent_ticks = agent
             .start
             .to_string()

@@ -44,9 +44,9 @@ impl Supervisor {
                 .clone()
                 .or_else(|| self.agent.spec.model.clone());
             info.backend_model = model.unwrap_or_default();
-            info.failure = failure.clone();
+            info.failure.clone_from(&failure);
             info.usage = usage;
-            info.stop = end.stop.clone();
+            info.stop.clone_from(&end.stop);
         })?;
         crash::point("end-recorded");
         self.post_end(run, &info, matches!(end.ended, Ended::Stop));

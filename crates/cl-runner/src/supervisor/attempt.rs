@@ -86,7 +86,7 @@ impl Supervisor {
         let owner = self.ownership.owner();
         let mut info = RunInfo::preparing(run, self.agent.spec.kind.as_str(), self.now());
         info.parent_run_id = self.parent_run();
-        info.previous_run_id = self.previous_run.clone();
+        info.previous_run_id.clone_from(&self.previous_run);
         info.cwd = self.record.cwd.to_string_lossy().into_owned();
         // Until there is an agent, readers of the earlier format look at the supervisor.
         info.pid = owner.pid;
@@ -94,7 +94,7 @@ impl Supervisor {
         info.process_start = Some(owner.process_start.clone());
         info.supervisor_pid = Some(owner.pid);
         info.supervisor_start = Some(owner.process_start.clone());
-        info.agent_name = self.record.agent.clone();
+        info.agent_name.clone_from(&self.record.agent);
         info.attempt = Some(self.state.attempts.this_launch);
         info.depth = Some(self.record.depth);
         if self.needs_slot() {

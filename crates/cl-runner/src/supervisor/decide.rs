@@ -45,6 +45,10 @@ pub(crate) enum GateVerdict {
 
 /// Everything the decision weighs.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each the answer to one question"
+)]
 pub(crate) struct View<'a> {
     pub(crate) kind: Kind,
     pub(crate) policy: &'a Policy,
