@@ -181,19 +181,37 @@ pub(super) fn new_task_id(ctx: &mut Context, scope: &Scope, project: &ProjectId)
     task
 }
 
-/// Launches `order` under a supervisor of its own and returns the launch's id.
-pub(super) fn launch_directly(ctx: &Context, order: Order) -> Result<String, CliError> {
+/// The agents of a launch, checked before anything is made or announced.
+#[derive(Debug)]
+pub(super) struct Ready {
+    name: String,
+    agents: BTreeMap<String, AgentEntry>,
+}
+
+/// Chooses the agent and makes sure that it can be started.
+pub(super) fn ready(ctx: &Context, agent: Option<&str>) -> Result<Ready, CliError> {
     let loaded = ctx.config()?;
-    let choice = cl_config::select_agent(&loaded.config, order.agent.as_deref(), &ctx.environment)
-        .map_err(|error| {
+    let choice =
+        cl_config::select_agent(&loaded.config, agent, &ctx.environment).map_err(|error| {
             CliError::usage(error.to_string())
                 .hint("`run-agent validate` shows the agents there are")
         })?;
     let executable = executable()?;
     let agents = prepare_agents(&loaded.config, &ctx.environment, &executable, &choice.name)
         .map_err(prepare_error)?;
-    check_secrets(ctx, &order.task, &choice.name, &agents)?;
-    let root = root_of(&order.task);
+    Ok(Ready {
+        name: choice.name,
+        agents,
+    })
+}
+
+/// Launches `order` under a supervisor of its own and returns the launch's id.
+pub(super) fn launch_directly(
+    ctx: &Context,
+    order: Order,
+    ready: Ready,
+) -> Result<String, CliError> {
+    check_secrets(ctx, &order.task, &ready)?;
     let launch_id = format!("{}-{}", id::stamp(ctx.now()), id::random_text(8));
     let record = LaunchRecord {
         version: LaunchRecord::current_version(),
@@ -205,7 +223,7 @@ pub(super) fn launch_directly(ctx: &Context, order: Order) -> Result<String, Cli
         } else {
             Origin::Foreground
         },
-        root,
+        root: root_of(&order.task),
         project: order.task.project().clone(),
         task: order.task.id().clone(),
         prompt: order.prompt,
@@ -214,8 +232,8 @@ pub(super) fn launch_directly(ctx: &Context, order: Order) -> Result<String, Cli
         parent_run: order.parent_run,
         previous_run: order.previous_run,
         depth: 0,
-        agent: choice.name,
-        agents,
+        agent: ready.name,
+        agents: ready.agents,
         extra_env: order.extra_env,
         policy: order.policy,
         conductor_url: None,
@@ -259,20 +277,19 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
 }
 
 /// A task that had a secret when it was launched must still have it.
-fn check_secrets(
-    ctx: &Context,
-    task: &TaskDir,
-    agent: &str,
-    agents: &BTreeMap<String, AgentEntry>,
-) -> Result<(), CliError> {
+fn check_secrets(ctx: &Context, task: &TaskDir, ready: &Ready) -> Result<(), CliError> {
     let Ok(Some(file)) = LaunchFile::read(task) else {
         return Ok(());
     };
-    let Some(AgentEntry::Ready(ready)) = agents.get(agent).filter(|_| file.agent_name == agent)
+    let agent = &ready.name;
+    let Some(AgentEntry::Ready(found)) = ready
+        .agents
+        .get(agent)
+        .filter(|_| file.agent_name == *agent)
     else {
         return Ok(());
     };
-    if ready.token_source.is_some() {
+    if found.token_source.is_some() {
         return Ok(());
     }
     for (variable, source) in &file.secrets {

@@ -64,7 +64,8 @@ fn resume(ctx: &Context, task: &TaskDir) -> Result<(), CliError> {
         previous_run: None,
         is_detached: true,
     };
-    launching::launch_directly(ctx, order).map(drop)
+    let ready = launching::ready(ctx, order.agent.as_deref())?;
+    launching::launch_directly(ctx, order, ready).map(drop)
 }
 
 fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Result<(), CliError> {

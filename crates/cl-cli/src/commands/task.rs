@@ -37,6 +37,11 @@ pub(super) fn start(
     if prompt.is_none() {
         require_prompt_of_record(&scope, kind)?;
     }
+    // Nothing is announced that cannot be started.
+    let ready = match &around {
+        Some(_) => None,
+        None => Some(launching::ready(ctx, args.agent.as_deref())?),
+    };
     let task = launching::new_task_id(ctx, &scope, &project);
     let task = scope.root().task(&project, &task)?;
     let order = Order {
@@ -57,9 +62,15 @@ pub(super) fn start(
         None => None,
     };
     let followed = Follow::of(args, &order);
-    let launch_id = match nested {
-        Some(launch_id) => launch_id,
-        None => launching::launch_directly(ctx, order)?,
+    let launch_id = if let Some(launch_id) = nested {
+        launch_id
+    } else {
+        // Around a task whose supervisor has just died, the agents were not looked at yet.
+        let ready = match ready {
+            Some(ready) => ready,
+            None => launching::ready(ctx, order.agent.as_deref())?,
+        };
+        launching::launch_directly(ctx, order, ready)?
     };
     wait(ctx, &followed.wait(launch_id))
 }
@@ -167,7 +178,8 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         is_detached: args.launch.detach,
     };
     let followed = Follow::of(&args.launch, &order);
-    let launch_id = launching::launch_directly(ctx, order)?;
+    let ready = launching::ready(ctx, order.agent.as_deref())?;
+    let launch_id = launching::launch_directly(ctx, order, ready)?;
     wait(ctx, &followed.wait(launch_id))
 }
 
