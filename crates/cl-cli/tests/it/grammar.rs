@@ -1,6 +1,7 @@
 //! The command tree: help texts, both binaries alike, and command lines that others print.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use cl_cli::Binary;
 use cl_cli::args::{grammar, parse};
@@ -30,7 +31,7 @@ fn help_of_every_command() {
     let mut text = String::new();
     for (path, command) in commands {
         let help = command.clone().term_width(100).render_help();
-        text.push_str(&format!("=== run-agent {path}\n{help}\n"));
+        writeln!(text, "=== run-agent {path}\n{help}").unwrap();
     }
     insta::assert_snapshot!("help", text);
 }
@@ -63,10 +64,20 @@ fn global_flags_are_accepted_everywhere() {
     walk(&tree, "", &mut commands);
     for (path, command) in commands {
         for flag in [
-            "root", "project", "task", "config", "json", "no-color", "quiet", "verbose",
-            "no-infer", "explain-scope",
+            "root",
+            "project",
+            "task",
+            "config",
+            "json",
+            "no-color",
+            "quiet",
+            "verbose",
+            "no-infer",
+            "explain-scope",
         ] {
-            let has_it = command.get_arguments().any(|arg| arg.get_long() == Some(flag));
+            let has_it = command
+                .get_arguments()
+                .any(|arg| arg.get_long() == Some(flag));
             assert!(has_it, "{path} lacks --{flag}");
         }
     }
@@ -108,6 +119,10 @@ fn errors_of_usage_exit_with_two() {
         "run-agent watch --timeout soon",
     ] {
         let args = line.split(' ').map(OsString::from);
-        assert_eq!(parse(Binary::RunAgent, args).unwrap_err().exit_code(), 2, "{line}");
+        assert_eq!(
+            parse(Binary::RunAgent, args).unwrap_err().exit_code(),
+            2,
+            "{line}"
+        );
     }
 }

@@ -40,7 +40,10 @@ fn reference() -> String {
     let mut tree = grammar(Binary::RunAgent);
     tree.build();
     text.push_str("\n## Options of every command\n\n");
-    table(&mut text, tree.get_arguments().filter(|arg| arg.is_global_set()));
+    table(
+        &mut text,
+        tree.get_arguments().filter(|arg| arg.is_global_set()),
+    );
     text.push_str("\n## Commands\n");
     for command in tree.get_subcommands() {
         section(&mut text, command, "run-agent");
@@ -53,7 +56,10 @@ fn section(text: &mut String, command: &Command, parent: &str) {
         return;
     }
     let name = format!("{parent} {}", command.get_name());
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     write!(text, "\n### `{name}`\n\n{about}.\n").unwrap();
     let own: Vec<&Arg> = command
         .get_arguments()

@@ -118,10 +118,23 @@ impl Case {
             part.map_or(String::new(), |(value, from)| format!("{value} ({from})"))
         };
         let found = [
-            part(Some((scope.root().path().display().to_string(), &scope.root.from))),
-            part(scope.project.as_ref().map(|p| (p.value.to_string(), &p.from))),
+            part(Some((
+                scope.root().path().display().to_string(),
+                &scope.root.from,
+            ))),
+            part(
+                scope
+                    .project
+                    .as_ref()
+                    .map(|p| (p.value.to_string(), &p.from)),
+            ),
             part(scope.task.as_ref().map(|p| (p.value.to_string(), &p.from))),
-            part(scope.parent_run.as_ref().map(|p| (p.value.to_string(), &p.from))),
+            part(
+                scope
+                    .parent_run
+                    .as_ref()
+                    .map(|p| (p.value.to_string(), &p.from)),
+            ),
         ];
         assert_eq!(found, [root, project, task, parent_run].map(str::to_owned));
     }
@@ -225,12 +238,14 @@ fn f4_a_run_record_gives_a_root_only_where_runs_lie() {
             &format!("{TASK} ({record})"),
             &format!("{RUN} ({record})"),
         );
-    case().fake(|f| f.run_info = Some(found_run("/loose/folder"))).check(
-        "/no-home/.run-agent/runs (default)",
-        "p1 (/loose/folder/run-info.yaml)",
-        &format!("{TASK} (/loose/folder/run-info.yaml)"),
-        &format!("{RUN} (/loose/folder/run-info.yaml)"),
-    );
+    case()
+        .fake(|f| f.run_info = Some(found_run("/loose/folder")))
+        .check(
+            "/no-home/.run-agent/runs (default)",
+            "p1 (/loose/folder/run-info.yaml)",
+            &format!("{TASK} (/loose/folder/run-info.yaml)"),
+            &format!("{RUN} (/loose/folder/run-info.yaml)"),
+        );
 }
 
 #[test]
@@ -254,12 +269,13 @@ fn f4_a_damaged_record_leaves_its_place_to_tell() {
 #[test]
 fn f5_a_folder_below_the_root_or_one_that_holds_tasks() {
     let base = case().request(|r| r.root = Some("/root-1".into()));
-    base.current("/root-1/p1/task-20260101-000000-one/runs").check(
-        "/root-1 (--root)",
-        "p1 (current folder /root-1/p1/task-20260101-000000-one/runs)",
-        &format!("{TASK} (current folder /root-1/p1/task-20260101-000000-one/runs)"),
-        "",
-    );
+    base.current("/root-1/p1/task-20260101-000000-one/runs")
+        .check(
+            "/root-1 (--root)",
+            "p1 (current folder /root-1/p1/task-20260101-000000-one/runs)",
+            &format!("{TASK} (current folder /root-1/p1/task-20260101-000000-one/runs)"),
+            "",
+        );
     case()
         .current("/work/p5")
         .fake(|f| f.holds_tasks = true)
@@ -274,7 +290,9 @@ fn f5_a_folder_below_the_root_or_one_that_holds_tasks() {
         .fake(|f| f.holds_tasks = true)
         .check_error("from current folder /work/Not_An_Id");
     let reserved = case().request(|r| r.root = Some("/root-1".into()));
-    reserved.current("/root-1/.conductor/slots").check("/root-1 (--root)", "", "", "");
+    reserved
+        .current("/root-1/.conductor/slots")
+        .check("/root-1 (--root)", "", "", "");
 }
 
 #[test]
@@ -298,10 +316,16 @@ fn the_root_has_its_own_order() {
             .fake(|f| f.configured = Some("/from-config"))
     };
     with_all().check("/from-variable ($CONDUCTOR_ROOT)", "", "", "");
-    case()
-        .fake(|f| f.configured = Some("/from-config"))
-        .check("/from-config (storage.runs_dir in /c.yaml)", "", "", "");
-    let scope = with_all().var("JRUN_RUN_FOLDER", run_folder()).resolve().unwrap();
+    case().fake(|f| f.configured = Some("/from-config")).check(
+        "/from-config (storage.runs_dir in /c.yaml)",
+        "",
+        "",
+        "",
+    );
+    let scope = with_all()
+        .var("JRUN_RUN_FOLDER", run_folder())
+        .resolve()
+        .unwrap();
     assert_eq!(scope.root.from, Origin::Variable("JRUN_RUN_FOLDER"));
     let scope = with_all()
         .fake(|f| f.run_info = Some(found_run(&run_folder())))
@@ -327,7 +351,10 @@ fn relative_roots_start_at_the_current_folder() {
 
 #[test]
 fn a_broken_config_matters_only_when_it_is_needed() {
-    case().fake(|f| f.config_is_broken = true).resolve().unwrap_err();
+    case()
+        .fake(|f| f.config_is_broken = true)
+        .resolve()
+        .unwrap_err();
     case()
         .fake(|f| f.config_is_broken = true)
         .var("CONDUCTOR_ROOT", "/known")
@@ -414,11 +441,31 @@ fn no_infer_keeps_what_is_configured() {
 #[test]
 fn an_invalid_id_names_its_source() {
     for (name, value, part) in [
-        ("JRUN_RUN_FOLDER", "/r/p/t/runs/not-a-run", "from $JRUN_RUN_FOLDER"),
-        ("JRUN_RUN_FOLDER", "/r/P_P/t/runs/20260101-0000000000-7-1", "from $JRUN_RUN_FOLDER"),
-        ("JRUN_RUN_FOLDER", "/r/p/t/elsewhere/20260101-000000-7-1", "JRUN_RUN_FOLDER is"),
-        ("JRUN_RUN_FOLDER", "r/p/t/runs/20260101-000000-7-1", "JRUN_RUN_FOLDER is"),
-        ("JRUN_RUN_FOLDER", "/r/../p/t/runs/20260101-000000-7-1", "JRUN_RUN_FOLDER is"),
+        (
+            "JRUN_RUN_FOLDER",
+            "/r/p/t/runs/not-a-run",
+            "from $JRUN_RUN_FOLDER",
+        ),
+        (
+            "JRUN_RUN_FOLDER",
+            "/r/P_P/t/runs/20260101-0000000000-7-1",
+            "from $JRUN_RUN_FOLDER",
+        ),
+        (
+            "JRUN_RUN_FOLDER",
+            "/r/p/t/elsewhere/20260101-000000-7-1",
+            "JRUN_RUN_FOLDER is",
+        ),
+        (
+            "JRUN_RUN_FOLDER",
+            "r/p/t/runs/20260101-000000-7-1",
+            "JRUN_RUN_FOLDER is",
+        ),
+        (
+            "JRUN_RUN_FOLDER",
+            "/r/../p/t/runs/20260101-000000-7-1",
+            "JRUN_RUN_FOLDER is",
+        ),
         ("JRUN_TASK_FOLDER", "/r/p/_audit", "from $JRUN_TASK_FOLDER"),
         ("JRUN_TASK_FOLDER", "/p", "JRUN_TASK_FOLDER is"),
         ("JRUN_PROJECT_ID", "../../x", "from $JRUN_PROJECT_ID"),
@@ -446,12 +493,18 @@ fn flags_are_checked_like_everything_else() {
         ("UPPER", "from --project"),
         ("", "project ID is empty"),
     ] {
-        case().request(|r| r.project = Some(project.into())).check_error(part);
+        case()
+            .request(|r| r.project = Some(project.into()))
+            .check_error(part);
     }
     for task in ["../x", "a/b", ".git", "", "a b"] {
-        case().request(|r| r.task = Some(task.into())).check_error("from --task");
+        case()
+            .request(|r| r.task = Some(task.into()))
+            .check_error("from --task");
     }
-    case().request(|r| r.run = Some("..".into())).check_error("from --run");
+    case()
+        .request(|r| r.run = Some("..".into()))
+        .check_error("from --run");
     case()
         .request(|r| {
             r.task = Some("loose-name".into());
@@ -459,12 +512,17 @@ fn flags_are_checked_like_everything_else() {
         })
         .check_error("must match task-");
     let loose = case().request(|r| r.task = Some("loose-name".into()));
-    assert!(loose.resolve().is_ok(), "an old task folder may have any name");
+    assert!(
+        loose.resolve().is_ok(),
+        "an old task folder may have any name"
+    );
 }
 
 #[test]
 fn a_root_that_is_a_file_is_refused() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_owned();
-    case().request(|r| r.root = Some(path)).check_error("is not a folder");
+    case()
+        .request(|r| r.root = Some(path))
+        .check_error("is not a folder");
 }

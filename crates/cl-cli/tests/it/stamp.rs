@@ -1,7 +1,7 @@
 //! What a build calls itself.
 
 #[path = "../../build/stamp.rs"]
-mod stamp;
+mod build_stamp;
 
 #[track_caller]
 fn check(variables: &[(&str, &str)], commit: Option<&str>, expected: &str) {
@@ -9,7 +9,7 @@ fn check(variables: &[(&str, &str)], commit: Option<&str>, expected: &str) {
         let found = variables.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| (*value).to_owned())
     };
-    assert_eq!(stamp::version("0.76.0", &variable, commit), expected);
+    assert_eq!(build_stamp::version("0.76.0", &variable, commit), expected);
 }
 
 #[test]
@@ -52,9 +52,9 @@ fn cargo_is_told_of_every_variable_that_counts() {
         asked.borrow_mut().push(name.to_owned());
         None
     };
-    stamp::version("1", &variable, None);
+    build_stamp::version("1", &variable, None);
     for name in asked.into_inner() {
-        assert!(stamp::VARIABLES.contains(&name.as_str()), "{name}");
+        assert!(build_stamp::VARIABLES.contains(&name.as_str()), "{name}");
     }
 }
 
@@ -72,12 +72,12 @@ fn blanks_are_nothing() {
 fn only_files_that_exist_are_watched() {
     let folder = tempfile::tempdir().unwrap();
     let git = folder.path();
-    assert!(stamp::watched(git).is_empty());
+    assert!(build_stamp::watched(git).is_empty());
     std::fs::create_dir_all(git.join("refs/heads")).unwrap();
     std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
     std::fs::write(git.join("refs/heads/main"), "abc\n").unwrap();
     assert_eq!(
-        stamp::watched(git),
+        build_stamp::watched(git),
         [git.join("HEAD"), git.join("refs/heads/main")]
     );
 }

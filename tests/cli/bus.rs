@@ -1,0 +1,361 @@
+//! `bus`.
+
+use std::io::{BufRead as _, BufReader};
+
+use cl_bus::Bus;
+use cl_storage::run_info::RunStatus;
+
+use crate::place::{CHILD, PROJECT, Place, Ran, TASK, add_run, alive, ended};
+
+fn with_task() -> Place {
+    let place = Place::new();
+    place.task(TASK);
+    place
+}
+
+/// Runs a command as an agent of the task's run would.
+fn as_agent(place: &Place, line: &str, variables: &[(&str, String)]) -> Ran {
+    let task = place.task(TASK);
+    let run = task.runs().unwrap().pop().unwrap();
+    let mut command = place.command(line.split_whitespace());
+    command
+        .env("JRUN_RUN_FOLDER", run.path())
+        .env("JRUN_TASK_FOLDER", task.path())
+        .env("JRUN_PROJECT_ID", PROJECT)
+        .env("JRUN_TASK_ID", TASK)
+        .env("JRUN_ID", run.id().as_str())
+        .env("JRUN_MESSAGE_BUS", task.bus());
+    for (name, value) in variables {
+        command.env(name, value);
+    }
+    let output = command.output().unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn bodies(bus: &std::path::Path) -> Vec<String> {
+    let reading = Bus::new(bus).all().unwrap();
+    reading
+        .messages()
+        .map(|message| message.body.clone())
+        .collect()
+}
+
+#[test]
+fn a_posted_message_is_read_back() {
+    let place = with_task();
+    let to = format!("--project demo --task {TASK}");
+    let out = place
+        .run(&format!(
+            "bus post {to} --type FACT --body known --meta k=v --link https://example.org"
+        ))
+        .ok();
+    let id = out.trim().strip_prefix("msg_id: ").unwrap().to_owned();
+    let out = place
+        .run(&format!(
+            "bus post {to} --type ANSWER --body so --parent answers:{id}"
+        ))
+        .ok();
+    assert!(out.starts_with("msg_id: MSG-"), "{out}");
+    let text = place.run_changing_nothing(&format!("bus read {to}")).ok();
+    let first = text.lines().next().unwrap();
+    assert!(
+        first.starts_with("[20") && first.ends_with("Z] (FACT) known"),
+        "{text}"
+    );
+    let json = place
+        .run_changing_nothing(&format!("bus read {to} --json"))
+        .json();
+    let messages = json["messages"].as_array().unwrap();
+    assert_eq!(messages[0]["meta"]["k"], "v");
+    assert_eq!(messages[0]["project_id"], PROJECT);
+    assert_eq!(messages[0]["task_id"], TASK);
+    assert_eq!(messages[0]["links"][0]["url"], "https://example.org");
+    assert_eq!(messages[1]["parents"][0]["msg_id"], id);
+    assert_eq!(messages[1]["parents"][0]["kind"], "answers");
+    for (filter, count) in [
+        ("--type fact", 1),
+        ("--tail 1", 1),
+        ("--all", 2),
+        ("--tail 0", 2),
+        ("--since 2020-01-01T00:00:00Z", 2),
+        ("--since 2999-01-01T00:00:00Z", 0),
+        (&format!("--since {id}"), 1),
+    ] {
+        let line = format!("bus read {to} --json {filter}");
+        let json = place.run_changing_nothing(&line).json();
+        assert_eq!(
+            json["messages"].as_array().unwrap().len(),
+            count,
+            "{filter}"
+        );
+    }
+    place
+        .run_changing_nothing(&format!("bus read {to} --since MSG-none"))
+        .fails(3, "MSG-none");
+}
+
+#[test]
+fn the_body_may_be_piped() {
+    let place = with_task();
+    let line = format!("bus post --project demo --task {TASK}");
+    place.run_with_input(&line, b"two\nlines\n").ok();
+    assert_eq!(bodies(&place.task(TASK).bus()), ["two\nlines"]);
+    place
+        .run_with_input(&line, b"")
+        .fails(2, "message body is empty");
+    place
+        .run_with_input(&line, &vec![b'x'; 1024 * 1024 + 10])
+        .fails(2, "the limit is 1048576");
+}
+
+#[test]
+fn json_of_a_post() {
+    let place = with_task();
+    let line = format!("bus post --project demo --task {TASK} --body x --json --durability os");
+    let json = place.run(&line).json();
+    assert_eq!(json["durability"], "os");
+    assert_eq!(json["task_id"], TASK);
+    assert_eq!(json["run_id"], serde_json::Value::Null);
+    assert_eq!(json["position"], 0);
+}
+
+#[test]
+fn what_does_not_exist_gets_no_file() {
+    let place = with_task();
+    let none = "task-20260101-000000-none";
+    for line in [
+        format!("bus post --project demo --task {none} --body x"),
+        format!("bus read --project demo --task {none}"),
+        format!("bus check --project demo --task {none}"),
+        "bus post --project none --body x".to_owned(),
+        "bus post --bus none/MESSAGE-BUS.md --project demo --body x".to_owned(),
+        "bus read --bus none.md".to_owned(),
+    ] {
+        place.run_changing_nothing(&line).fails(3, "does not exist");
+    }
+    place
+        .run_changing_nothing("bus post --body x")
+        .fails(2, "cannot find message bus");
+}
+
+#[test]
+fn mistakes_in_a_message_post_nothing() {
+    let place = with_task();
+    let to = format!("--project demo --task {TASK}");
+    for (rest, part) in [
+        ("--body x --type a.b", "invalid message type"),
+        ("--body x --meta novalue", "NAME=VALUE"),
+        ("--body x --parent a:", "message ID is empty"),
+        ("--body x --run nonsense", "from --run"),
+    ] {
+        place
+            .run_changing_nothing(&format!("bus post {to} {rest}"))
+            .fails(2, part);
+    }
+}
+
+#[test]
+fn inside_a_run_its_own_bus_and_ids_are_used() {
+    let place = with_task();
+    let run = add_run(&place.task(TASK), 1, alive);
+    let json = as_agent(&place, "bus post --body x --json", &[]).json();
+    assert_eq!(json["run_id"], run.id().as_str());
+    assert_eq!(json["task_id"], TASK);
+    assert_eq!(bodies(&place.task(TASK).bus()), ["x"]);
+}
+
+#[test]
+fn explicit_flags_beat_the_environment() {
+    let place = with_task();
+    add_run(&place.task(TASK), 1, alive);
+    let other = place.task(CHILD);
+    as_agent(
+        &place,
+        &format!("bus post --task {CHILD} --body to-child"),
+        &[],
+    )
+    .ok();
+    assert_eq!(bodies(&other.bus()), ["to-child"]);
+    as_agent(&place, "bus post --project demo --body to-project", &[]).ok();
+    let project = place.root.project(other.project()).unwrap();
+    assert_eq!(bodies(&project.bus()), ["to-project"]);
+    assert!(!place.task(TASK).bus().exists());
+}
+
+#[test]
+fn a_tampered_bus_is_passed_over_with_a_warning() {
+    let place = with_task();
+    add_run(&place.task(TASK), 1, alive);
+    let outside = place.work().join("MESSAGE-BUS.md");
+    std::fs::write(&outside, "").unwrap();
+    let foreign = place.root.path().join("other");
+    std::fs::create_dir(&foreign).unwrap();
+    for path in [
+        outside.clone(),
+        foreign.join("PROJECT-MESSAGE-BUS.md"),
+        place.task(TASK).path().join("notes.md"),
+        place
+            .root
+            .path()
+            .join("demo/../other/PROJECT-MESSAGE-BUS.md"),
+        "relative.md".into(),
+    ] {
+        let value = path.to_string_lossy().into_owned();
+        let ran = as_agent(
+            &place,
+            "bus post --body x",
+            &[("JRUN_MESSAGE_BUS", value.clone())],
+        );
+        assert!(
+            ran.err.contains("Warning: $JRUN_MESSAGE_BUS"),
+            "{value}: {}",
+            ran.err
+        );
+        assert!(ran.err.contains("the run's own bus is used"), "{}", ran.err);
+        ran.ok();
+    }
+    assert_eq!(bodies(&place.task(TASK).bus()).len(), 5);
+    assert_eq!(std::fs::read(&outside).unwrap(), b"");
+    assert_eq!(std::fs::read_dir(&foreign).unwrap().count(), 0);
+    // A sibling task of the same project is fine.
+    let sibling = place.task(CHILD).bus().to_string_lossy().into_owned();
+    let ran = as_agent(
+        &place,
+        "bus post --body y",
+        &[("JRUN_MESSAGE_BUS", sibling)],
+    );
+    assert_eq!(ran.err, "");
+    assert_eq!(bodies(&place.task(CHILD).bus()), ["y"]);
+}
+
+#[test]
+fn any_file_may_be_named() {
+    let place = with_task();
+    add_run(&place.task(TASK), 1, alive);
+    as_agent(&place, "bus post --bus own.md --body x", &[]).ok();
+    assert_eq!(bodies(&place.work().join("own.md")), ["x"]);
+    let bus = place.task(TASK).bus();
+    let line = format!("bus post --bus {} --project other --body x", bus.display());
+    place
+        .run_changing_nothing(&line)
+        .fails(4, "but the bus belongs to project demo");
+    place.run(&format!("{line} --force")).ok();
+}
+
+#[test]
+fn discovery_prints_where() {
+    let place = with_task();
+    place
+        .run_changing_nothing("bus discover")
+        .fails(2, "cannot find message bus");
+    let loose = place.work().join("MESSAGE-BUS.md");
+    std::fs::write(&loose, "").unwrap();
+    let ran = place.run_changing_nothing("bus discover");
+    assert_eq!(
+        ran.ok(),
+        format!("{}\n", loose.canonicalize().unwrap().display())
+    );
+    let json = place
+        .run_changing_nothing(&format!("bus discover --project demo --task {TASK} --json"))
+        .json();
+    let text = serde_json::to_string_pretty(&json).unwrap();
+    insta::assert_snapshot!("discover", place.stable(&text));
+    place
+        .run_changing_nothing("bus discover --from /nowhere")
+        .fails(3, "no message bus");
+}
+
+#[test]
+fn damage_is_listed_with_its_place() {
+    let place = with_task();
+    let task = place.task(TASK);
+    let to = format!("--project demo --task {TASK}");
+    place.run(&format!("bus post {to} --body whole")).ok();
+    let out = place.run_changing_nothing(&format!("bus check {to}")).ok();
+    assert!(
+        out.contains("1 messages") && out.contains("0 damaged"),
+        "{out}"
+    );
+    let mut bytes = std::fs::read(task.bus()).unwrap();
+    let at = bytes.len();
+    bytes.extend_from_slice(b"\n---\nmsg_id: MSG-torn\n");
+    std::fs::write(task.bus(), &bytes).unwrap();
+    let ran = place.run_changing_nothing(&format!("bus check {to}"));
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.out.contains(&format!("offset {}", at + 1)),
+        "{}",
+        ran.out
+    );
+    let ran = place.run_changing_nothing(&format!("bus check {to} --json"));
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["messages"], 1);
+    assert_eq!(json["damage"].as_array().unwrap().len(), 1);
+    let ran = place.run_changing_nothing(&format!("bus read {to}"));
+    assert!(ran.err.contains("damaged"), "{}", ran.err);
+    assert!(ran.ok().ends_with("whole\n"));
+    std::fs::write(task.bus(), vec![b'\0'; 5000]).unwrap();
+    for command in ["read", "check"] {
+        let ran = place.run_changing_nothing(&format!("bus {command} {to}"));
+        assert!(
+            ran.code.is_some() && !ran.err.contains("panicked"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_bus_that_is_no_file_is_refused() {
+    let place = with_task();
+    let bus = place.task(TASK).bus();
+    let to = format!("--project demo --task {TASK}");
+    let outside = place.work().join("outside");
+    std::fs::write(&outside, "").unwrap();
+    std::os::unix::fs::symlink(&outside, &bus).unwrap();
+    for line in [format!("bus post {to} --body x"), format!("bus read {to}")] {
+        place.run_changing_nothing(&line).fails(4, "is a symlink");
+    }
+    std::fs::remove_file(&bus).unwrap();
+    std::fs::create_dir(&bus).unwrap();
+    place
+        .run_changing_nothing(&format!("bus post {to} --body x"))
+        .fails(4, "not a regular file");
+}
+
+#[test]
+fn following_prints_each_message_once() {
+    let place = with_task();
+    let to = format!("--project demo --task {TASK}");
+    place.run(&format!("bus post {to} --body before")).ok();
+    let mut child = place.start(&format!("bus read {to} --follow --json --type INFO"));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || -> String {
+        let line = lines.next().unwrap().unwrap();
+        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+        json["body"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(next(), "before");
+    place
+        .run(&format!("bus post {to} --type FACT --body other"))
+        .ok();
+    place.run(&format!("bus post {to} --body after")).ok();
+    assert_eq!(next(), "after");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let place = with_task();
+    let task = place.task(TASK);
+    add_run(&task, 1, ended(RunStatus::Completed, 0));
+    let mut child = place.start("list --project demo");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), err.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,10 @@
+//! The commands that only look, as the built binary shows them.
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod bad_input;
+mod bus;
+mod configuration;
+mod listing;
+mod place;
+mod streams;
+mod watching;
