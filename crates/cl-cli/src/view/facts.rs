@@ -85,7 +85,10 @@ impl From<TaskResult> for ResultFact {
 
 /// The task and run that launched another one.
 #[derive(Debug, Clone, Serialize)]
-#[expect(clippy::struct_field_names, reason = "they are the keys of the JSON form")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are the keys of the JSON form"
+)]
 pub(crate) struct ParentRef {
     pub(crate) project_id: ProjectId,
     pub(crate) task_id: TaskId,

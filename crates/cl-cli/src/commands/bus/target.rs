@@ -207,17 +207,17 @@ fn discovered(ctx: &Context) -> Result<Target, CliError> {
 /// Prints the bus that would be used.
 pub fn discover(ctx: &mut Context, args: &DiscoverArgs) -> Result<Exit, CliError> {
     let target = if let Some(folder) = &args.from {
-            let folder = ctx.absolute(folder);
-            let found = cl_bus::discover(&folder).ok_or_else(|| {
-                let shown = folder.display();
-                CliError::not_found(format!("there is no message bus in {shown} or above it"))
-                    .hint("`run-agent bus discover` without --from looks everywhere else, too")
-            })?;
-            Target::at(found, Origin::Flag("--from"))
-        } else {
-            let scope = ctx.scope()?;
-            find(ctx, &scope, None)?
-        };
+        let folder = ctx.absolute(folder);
+        let found = cl_bus::discover(&folder).ok_or_else(|| {
+            let shown = folder.display();
+            CliError::not_found(format!("there is no message bus in {shown} or above it"))
+                .hint("`run-agent bus discover` without --from looks everywhere else, too")
+        })?;
+        Target::at(found, Origin::Flag("--from"))
+    } else {
+        let scope = ctx.scope()?;
+        find(ctx, &scope, None)?
+    };
     if ctx.console.is_json() {
         ctx.console.json(&json!({
             "path": target.path,
