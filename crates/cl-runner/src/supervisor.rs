@@ -48,6 +48,8 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
     descriptors::close_inherited();
     // Fails only for a process that leads a group already, which is as good.
     rustix::process::setsid().ok();
+    // Started through a link of the kernel, it would be called "exe".
+    rustix::thread::set_name(c"run-agent").ok();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

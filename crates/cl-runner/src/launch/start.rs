@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -111,7 +112,10 @@ pub fn launch(
     #[expect(clippy::disallowed_methods, reason = "the owner of process creation")]
     let mut command = Command::new(executable);
     command
+        // What people see in a process list; the task is there for them alone.
+        .arg0("run-agent")
         .arg(SUPERVISE_COMMAND)
+        .arg(format!("{}/{}", task.project(), task.id()))
         .current_dir("/")
         .env(SUPERVISED_TASK, task.path())
         .stdin(Stdio::piped())
