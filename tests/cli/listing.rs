@@ -178,6 +178,9 @@ fn status_filters() {
     let ran = place.run_changing_nothing("status --project demo --status failed");
     assert!(ran.err.contains("No task matches"));
     assert_eq!(ran.ok(), "");
+    place
+        .run_changing_nothing("list --status failed")
+        .fails(2, "--status chooses among the tasks");
     for command in ["list", "status"] {
         place
             .run_changing_nothing(&format!("{command} --project demo --status nonsense"))

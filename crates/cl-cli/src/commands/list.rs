@@ -14,6 +14,12 @@ use crate::view::{Grid, RunRow, Survey, local_text, warn_about};
 pub fn run(ctx: &mut Context, args: &ListArgs) -> Result<Exit, CliError> {
     let filter = args.status.as_deref().map(parse_filter).transpose()?;
     let scope = ctx.scope()?;
+    if filter.is_some() && (scope.project.is_none() || scope.task.is_some()) {
+        return Err(
+            CliError::usage("--status chooses among the tasks of a project")
+                .hint("add --project ID, and leave --task out"),
+        );
+    }
     match (&scope.project, &scope.task) {
         (None, Some(task)) => {
             let task = &task.value;

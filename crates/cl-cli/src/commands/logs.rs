@@ -99,22 +99,21 @@ impl Logs {
     }
 
     fn look_at_run(&mut self, ctx: &mut Context, run: &cl_storage::RunDir) -> Result<(), CliError> {
-        if !self.runs.contains_key(run.id()) {
+        let mut log = if let Some(log) = self.runs.remove(run.id()) {
+            log
+        } else {
             let mut file = GrowingFile::new(run.stdout());
             file.skip_to_last_lines(self.tail)?;
             let renderer = Renderer::default();
-            self.runs
-                .insert(run.id().clone(), RunLog { file, renderer });
-        }
-        let Some(log) = self.runs.get_mut(run.id()) else {
-            return Ok(());
+            RunLog { file, renderer }
         };
-        let mut text = String::new();
-        log.file.read_on(|piece| {
-            text.push_str(&log.renderer.feed(piece));
-            Ok::<_, CliError>(())
+        let RunLog { file, renderer } = &mut log;
+        file.read_on(|piece| {
+            let text = renderer.feed(piece);
+            self.print(ctx, run.id().as_str(), &text)
         })?;
-        self.print(ctx, run.id().as_str(), &text)
+        self.runs.insert(run.id().clone(), log);
+        Ok(())
     }
 
     fn look_at_supervisor(&mut self, ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
@@ -125,16 +124,20 @@ impl Logs {
             file.skip_to_last_lines(self.tail)?;
             file
         };
-        let mut bytes = std::mem::take(&mut self.line);
-        file.read_on(|piece| {
-            bytes.extend_from_slice(piece);
-            Ok::<_, CliError>(())
-        })?;
+        file.read_on(|piece| self.take_supervisor(ctx, piece))?;
         self.supervisor = Some(file);
-        let end = bytes.iter().rposition(|byte| *byte == b'\n');
-        self.line = bytes.split_off(end.map_or(0, |end| end + 1));
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        self.print(ctx, "supervisor", &text)
+        Ok(())
+    }
+
+    /// Prints the lines that a piece of the log completes.
+    fn take_supervisor(&mut self, ctx: &mut Context, piece: &[u8]) -> Result<(), CliError> {
+        self.line.extend_from_slice(piece);
+        let Some(end) = self.line.iter().rposition(|byte| *byte == b'\n') else {
+            return Ok(());
+        };
+        let rest = self.line.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.line, rest);
+        self.print(ctx, "supervisor", &String::from_utf8_lossy(&lines))
     }
 
     fn finish(&mut self, ctx: &mut Context) -> Result<(), CliError> {

@@ -24,6 +24,9 @@ const LOOKS_PER_STATUS: u32 = 3;
 /// A run folder without a record is being made ready, for this long.
 const STARTING_SECONDS: i64 = 5;
 
+/// The most of a file that one JSON document holds: it is built in memory.
+const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
+
 /// Prints what a run left.
 pub fn run(ctx: &mut Context, args: &OutputArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
@@ -223,7 +226,11 @@ fn print_json(
     args: &OutputArgs,
 ) -> Result<(), CliError> {
     let mut bytes = Vec::new();
-    source.open_at(args)?.read_on(|piece| {
+    let mut file = source.open_at(args)?;
+    let is_cut = file
+        .limit_to_last(LARGEST_DOCUMENT)
+        .map_err(|error| unreadable(&source.path, error))?;
+    file.read_on(|piece| {
         bytes.extend_from_slice(piece);
         Ok::<_, CliError>(())
     })?;
@@ -243,6 +250,7 @@ fn print_json(
         "rendered": source.is_rendered,
         "text": text,
         "lossy": is_lossy,
+        "truncated": is_cut,
     }))
 }
 

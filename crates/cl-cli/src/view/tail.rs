@@ -31,6 +31,19 @@ impl GrowingFile {
         Ok(())
     }
 
+    /// Moves so that at most the last `limit` bytes are read; tells whether that left any out.
+    pub(crate) fn limit_to_last(&mut self, limit: u64) -> io::Result<bool> {
+        let size = match open_regular(&self.path)? {
+            Some(file) => file.metadata()?.len(),
+            None => 0,
+        };
+        let is_cut = size.saturating_sub(self.position) > limit;
+        if is_cut {
+            self.position = size - limit;
+        }
+        Ok(is_cut)
+    }
+
     /// Hands out everything that is there now; tells whether there was anything.
     pub(crate) fn read_on<E: From<io::Error>>(
         &mut self,
@@ -140,6 +153,23 @@ mod tests {
         long.extend_from_slice(b"\nend\n");
         check(&long, 1, b"end\n");
         check(&long, 2, &long);
+    }
+
+    #[test]
+    fn only_the_end_of_a_large_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, "0123456789").unwrap();
+        let mut file = GrowingFile::new(&path);
+        assert!(!file.limit_to_last(10).unwrap());
+        assert!(file.limit_to_last(3).unwrap());
+        let mut read = Vec::new();
+        file.read_on(|piece| {
+            read.extend_from_slice(piece);
+            Ok::<_, io::Error>(())
+        })
+        .unwrap();
+        assert_eq!(read, b"789");
     }
 
     #[test]
