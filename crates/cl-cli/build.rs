@@ -22,7 +22,10 @@ fn main() {
             println!("cargo::rerun-if-changed={}", path.display());
         }
     }
-    let commit = git(&package, &["rev-parse", "--short=12", "HEAD"]);
+    // Sources that were unpacked inside somebody else's checkout are not of its commit.
+    let is_own = git(&package, &["rev-parse", "--show-prefix"])
+        .is_some_and(|prefix| prefix.trim_end_matches('/') == "crates/cl-cli");
+    let commit = git(&package, &["rev-parse", "--short=12", "HEAD"]).filter(|_| is_own);
     let version = stamp::version(
         env!("CARGO_PKG_VERSION"),
         &|name| std::env::var(name).ok(),
