@@ -80,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, keep: Option<&Path>) -> Result<String> 
     }
     println!("-- the same with a real agent, once one of them is installed and logged in:");
     println!(
-        "run-agent task --agent claude --cwd . --prompt 'Say what this project does, in NOTES.md.'"
+        "run-agent task --project my-project --agent claude --prompt 'Say what this project does, in NOTES.md.'"
     );
     Ok(format!(
         "demo: DONE after {ATTEMPTS} attempts, one of them rejected by the gate"

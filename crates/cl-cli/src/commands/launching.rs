@@ -42,6 +42,23 @@ pub(super) fn executable() -> Result<PathBuf, CliError> {
     })
 }
 
+/// Returns the project of a new task, or says how to name one.
+pub(super) fn project(ctx: &Context, scope: &Scope) -> Result<ProjectId, CliError> {
+    scope.require_project().cloned().map_err(|error| {
+        let folder = ctx
+            .environment
+            .current_dir()
+            .file_name()
+            .and_then(|name| name.to_str());
+        match folder.and_then(ProjectId::suggest) {
+            Some(id) => CliError::usage(error.to_string()).hint(format!(
+                "name one; for this folder, --project {id} would do"
+            )),
+            None => error,
+        }
+    })
+}
+
 /// Returns the prompt that the flags give; none if they give none.
 pub(super) fn prompt(ctx: &Context, args: &LaunchArgs) -> Result<Option<String>, CliError> {
     let prompt = match (&args.prompt_file, &args.prompt) {

@@ -25,7 +25,7 @@ pub(super) fn start(
     restart: Option<&LoopArgs>,
 ) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let project = scope.require_project()?.clone();
+    let project = launching::project(ctx, &scope)?;
     let prompt = launching::prompt(ctx, args)?;
     let cwd = launching::working_folder(ctx, args, ctx.environment.current_dir())?;
     let previous_run = launching::run_flag("--previous-run-id", args.previous_run_id.as_deref())?;

@@ -5,6 +5,9 @@ use cl_storage::{Failure, FailureKind};
 
 use super::Supervisor;
 
+/// How long the last messages may wait for a bus that cannot be written.
+const LAST_WORDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// How a task ends.
 #[derive(Debug)]
 pub(super) enum End {
@@ -85,7 +88,11 @@ impl Supervisor {
             );
         }
         cl_storage::crash::point("result-recorded");
-        self.journal.flush();
+        let until = tokio::time::Instant::now() + LAST_WORDS_WITHIN;
+        while self.journal.has_backlog() && tokio::time::Instant::now() < until {
+            self.next_event(std::time::Duration::from_millis(200)).await;
+        }
+        self.journal.give_up();
         self.refuse_requests();
         if recorded.is_err() {
             // Without a result the task is "lost", and the owner record must say so.

@@ -1,11 +1,14 @@
 //! The supervisor's messages on the task's bus.
 //!
 //! A bus that cannot be written must not cost an agent's work: the message is
-//! kept and tried again, in order, before the next one and at the end.
+//! kept and tried again, in order, while the supervisor waits for other things
+//! and at the end. What cannot be posted even then stands in the supervisor's
+//! log.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use cl_bus::{Bus, Draft};
+use cl_bus::{Bus, Draft, LockPolicy};
 use cl_storage::RunId;
 
 use super::Supervisor;
@@ -21,7 +24,13 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    /// Posts to `bus`, which is waited for only shortly: a supervisor has other duties.
     pub(super) fn new(bus: Bus) -> Self {
+        let bus = bus.with_lock_policy(LockPolicy {
+            wait: Duration::from_secs(1),
+            attempts: 1,
+            ..LockPolicy::default()
+        });
         Self {
             bus,
             backlog: VecDeque::new(),
@@ -36,6 +45,19 @@ impl Journal {
         }
         self.backlog.push_back(draft);
         self.flush();
+    }
+
+    /// Tells whether messages wait for the bus.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Puts what could not be posted where a person will find it.
+    pub(super) fn give_up(&mut self) {
+        for draft in self.backlog.drain(..) {
+            let body = String::from_utf8_lossy(&draft.body).into_owned();
+            tracing::error!(kind = draft.kind, body, "a message never reached the bus");
+        }
     }
 
     /// Tries to append everything that waits.
