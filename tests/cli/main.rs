@@ -6,5 +6,6 @@ mod bus;
 mod configuration;
 mod listing;
 mod place;
+mod refusals;
 mod streams;
 mod watching;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use cl_storage::RunDir;
 use cl_storage::durable::{self, Mode};
+use cl_storage::redact::Redactor;
 
 /// Raw output is copied up to this size; the rest is in the raw file.
 const LARGEST_COPY: u64 = 4 * 1024 * 1024;
@@ -14,12 +15,14 @@ const LARGEST_COPY: u64 = 4 * 1024 * 1024;
 ///
 /// In this order: the agent's own file unless it is blank, the final text of its
 /// stream, what it printed that is not JSON, a placeholder that names the agent,
-/// its end and the last lines of its standard error.
+/// its end and the last lines of its standard error. What is written here is
+/// masked by `redactor`.
 pub(crate) fn ensure(
     run: &RunDir,
     final_text: Option<&str>,
     agent: &str,
     exit_code: i32,
+    redactor: &Redactor,
 ) -> io::Result<()> {
     let path = run.output();
     match fs::symlink_metadata(&path) {
@@ -31,7 +34,7 @@ pub(crate) fn ensure(
         Some(text) => format!("{text}\n"),
         None => plain_output(&run.stdout()).unwrap_or_else(|| placeholder(run, agent, exit_code)),
     };
-    durable::replace(&path, text.as_bytes(), Mode::Shared)
+    durable::replace(&path, redactor.redact(&text).as_bytes(), Mode::Shared)
 }
 
 fn is_blank(path: &Path) -> bool {
@@ -114,7 +117,7 @@ mod tests {
         }
         fs::write(run.stdout(), stdout).unwrap();
         fs::write(run.stderr(), "one\ntwo\n").unwrap();
-        ensure(&run, final_text, "codex", 3).unwrap();
+        ensure(&run, final_text, "codex", 3, &Redactor::default()).unwrap();
         assert_eq!(fs::read_to_string(run.output()).unwrap(), expected);
     }
 

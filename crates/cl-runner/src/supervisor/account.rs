@@ -19,7 +19,13 @@ impl Supervisor {
             std::fs::metadata(run.output()).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
         run_info::update(run, |info| info.phase = Some(Phase::Finalizing))?;
         let final_text = end.outcome.final_text.as_deref();
-        if let Err(error) = output::ensure(run, final_text, &self.record.agent, end.exit_code) {
+        if let Err(error) = output::ensure(
+            run,
+            final_text,
+            &self.record.agent,
+            end.exit_code,
+            &self.redactor,
+        ) {
             // The raw stream still has it all; the end of the run must be told.
             tracing::error!(%error, "could not write output.md");
         }

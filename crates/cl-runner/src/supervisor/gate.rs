@@ -1,6 +1,5 @@
 //! Gates: commands that must succeed before a claim to be done is believed.
 
-use std::fs::File;
 use std::time::Duration;
 
 use cl_agent::Exit;
@@ -91,7 +90,8 @@ impl Supervisor {
         command: &str,
         output: &std::path::Path,
     ) -> Result<GateEnd, Broken> {
-        let stdout = File::options().create_new(true).append(true).open(output)?;
+        // Raw, like an agent's streams: for the owner's eyes only.
+        let stdout = durable::open_append(output, Mode::Private)?;
         let stderr = stdout.try_clone()?;
         let env = self.gate_environment();
         let args = ["-c".to_owned(), command.to_owned()];
