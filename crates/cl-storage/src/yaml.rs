@@ -243,23 +243,18 @@ fn reads_as_other_type(value: &str) -> bool {
 }
 
 /// Errs on the side of quoting: a leading digit and nothing but number characters.
+///
+/// A sign inside stands only behind an exponent, so run ids and UUIDs are no numbers.
 fn looks_like_number(unsigned: &str) -> bool {
+    let bytes = unsigned.as_bytes();
+    let fits = |(at, byte): (usize, &u8)| match byte {
+        b'+' | b'-' => at > 0 && matches!(bytes[at - 1], b'e' | b'E'),
+        b'.' | b'_' | b':' | b'x' | b'o' => true,
+        byte => byte.is_ascii_hexdigit(),
+    };
     unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && unsigned.bytes().any(|b| b.is_ascii_digit())
-        && unsigned.bytes().all(|b| {
-            b.is_ascii_hexdigit() || matches!(b, b'.' | b'_' | b'+' | b'-' | b':' | b'x' | b'o')
-        })
-        && !unsigned.contains("-1-")
-        && !is_stamped_id(unsigned)
-}
-
-/// Run ids are digits and hyphens but no YAML reader takes them for a number or a date.
-fn is_stamped_id(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    bytes.len() > 15
-        && bytes[..8].iter().all(u8::is_ascii_digit)
-        && bytes[8] == b'-'
-        && value[9..].contains('-')
+        && bytes.iter().any(u8::is_ascii_digit)
+        && bytes.iter().enumerate().all(fits)
 }
 
 fn looks_like_date(value: &str) -> bool {
