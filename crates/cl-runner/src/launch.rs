@@ -19,7 +19,7 @@ mod start;
 
 pub use agents::{AgentEntry, LaunchAgent, PrepareError, prepare_agents, secret_values};
 pub(crate) use agents::{error_text, text_variables};
-pub use policy::{OnChildTimeout, Policy};
+pub use policy::{Gate, OnChildTimeout, Policy};
 pub use record::{Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin};
 pub use start::{LaunchError, Launched, Refusal, launch};
 pub(crate) use start::{Readiness, read_record};

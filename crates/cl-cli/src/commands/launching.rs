@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cl_config::Config;
 use cl_runner::launch::{
-    AgentEntry, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin, Policy,
-    PrepareError, Refusal, launch, prepare_agents,
+    AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
+    Policy, PrepareError, Refusal, launch, prepare_agents,
 };
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
 
@@ -158,9 +158,26 @@ pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>
         policy.max_attempts = restart.max_attempts.unwrap_or(policy.max_attempts);
         policy.restart_delay = restart.restart_delay;
         policy.max_gate_failures = restart.max_gate_failures;
-        policy.gates.extend(restart.gates.iter().cloned());
+        policy
+            .gates
+            .extend(restart.gates.iter().map(Gate::from_command));
     }
     policy
+}
+
+fn gate(configured: &cl_config::Gate) -> Gate {
+    let cl_config::Gate {
+        name,
+        run,
+        timeout,
+        cwd,
+    } = configured.clone();
+    Gate {
+        name,
+        run,
+        timeout,
+        cwd,
+    }
 }
 
 /// Returns the policy that the configuration gives.
@@ -171,7 +188,7 @@ pub(super) fn configured_policy(config: &Config) -> Policy {
         idle_timeout: defaults.timeout,
         max_duration: defaults.max_duration,
         max_output_bytes: defaults.max_output_bytes,
-        gates: defaults.gates.iter().map(|gate| gate.run.clone()).collect(),
+        gates: defaults.gates.iter().map(gate).collect(),
         max_concurrent_runs: defaults.max_concurrent_runs.map(std::num::NonZeroU32::get),
         max_depth: config.delegation.max_depth,
         max_children: config.delegation.max_children,

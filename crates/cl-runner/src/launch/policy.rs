@@ -1,5 +1,6 @@
 //! The limits and delays of a launch.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What happens to children that are still active when the wait for them ends.
@@ -11,6 +12,39 @@ pub enum OnChildTimeout {
     Leave,
     /// They are stopped.
     Stop,
+}
+
+/// A command that must succeed before DONE is believed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Gate {
+    /// What it is called in messages.
+    pub name: String,
+    /// The command, run by a shell.
+    pub run: String,
+    /// How long it may take; none takes [`Policy::gate_timeout`].
+    #[serde(
+        default,
+        rename = "timeout_ms",
+        with = "optional_millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub timeout: Option<Duration>,
+    /// The folder to run it in, relative to the working folder of the agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
+}
+
+impl Gate {
+    /// Returns a gate that is named like its command.
+    pub fn from_command(run: impl Into<String>) -> Self {
+        let run = run.into();
+        Self {
+            name: run.clone(),
+            run,
+            timeout: None,
+            cwd: None,
+        }
+    }
 }
 
 /// The limits and delays of a launch. Durations are stored in milliseconds.
@@ -39,8 +73,8 @@ pub struct Policy {
     #[serde(rename = "grace_ms", with = "millis")]
     pub grace: Duration,
     /// Commands that must succeed before DONE is believed.
-    pub gates: Vec<String>,
-    /// How long one gate may take.
+    pub gates: Vec<Gate>,
+    /// How long one gate may take that does not say so itself.
     #[serde(rename = "gate_timeout_ms", with = "millis")]
     pub gate_timeout: Duration,
     /// How many times gates may refuse.

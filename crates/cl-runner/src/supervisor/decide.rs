@@ -206,6 +206,7 @@ fn pause_after(last: &LastAttempt, delay: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launch::Gate;
 
     fn policy() -> Policy {
         Policy {
@@ -297,7 +298,7 @@ mod tests {
     #[test]
     fn done_waits_for_children_then_asks_the_gates() {
         let policy = Policy {
-            gates: vec!["true".into()],
+            gates: vec![Gate::from_command("true")],
             ..policy()
         };
         let claimed = View {

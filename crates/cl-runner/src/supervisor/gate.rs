@@ -8,6 +8,7 @@ use cl_storage::marker;
 use cl_storage::process::ProcessIdentity;
 
 use super::{Broken, GateVerdict, Supervisor};
+use crate::launch::Gate;
 use crate::output;
 use crate::process::end::{Ending, KILL_WAIT, LOOK_AGAIN};
 use crate::process::spawn::{Program, spawn};
@@ -31,22 +32,22 @@ impl Supervisor {
     pub(super) async fn run_gates(&mut self) -> Result<GateVerdict, Broken> {
         let folder = self.task.gates_folder();
         durable::create_folders(&folder, Mode::Shared)?;
-        for command in self.record.policy.gates.clone() {
+        for gate in self.record.policy.gates.clone() {
             let number = next_number(&folder)?;
             let output = folder.join(format!("{number}.out"));
-            match self.run_gate(&command, &output).await? {
+            match self.run_gate(&gate, &output).await? {
                 GateEnd::Passed => {
                     self.post(
                         "INFO",
-                        &format!("gate passed: {command}"),
-                        &[("gate", command.clone())],
+                        &format!("gate passed: {}", gate.name),
+                        &[("gate", gate.name.clone())],
                     );
                 }
                 GateEnd::Interrupted => return Ok(GateVerdict::Pending),
                 GateEnd::Refused(how) => {
                     let tail = clip(&self.redactor.redact(&output::tail(&output, SHOWN_LINES)));
                     self.state.gate_failures.count += 1;
-                    self.state.gate_failures.last_gate = format!("{command} ({how})");
+                    self.state.gate_failures.last_gate = format!("{} ({how})", gate.name);
                     self.state.gate_failures.last_output = tail;
                     return Ok(GateVerdict::Refused);
                 }
@@ -85,34 +86,38 @@ impl Supervisor {
         })
     }
 
-    async fn run_gate(
-        &mut self,
-        command: &str,
-        output: &std::path::Path,
-    ) -> Result<GateEnd, Broken> {
+    async fn run_gate(&mut self, gate: &Gate, output: &std::path::Path) -> Result<GateEnd, Broken> {
         // Raw, like an agent's streams: for the owner's eyes only.
         let stdout = durable::open_append(output, Mode::Private)?;
         let stderr = stdout.try_clone()?;
         let env = self.gate_environment();
-        let args = ["-c".to_owned(), command.to_owned()];
+        let args = ["-c".to_owned(), gate.run.clone()];
+        let cwd = gate.cwd.as_ref().map_or_else(
+            || self.record.cwd.clone(),
+            |folder| self.record.cwd.join(folder),
+        );
         let program = Program {
             path: std::path::Path::new("/bin/sh"),
             args: &args,
             env: &env,
-            cwd: &self.record.cwd.clone(),
+            cwd: &cwd,
             stdin: None,
             stdout: Some(stdout),
             stderr: Some(stderr),
         };
-        let gate = match spawn(program) {
-            Ok(gate) => gate,
+        let process = match spawn(program) {
+            Ok(process) => process,
             Err(error) => return Ok(GateEnd::Refused(format!("could not be started: {error}"))),
         };
-        self.reaper.watch(gate.pid);
-        let end = self.wait_for_gate(&gate).await;
-        let ended = self.end_gate(&gate).await;
+        self.reaper.watch(process.pid);
+        let limit = gate.timeout.unwrap_or(self.record.policy.gate_timeout);
+        let end = self.wait_for_gate(&process, limit).await;
+        let ended = self.end_gate(&process).await;
         if !ended {
-            tracing::error!(pid = gate.pid, "a gate left processes that cannot be ended");
+            tracing::error!(
+                pid = process.pid,
+                "a gate left processes that cannot be ended"
+            );
         }
         Ok(end)
     }
@@ -121,8 +126,7 @@ impl Supervisor {
         self.agent_environment(self.previous_run.as_ref(), None)
     }
 
-    async fn wait_for_gate(&mut self, gate: &ProcessIdentity) -> GateEnd {
-        let limit = self.record.policy.gate_timeout;
+    async fn wait_for_gate(&mut self, gate: &ProcessIdentity, limit: Duration) -> GateEnd {
         let until = tokio::time::Instant::now() + limit;
         loop {
             match self.reaper.take(gate.pid) {
@@ -146,13 +150,9 @@ impl Supervisor {
 
     /// Ends what is left of a gate; false if something survives.
     async fn end_gate(&mut self, gate: &ProcessIdentity) -> bool {
-        let Some(run) = self
-            .previous_run
-            .clone()
-            .or_else(|| Some(cl_storage::RunId::generate(self.now())))
-        else {
-            return true;
-        };
+        // Without any run there is no marker to look for; a fresh id matches nobody's.
+        let run = self.previous_run.clone();
+        let run = run.unwrap_or_else(|| cl_storage::RunId::generate(self.now()));
         let grace = if self.stop.is_some() {
             Duration::ZERO
         } else {
