@@ -158,9 +158,12 @@ pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>
         policy.max_attempts = restart.max_attempts.unwrap_or(policy.max_attempts);
         policy.restart_delay = restart.restart_delay;
         policy.max_gate_failures = restart.max_gate_failures;
-        policy
-            .gates
-            .extend(restart.gates.iter().map(Gate::from_command));
+        for run in &restart.gates {
+            // A resumed task has its gates already.
+            if !policy.gates.iter().any(|gate| gate.run == *run) {
+                policy.gates.push(Gate::from_command(run));
+            }
+        }
     }
     policy
 }
