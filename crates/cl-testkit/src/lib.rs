@@ -1,5 +1,13 @@
 //! What tests of the workspace share: stand-ins for what is outside of it.
 //!
 //! * [`model_server`]: the model services that coding agents talk to.
+//! * [`scenario`]: a root, a configuration and scripted agents for the real binary.
+//! * [`run_agent`]: one command of the binary, with a deadline.
+//! * [`survivors`]: proof that no process of a tree is left.
+//! * [`patience`]: waiting for a condition with a deadline.
 
 pub mod model_server;
+pub mod patience;
+pub mod run_agent;
+pub mod scenario;
+pub mod survivors;
