@@ -203,7 +203,10 @@ impl Scenario {
             return;
         };
         for task in projects.iter().filter_map(|p| p.tasks().ok()).flatten() {
-            for file in [task.supervisor_log(), task.state(), task.owner()] {
+            let runs = task.runs().unwrap_or_default();
+            let streams = runs.iter().flat_map(|run| [run.stdout(), run.stderr()]);
+            let files = [task.supervisor_log(), task.state(), task.owner()];
+            for file in files.into_iter().chain(streams) {
                 let text = std::fs::read_to_string(&file).unwrap_or_default();
                 #[expect(clippy::print_stderr, reason = "shown with the failed test")]
                 {

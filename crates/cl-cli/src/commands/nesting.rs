@@ -67,6 +67,8 @@ pub(super) fn launch_through(
         cwd: order.cwd.clone(),
         agent: order.agent.clone(),
         policy: Some(order.policy.clone()),
+        extra_env: order.extra_env.clone(),
+        previous_run: order.previous_run.clone(),
     };
     let failed = |what: &str| {
         CliError::failed(format!(
@@ -131,8 +133,7 @@ fn understand(
     match answer.outcome {
         Outcome::Done => Ok(Some(launch_id)),
         Outcome::Refused => Err(CliError::conflict(format!(
-            "{} takes no more tasks: {}",
-            around.task.id(),
+            "the task was not launched: {}",
             answer.message
         ))),
         Outcome::Failed => Err(CliError::failed(format!(

@@ -137,6 +137,12 @@ pub struct NestedOptions {
     pub agent: Option<String>,
     /// Limits and delays; none takes the parent's, without its gates.
     pub policy: Option<Policy>,
+    /// Variables for the agent, on top of the parent's.
+    #[serde(default)]
+    pub extra_env: BTreeMap<String, String>,
+    /// The run that this one repeats.
+    #[serde(default)]
+    pub previous_run: Option<RunId>,
 }
 
 /// The content of `launch.yaml`: how a task was launched, without secrets.

@@ -18,6 +18,9 @@ use cl_storage::{RunId, owner::Owner};
 
 use crate::launch::SUPERVISED_TASK;
 
+/// The variable in an agent's environment that names its task's folder.
+const TASK_MARKER: &str = "JRUN_TASK_FOLDER";
+
 /// Which processes to look for.
 #[derive(Debug, Clone)]
 pub struct Search<'a> {
@@ -98,8 +101,9 @@ impl Table {
         }
         match process::environment_value(pid, RUN_MARKER) {
             Some(run) if run == search.run.as_str() => Verdict::Ours,
-            // An empty marker is no run; another run's process is accounted for there.
-            Some(run) if !run.is_empty() => Verdict::Excepted,
+            // An empty marker is no run; another run's process is accounted for
+            // there, unless that is in another root: those end with the attempt.
+            Some(run) if !run.is_empty() && is_below(pid, search.root) => Verdict::Excepted,
             _ => self.by_place(pid, stat, search),
         }
     }
@@ -160,6 +164,12 @@ impl Table {
             .ends_with(&format!(":{ticks}"))
             .then_some(identity)
     }
+}
+
+/// Tells whether the task that `pid` works for is below `root`, by its environment.
+fn is_below(pid: i32, root: &Path) -> bool {
+    process::environment_value(pid, TASK_MARKER)
+        .is_some_and(|task| Path::new(&task).starts_with(root))
 }
 
 /// Tells whether `pid` is the recorded owner of the task at `folder`, below `root`.

@@ -1,5 +1,6 @@
 //! Tasks that agents of this task launched.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use cl_storage::TaskDir;
@@ -12,7 +13,8 @@ use cl_storage::task_state::{Child, ParentTask, TaskState};
 
 use super::{Broken, Supervisor, events};
 use crate::launch::{
-    AgentEntry, LaunchRecord, NestedOptions, OnChildTimeout, Origin, Policy, launch,
+    AgentEntry, LaunchError, LaunchRecord, NestedOptions, OnChildTimeout, Origin, Policy, Refusal,
+    launch,
 };
 use crate::settle;
 
@@ -41,14 +43,12 @@ impl Supervisor {
     /// Launches a child for an agent; the same task twice is one launch.
     pub(super) fn launch_child(&mut self, launch_id: &str, request: &LaunchChildRequest) -> Answer {
         if let Some(stop) = &self.stop {
-            return Answer::new(
-                Outcome::Refused,
-                format!("the task is being stopped ({})", stop.by),
-            );
+            let text = format!("{} is being stopped ({})", self.task.id(), stop.by);
+            return Answer::new(Outcome::Refused, text);
         }
         match self.try_launch_child(launch_id, request) {
             Ok(()) => Answer::new(Outcome::Done, "launched"),
-            Err(message) => Answer::new(Outcome::Failed, message),
+            Err(NotLaunched(outcome, message)) => Answer::new(outcome, message),
         }
     }
 
@@ -56,51 +56,61 @@ impl Supervisor {
         &mut self,
         launch_id: &str,
         request: &LaunchChildRequest,
-    ) -> Result<(), String> {
-        let text = |error: &dyn std::error::Error| crate::launch_error_text(error);
-        let options: NestedOptions =
-            serde_json::from_str(&request.options).map_err(|e| text(&e))?;
-        let task = self
-            .root
-            .task(&request.project, &request.task)
-            .map_err(|e| text(&e))?;
+    ) -> Result<(), NotLaunched> {
+        let options: NestedOptions = serde_json::from_str(&request.options)?;
+        let task = self.root.task(&request.project, &request.task)?;
         if was_launched(&task, launch_id) {
             return Ok(());
         }
-        let policy = &self.record.policy;
-        let depth = self.record.depth + 1;
-        if depth > policy.max_depth {
-            return Err(format!(
-                "tasks may be nested {} deep, this one would be {depth} deep",
-                policy.max_depth
-            ));
-        }
-        let active = self.active_children().len();
-        if active >= usize::try_from(policy.max_children).unwrap_or(usize::MAX) {
-            return Err(format!(
-                "{active} child tasks are active, and {} is the limit; wait for one to end",
-                policy.max_children
-            ));
-        }
+        self.check_limits()?;
         let child = Child {
             project: request.project.clone(),
             task: request.task.clone(),
             parent_run: options.parent_run.clone(),
         };
         let record = self.child_record(launch_id, request, options)?;
-        if !self
-            .state
-            .children
-            .iter()
-            .any(|known| known.task == child.task && known.project == child.project)
-        {
-            self.state.children.push(child);
+        let same_task = |known: &&Child| known.task == child.task && known.project == child.project;
+        let known = self.state.children.iter().find(same_task).cloned();
+        if known.as_ref() != Some(&child) {
             // Recorded before it is launched: a child is never unknown to its parent.
-            self.state.write(&self.task).map_err(|e| text(&e))?;
+            self.state.children.retain(|known| !same_task(&known));
+            self.state.children.push(child.clone());
+            self.state.write(&self.task)?;
         }
         cl_storage::crash::point("child-recorded-unlaunched");
-        let launched = launch(&record, &task, &self.executable).map_err(|e| text(&e))?;
-        tracing::info!(task = %task.id(), pid = launched.supervisor.pid, "launched a child");
+        match launch(&record, &task, &self.executable) {
+            Ok(launched) => {
+                tracing::info!(task = %task.id(), pid = launched.supervisor.pid, "launched a child");
+                Ok(())
+            }
+            Err(error) => {
+                // Somebody else's task must not count as a child.
+                self.state.children.retain(|known| !same_task(&known));
+                self.state.children.extend(known);
+                self.state.write(&self.task)?;
+                Err(not_launched(&error))
+            }
+        }
+    }
+
+    fn check_limits(&self) -> Result<(), NotLaunched> {
+        let policy = &self.record.policy;
+        let depth = self.record.depth + 1;
+        if depth > policy.max_depth {
+            let text = format!(
+                "tasks may be nested {} deep, this one would be {depth} deep",
+                policy.max_depth
+            );
+            return Err(NotLaunched(Outcome::Refused, text));
+        }
+        let active = self.active_children().len();
+        if active >= usize::try_from(policy.max_children).unwrap_or(usize::MAX) {
+            let text = format!(
+                "{active} child tasks are active, and {} is the limit; wait for one to end",
+                policy.max_children
+            );
+            return Err(NotLaunched(Outcome::Refused, text));
+        }
         Ok(())
     }
 
@@ -109,17 +119,20 @@ impl Supervisor {
         launch_id: &str,
         request: &LaunchChildRequest,
         options: NestedOptions,
-    ) -> Result<LaunchRecord, String> {
+    ) -> Result<LaunchRecord, NotLaunched> {
         let agent = options.agent.unwrap_or_else(|| self.record.agent.clone());
         match self.record.agents.get(&agent) {
             Some(AgentEntry::Ready(_)) => {}
-            Some(AgentEntry::Unavailable(why)) => return Err(why.clone()),
+            Some(AgentEntry::Unavailable(why)) => {
+                return Err(NotLaunched(Outcome::Failed, why.clone()));
+            }
             None => {
                 let known: Vec<&str> = self.record.agents.keys().map(String::as_str).collect();
-                return Err(format!(
+                let text = format!(
                     "unknown agent {agent:?}; this task was launched with: {}",
                     known.join(", ")
-                ));
+                );
+                return Err(NotLaunched(Outcome::Failed, text));
             }
         }
         // Gates belong to the task they were given for.
@@ -127,6 +140,8 @@ impl Supervisor {
             gates: Vec::new(),
             ..self.record.policy.clone()
         };
+        let mut extra_env = self.record.extra_env.clone();
+        extra_env.extend(options.extra_env);
         Ok(LaunchRecord {
             version: LaunchRecord::current_version(),
             launch_id: launch_id.to_owned(),
@@ -144,11 +159,11 @@ impl Supervisor {
                 run: options.parent_run,
             }),
             parent_run: None,
-            previous_run: None,
+            previous_run: options.previous_run,
             depth: self.record.depth + 1,
             agent,
             agents: self.record.agents.clone(),
-            extra_env: self.record.extra_env.clone(),
+            extra_env,
             policy: options.policy.unwrap_or_else(inherited),
             conductor_url: self.record.conductor_url.clone(),
         })
@@ -224,10 +239,7 @@ impl Supervisor {
     }
 
     fn ask_to_stop(&self, children: &[Child], by: &str, kill_at: jiff::Timestamp) {
-        for child in children {
-            let Ok(task) = self.root.task(&child.project, &child.task) else {
-                continue;
-            };
+        for task in self.owned_below(children) {
             let body = RequestBody::Stop(StopRequest {
                 by: by.to_owned(),
                 kill_at,
@@ -236,12 +248,38 @@ impl Supervisor {
             let asked = Request::new(body, self.now()).map_err(Broken::from);
             let asked = asked.and_then(|request| request.submit(&task).map_err(Broken::from));
             if let Err(error) = asked {
-                tracing::error!(task = %child.task, error = error.as_ref(), "could not ask a child to stop");
+                tracing::error!(task = %task.id(), error = error.as_ref(), "could not ask a child to stop");
             }
             if let Some(owner) = Owner::read(&task).ok().flatten() {
                 crate::process::end::signal(&owner.identity(), rustix::process::Signal::USR1);
             }
         }
+    }
+
+    /// Returns the topmost tasks of `children` that have an owner to ask.
+    ///
+    /// An owner looks after its own children. A task that has ended has left its
+    /// children to whoever launched it.
+    fn owned_below(&self, children: &[Child]) -> Vec<TaskDir> {
+        let mut owned = Vec::new();
+        let mut seen = HashSet::new();
+        let mut open = children.to_vec();
+        while let Some(child) = open.pop() {
+            let Ok(task) = self.root.task(&child.project, &child.task) else {
+                continue;
+            };
+            if !seen.insert(task.path().to_owned()) {
+                continue;
+            }
+            match Owner::read(&task).map(|owner| OwnerState::of(owner.as_ref())) {
+                Ok(OwnerState::None) => {
+                    let state = TaskState::read(&task).ok().flatten();
+                    open.extend(state.into_iter().flat_map(|state| state.children));
+                }
+                _ => owned.push(task),
+            }
+        }
+        owned
     }
 
     /// Waits until no child is active, a little longer than until `kill_at`.
@@ -263,10 +301,8 @@ impl Supervisor {
     /// Settles children whose supervisor died: their agents must not run unowned.
     pub(super) fn settle_lost_children(&mut self) {
         let lost: Vec<TaskDir> = self
-            .state
-            .children
-            .iter()
-            .filter_map(|child| self.root.task(&child.project, &child.task).ok())
+            .owned_below(&self.state.children)
+            .into_iter()
             .filter(|task| {
                 Owner::read(task)
                     .is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Lost)
@@ -302,7 +338,7 @@ impl Supervisor {
             let answer = if is_stop {
                 Answer::new(Outcome::Done, "the task has ended")
             } else {
-                Answer::new(Outcome::Refused, "the task has ended")
+                Answer::new(Outcome::Refused, format!("{} has ended", self.task.id()))
             };
             if let Err(error) = request.reply(&self.task, &answer) {
                 tracing::error!(
@@ -314,10 +350,36 @@ impl Supervisor {
     }
 }
 
-/// Tells whether a live owner has the task already, or this very launch has ended.
+/// Why a child was not launched: what to answer, and the text.
+struct NotLaunched(Outcome, String);
+
+impl<E: std::error::Error> From<E> for NotLaunched {
+    fn from(error: E) -> Self {
+        Self(Outcome::Failed, crate::launch_error_text(&error))
+    }
+}
+
+fn not_launched(error: &LaunchError) -> NotLaunched {
+    let is_conflict = matches!(
+        error,
+        LaunchError::Refused {
+            refusal: Refusal::Conflict,
+            ..
+        }
+    );
+    let outcome = if is_conflict {
+        Outcome::Refused
+    } else {
+        Outcome::Failed
+    };
+    NotLaunched(outcome, crate::launch_error_text(error))
+}
+
+/// Tells whether this very launch has an owner already, or has ended.
 fn was_launched(task: &TaskDir, launch_id: &str) -> bool {
-    let is_owned =
-        Owner::read(task).is_ok_and(|owner| OwnerState::of(owner.as_ref()) == OwnerState::Alive);
+    let is_owned = Owner::read(task).is_ok_and(|owner| {
+        owner.is_some_and(|owner| owner.launch_id == launch_id && owner.is_alive())
+    });
     let has_ended = TaskState::read(task).is_ok_and(|state| {
         state.is_some_and(|state| state.result.is_some() && state.launch_id == launch_id)
     });
