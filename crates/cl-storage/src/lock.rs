@@ -6,8 +6,9 @@
 //! open file, end with the process however it dies, and are advisory. A waiter
 //! tries again after 50 µs, doubling up to 10 ms, until its deadline.
 //!
-//! Lock files are never deleted: a waiter on the old inode and a newcomer on a
-//! new one would both believe that they hold the lock.
+//! Lock files are not deleted, but the folder around one may be, by its holder. A
+//! waiter on the old inode and a newcomer on a new one would both believe that
+//! they hold the lock, so [`HeldLock`] counts only if its file still has its name.
 
 use std::fs::File;
 use std::io;
@@ -116,11 +117,15 @@ impl HeldLock {
             path: path.to_owned(),
             source,
         };
-        let file = durable::open_append(path, mode).map_err(io_error)?;
+        let mut file = durable::open_append(path, mode).map_err(io_error)?;
         let started = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if !has_name(&file, path).map_err(io_error)? => {
+                    file = durable::open_append(path, mode).map_err(io_error)?;
+                    pause = wait_for_next_try(path, started, wait, pause)?;
+                }
                 Ok(()) => {
                     return Ok(Self {
                         file,
@@ -144,6 +149,17 @@ impl HeldLock {
     /// Returns the path of the locked file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Tells whether `file` is still what `path` names.
+fn has_name(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let held = file.metadata()?;
+    match std::fs::symlink_metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (held.dev(), held.ino())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
     }
 }
 
@@ -181,6 +197,22 @@ mod tests {
         drop(held);
         with_lock_file(&path, Duration::ZERO, || ()).unwrap();
         assert!(path.exists(), "lock files stay");
+    }
+
+    #[test]
+    fn a_lock_on_a_deleted_file_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let held = HeldLock::acquire(&path, Mode::Private, Duration::ZERO).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope
+                .spawn(|| HeldLock::acquire(&path, Mode::Private, Duration::from_mins(1)).unwrap());
+            // Whenever the waiter opens the file: what it gets in the end has the name.
+            std::fs::remove_file(&path).unwrap();
+            drop(held);
+            let waiter = waiter.join().unwrap();
+            assert!(has_name(waiter.file(), &path).unwrap());
+        });
     }
 
     #[test]

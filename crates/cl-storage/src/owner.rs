@@ -101,6 +101,7 @@ pub enum OwnError {
 pub struct Ownership {
     task: TaskDir,
     owner: Owner,
+    found_lost: bool,
     _lock: HeldLock,
 }
 
@@ -116,6 +117,8 @@ impl Ownership {
     ) -> Result<Self, OwnError> {
         let lock = HeldLock::acquire(&task.owner_lock(), Mode::Shared, wait)?;
         let me = ProcessIdentity::current().map_err(OwnError::Identity)?;
+        // Whoever gave the task up has removed the record.
+        let found_lost = task.owner().exists();
         let owner = Owner {
             version: KNOWN_VERSION,
             pid: me.pid,
@@ -127,6 +130,7 @@ impl Ownership {
         Ok(Self {
             task: task.clone(),
             owner,
+            found_lost,
             _lock: lock,
         })
     }
@@ -134,6 +138,14 @@ impl Ownership {
     /// Returns what the owner record says.
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// Tells whether the owner before this one died without giving the task up.
+    ///
+    /// Until what it left is settled, the record must stay: dropping this value
+    /// keeps it, releasing does not.
+    pub fn found_lost(&self) -> bool {
+        self.found_lost
     }
 
     /// Gives the task up: removes the record, then unlocks.

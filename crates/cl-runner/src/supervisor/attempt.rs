@@ -63,6 +63,7 @@ impl Supervisor {
         }
         crash::point("before-run-folder");
         let run = self.task.create_run(now)?;
+        crash::point("run-unrecorded");
         let info = self.first_record(&run);
         run_info::create(&run, &info)?;
         crash::point("run-recorded");
@@ -120,7 +121,7 @@ impl Supervisor {
     async fn run_agent(&mut self, run: &RunDir, info: &RunInfo) -> Result<RunEnd, Broken> {
         let slot = if self.needs_slot() {
             let Some(slot) = self.wait_for_slot(run).await? else {
-                return Ok(stopped_before_start(&self.agent.spec));
+                return Ok(self.stopped_before_start());
             };
             run_info::update(run, |info| info.phase = Some(Phase::Preparing))?;
             Some(slot)
@@ -129,7 +130,7 @@ impl Supervisor {
         };
         let version = self.agent_version().await;
         if self.stop.is_some() {
-            return Ok(stopped_before_start(&self.agent.spec));
+            return Ok(self.stopped_before_start());
         }
         let result = self.start_and_wait(run, info, version).await;
         if let Some(slot) = slot {
@@ -250,11 +251,22 @@ impl Supervisor {
         } else {
             FailureKind::Unknown
         };
-        let mut end = stopped_before_start(&self.agent.spec);
+        let mut end = self.stopped_before_start();
         end.ended = Ended::ByItself;
+        end.stop = None;
         end.outcome.failure = Some(Failure::new(kind, self.redactor.redact(&text)));
-        end.exit_code = -1;
         end
+    }
+
+    /// The end of a run whose agent was never started.
+    fn stopped_before_start(&self) -> RunEnd {
+        let ended = Ended::Stop;
+        RunEnd {
+            outcome: self.agent.spec.stream_parser().finish(Exit::Code(-1), b""),
+            exit_code: -1,
+            stop: self.stop_record(&ended, 0, Instant::now()),
+            ended,
+        }
     }
 }
 
@@ -273,14 +285,4 @@ fn spawn_error(program: &std::path::Path, source: &std::io::Error) -> Broken {
         source,
     })
 }
-
-/// The end of a run whose agent was never started.
-fn stopped_before_start(agent: &cl_agent::AgentSpec) -> RunEnd {
-    let outcome = agent.stream_parser().finish(Exit::Code(-1), b"");
-    RunEnd {
-        outcome,
-        exit_code: -1,
-        ended: Ended::Stop,
-        stop: None,
-    }
 }

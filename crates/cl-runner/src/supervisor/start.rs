@@ -117,7 +117,7 @@ pub(super) fn start(
     let root = Root::at(&record.root)?;
     let task = root.task(&record.project, &record.task)?;
     check_markers(&task, &record)?;
-    let made = Footprint::of(&root, &task);
+    let made = Footprint::of(&task);
     take(
         record,
         root,
@@ -156,27 +156,50 @@ fn take(
     made: &Footprint,
     build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, TaskState, String) -> Supervisor,
 ) -> Result<Supervisor, Refused> {
-    let result = own_and_write(&record, &root, &task);
-    match result {
-        Ok((ownership, state, prompt)) => Ok(build(record, root, task, ownership, state, prompt)),
+    let ownership = match own(&record, &root, &task) {
+        Ok(ownership) => ownership,
         Err(refused) => {
-            made.undo(&root, &task);
+            // Without the lock nothing in the folder is ours: it may be the winner's.
+            made.remove_empty(&task);
+            return Err(refused);
+        }
+    };
+    cl_storage::crash::point("owned");
+    let is_new = made.is_new(&task);
+    match write_launch(&record, &task) {
+        Ok((state, prompt)) => Ok(build(record, root, task, ownership, state, prompt)),
+        Err(refused) => {
+            give_back(ownership, is_new.then_some(made), &task);
             Err(refused)
         }
     }
 }
 
-fn own_and_write(
-    record: &LaunchRecord,
-    root: &Root,
-    task: &TaskDir,
-) -> Result<(Ownership, TaskState, String), Refused> {
-    let now = SystemClock.now();
+fn own(record: &LaunchRecord, root: &Root, task: &TaskDir) -> Result<Ownership, Refused> {
     root.ensure()?;
     task.ensure()?;
-    let ownership = Ownership::acquire(task, &record.launch_id, now, OWNER_WAIT)
-        .map_err(|error| owned_by(task, error))?;
-    cl_storage::crash::point("owned");
+    Ownership::acquire(task, &record.launch_id, SystemClock.now(), OWNER_WAIT)
+        .map_err(|error| owned_by(task, error))
+}
+
+/// Leaves the task as it was found. Everything happens under the lock.
+fn give_back(ownership: Ownership, new: Option<&Footprint>, task: &TaskDir) {
+    if let Some(made) = new {
+        made.undo(task);
+    } else if !ownership.found_lost()
+        && let Err(error) = ownership.release()
+    {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "could not give the task back"
+        );
+    }
+    // A task that was found lost stays so: its record now names this process,
+    // which ends.
+}
+
+fn write_launch(record: &LaunchRecord, task: &TaskDir) -> Result<(TaskState, String), Refused> {
+    let now = SystemClock.now();
     // Under the lock: a marker may have come since the first look.
     check_markers(task, record)?;
     let prompt = resolve_prompt(task, record)?;
@@ -190,7 +213,7 @@ fn own_and_write(
     state.write(task)?;
     cl_storage::control::remove_stale_answers(task, now)?;
     cl_storage::crash::point("launch-recorded");
-    Ok((ownership, state, prompt))
+    Ok((state, prompt))
 }
 
 fn command_of(mode: Mode) -> Command {
@@ -322,25 +345,41 @@ struct Footprint {
 }
 
 impl Footprint {
-    fn of(root: &Root, task: &TaskDir) -> Self {
+    fn of(task: &TaskDir) -> Self {
         let above = task.path().ancestors().skip(1);
         let missing = above
             .take_while(|path| !path.exists())
             .map(Path::to_owned)
             .collect();
-        tracing::debug!(root = %root.path().display(), "looking at what exists");
         Self {
             missing,
             task_existed: task.exists(),
         }
     }
 
-    fn undo(&self, _root: &Root, task: &TaskDir) {
-        if self.task_existed {
-            return;
-        }
+    /// Tells whether nobody has ever used the task. Only for its owner: another
+    /// starter may have made and finished it since the first look.
+    fn is_new(&self, task: &TaskDir) -> bool {
+        let ours = [task.owner_lock(), task.owner()];
+        let is_ours = |entry: io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| ours.contains(&entry.path()))
+        };
+        !self.task_existed
+            && std::fs::read_dir(task.path()).is_ok_and(|mut entries| entries.all(is_ours))
+    }
+
+    /// Removes the task and what was made above it. Only for its owner.
+    fn undo(&self, task: &TaskDir) {
         // Best effort: the error that led here is what the user must see.
         std::fs::remove_dir_all(task.path()).unwrap_or_default();
+        self.remove_empty(task);
+    }
+
+    /// Removes folders that were made here and that nobody uses.
+    fn remove_empty(&self, task: &TaskDir) {
+        if !self.task_existed {
+            std::fs::remove_dir(task.path()).unwrap_or_default();
+        }
         for folder in &self.missing {
             std::fs::remove_dir(folder).unwrap_or_default();
         }

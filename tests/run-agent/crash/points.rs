@@ -1,0 +1,110 @@
+//! The supervisor dies at each named point of its way through an attempt.
+
+use crate::rig::{Rig, WAITING};
+
+/// What a death at a point leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// The launcher was not told yet: it reports a failure, nothing has begun.
+    Unacknowledged,
+    /// A task without an agent.
+    NoAgent,
+    /// A task whose agent lives on.
+    Agent,
+    /// A task whose agent has ended by itself.
+    EndedAgent,
+    /// The result is on disk.
+    Result,
+}
+
+/// Starts the task so that its supervisor dies at `point`; the agent waits,
+/// or runs through if the point lies behind its end.
+#[track_caller]
+fn crash(point: &str, left: Left, extra: &[&str]) -> Rig {
+    let rig = Rig::new(WAITING);
+    if matches!(left, Left::EndedAgent | Left::Result) {
+        rig.scenario.release("go");
+    }
+    let started = rig.start(extra).crash_at(point).run();
+    rig.assert_crashed_at(point);
+    let is_detached = extra.contains(&"--detach");
+    match left {
+        Left::Unacknowledged => started.assert_code(1),
+        Left::Result => started.assert_code(0),
+        _ if is_detached => started.assert_code(0),
+        _ => {
+            started.assert_code(1);
+            assert!(started.stderr.contains("died"), "{started:#?}");
+        }
+    }
+    if left == Left::Agent {
+        rig.scenario.survivors().wait_for_one();
+    }
+    let standing = rig.assert_lost_and_true();
+    assert_eq!(standing.active, left == Left::Agent, "{standing:#?}");
+    if matches!(left, Left::EndedAgent | Left::Result) {
+        assert_eq!(standing.status, "all_finished", "{standing:#?}");
+    }
+    rig
+}
+
+/// The owner is lost in a detached task, which is taken up at once.
+#[track_caller]
+fn check_resume(point: &str, left: Left) {
+    let rig = crash(point, left, &["--detach"]);
+    rig.post("between");
+    take_up(&rig, left);
+}
+
+/// The owner is lost while somebody waits, the task is stopped, then taken up.
+#[track_caller]
+fn check_stop(point: &str, left: Left) {
+    let rig = crash(point, left, &[]);
+    let stopped = rig.stop();
+    assert_eq!(stopped.json()["outcome"], "ended_lost", "{stopped:#?}");
+    if !matches!(left, Left::EndedAgent | Left::Result) {
+        assert_eq!(rig.standing().status, "stopped");
+    }
+    take_up(&rig, left);
+}
+
+#[track_caller]
+fn take_up(rig: &Rig, left: Left) {
+    if left == Left::Unacknowledged {
+        // The launch has failed in front of the user, who makes it again.
+        rig.scenario.release("go");
+        rig.start(&[]).ok();
+        rig.assert_done();
+    } else {
+        rig.resume_to_done();
+    }
+}
+
+macro_rules! points {
+    ($($name:ident, $point:literal, $left:ident;)*) => {
+        mod resumed {
+            use super::{Left, check_resume};
+            $(#[test] fn $name() { check_resume($point, Left::$left); })*
+        }
+        mod stopped {
+            use super::{Left, check_stop};
+            $(#[test] fn $name() { check_stop($point, Left::$left); })*
+        }
+    };
+}
+
+points! {
+    owned, "owned", Unacknowledged;
+    launch_recorded, "launch-recorded", Unacknowledged;
+    before_the_run_folder, "before-run-folder", NoAgent;
+    before_the_record, "run-unrecorded", NoAgent;
+    recorded, "run-recorded", NoAgent;
+    unspawned, "unspawned", NoAgent;
+    spawned_but_unrecorded, "spawned-unrecorded", Agent;
+    started, "started", Agent;
+    exited_but_unrecorded, "exited-unrecorded", EndedAgent;
+    draining, "draining", EndedAgent;
+    end_recorded, "end-recorded", EndedAgent;
+    before_the_result, "result-unrecorded", EndedAgent;
+    after_the_result, "result-recorded", Result;
+}
