@@ -15,6 +15,8 @@ pub(super) struct Facts {
     pub(super) usage: Option<Usage>,
     /// What the agent said, in order.
     pub(super) said: Said,
+    /// The part of it since the last call of a tool, where no event holds the answer whole.
+    pub(super) said_last: Said,
     /// The answer, where an event holds it whole; beats `said`.
     pub(super) answer: Option<String>,
     pub(super) tool: Option<String>,

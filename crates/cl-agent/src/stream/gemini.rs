@@ -4,12 +4,15 @@
 //! failed in the middle exits with 0 and a `result` of status `error`. For an
 //! HTTP error the exit code is the status modulo 256, and the body's own code can
 //! differ from it, so the exit code is believed.
+//!
+//! No event holds the answer whole: it is what was said since the last call of a
+//! tool. What was thought is in the total of the tokens only.
 
 use cl_storage::{FailureKind, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::facts::{Closing, Facts, Reported, number, text};
+use super::facts::{Closing, Facts, Reported, Said, number, text};
 
 /// The field that tells whether the rest of a line matters.
 #[derive(Deserialize)]
@@ -67,13 +70,16 @@ pub(super) fn read(line: &[u8], facts: &mut Facts) {
         "message" if event["role"] != "user" => {
             // Blanks between words come as pieces of their own.
             let piece = event["content"].as_str().unwrap_or_default();
-            if event["delta"] == true {
-                facts.said.push_piece(piece);
-            } else if !piece.is_empty() {
-                facts.said.push_message(piece);
+            for said in [&mut facts.said, &mut facts.said_last] {
+                if event["delta"] == true {
+                    said.push_piece(piece);
+                } else if !piece.is_empty() {
+                    said.push_message(piece);
+                }
             }
         }
         "tool_use" => {
+            facts.said_last = Said::default();
             facts.tool = text(&event, "tool_name").map(str::to_owned);
             facts.said.end_message();
         }
@@ -89,6 +95,8 @@ fn read_result(event: &Value, facts: &mut Facts) {
         facts.usage = Some(usage(stats));
     }
     if event["status"] == "success" {
+        // Nothing after the last tool: then all that was said is the answer.
+        facts.answer = facts.said_last.trimmed().map(str::to_owned);
         facts.closing = Some(Closing::Success);
         return;
     }
@@ -132,10 +140,12 @@ fn reported(error: &Value) -> Reported {
 }
 
 fn usage(stats: &Value) -> Usage {
-    let cached = number(stats, "cached");
+    let (input, cached) = (number(stats, "input_tokens"), number(stats, "cached"));
+    let beyond_input = number(stats, "total_tokens").saturating_sub(input);
     Usage {
-        input_tokens: number(stats, "input_tokens").saturating_sub(cached),
-        output_tokens: number(stats, "output_tokens"),
+        input_tokens: input.saturating_sub(cached),
+        // Thoughts are paid for like answers, but not counted as output here.
+        output_tokens: number(stats, "output_tokens").max(beyond_input),
         cache_read_tokens: cached,
         cache_write_tokens: 0,
         cost_usd: None,
