@@ -78,7 +78,11 @@ pub fn settle_lost(
         .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
     let settled = settle_runs(root, task, reason, grace, clock)?;
-    let mut state = TaskState::read(task)?.unwrap_or_default();
+    let mut state = TaskState::read_or_set_aside(task)?;
+    if settled.survivors > 0 {
+        // It stays lost: what cannot be ended must not drop out of sight.
+        return Ok(settled);
+    }
     if state.result.is_none() {
         let failure = failure_of(reason);
         let status = match reason {
@@ -111,7 +115,7 @@ pub fn settle_lost(
 
 /// Takes the markers that keep a task from running away, and starts nothing.
 ///
-/// Fails if the task has an owner.
+/// Fails if the task has an owner. A lost task stays lost.
 pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleError> {
     let launch_id = TaskState::read(task)?
         .map(|state| state.launch_id)
@@ -127,14 +131,17 @@ pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleE
         state.stop = None;
         state.write(task)?;
     }
-    ownership.release()?;
+    if !ownership.found_lost() {
+        ownership.release()?;
+    }
     Ok(())
 }
 
 /// Ends what is left of the task's runs and settles their records.
 ///
 /// The caller owns the task. Also ends gates of the latest run, which carry its
-/// marker.
+/// marker, and agents whose record cannot be read. A run that could not be ended
+/// keeps its record.
 pub(crate) fn settle_runs(
     root: &Root,
     task: &TaskDir,
@@ -152,19 +159,19 @@ pub(crate) fn settle_runs(
             .info
             .as_ref()
             .is_ok_and(|info| info.status == RunStatus::Running);
-        let is_ours = run
-            .info
-            .as_ref()
-            .is_ok_and(|info| !info.is_external && info.version <= run_info::KNOWN_VERSION);
-        if !is_ours || !(is_running || is_latest) {
+        let is_external = run.info.as_ref().is_ok_and(|info| info.is_external);
+        // A damaged record tells nothing, so its run may have an agent.
+        if is_external || !(is_running || is_latest || run.info.is_err()) {
             continue;
         }
+        let is_writable =
+            (run.info.as_ref()).is_ok_and(|info| info.version <= run_info::KNOWN_VERSION);
         let requested_at = clock.now();
         let started = std::time::Instant::now();
         let (ended, survivors) = end_run(root, run, grace);
         settled.ended += ended;
         settled.survivors += survivors;
-        if is_running {
+        if is_running && is_writable && survivors == 0 {
             let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             let stop = StopRecord {
                 requested_at,

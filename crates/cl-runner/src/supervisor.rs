@@ -114,7 +114,10 @@ struct Supervisor {
 
 impl Supervisor {
     async fn run(mut self) -> i32 {
-        self.settle_earlier_runs();
+        if let Err(error) = self.settle_earlier_runs() {
+            let outcome = finish::End::unsettled(error.as_ref());
+            return self.finish(outcome).await;
+        }
         let outcome = loop {
             match self
                 .next_step()

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::durable::Mode;
+use crate::durable::{self, Mode};
 use crate::failure::Failure;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::TaskDir;
@@ -145,6 +145,25 @@ impl TaskState {
     /// Reads the state of `task`; `None` if it never had an owner.
     pub fn read(task: &TaskDir) -> Result<Option<Self>, RecordError> {
         record::read(&task.state(), KNOWN_VERSION)
+    }
+
+    /// Reads the state of `task`, moving a damaged one aside. Only for the owner.
+    ///
+    /// One of a newer format is somebody else's from the future: an error.
+    pub fn read_or_set_aside(task: &TaskDir) -> Result<Self, RecordError> {
+        match Self::read(task) {
+            Ok(state) => Ok(state.unwrap_or_default()),
+            Err(error @ (RecordError::TooNew { .. } | RecordError::Io { .. })) => Err(error),
+            Err(error) => {
+                let aside = task.path().join("task-state.yaml.damaged");
+                durable::rename(&task.state(), &aside).map_err(RecordError::io(&aside))?;
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "moved a damaged task state aside"
+                );
+                Ok(Self::default())
+            }
+        }
     }
 
     /// Replaces the state of `task`; returns after it is on disk. Only for the owner.

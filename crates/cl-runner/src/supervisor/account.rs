@@ -165,6 +165,8 @@ impl Supervisor {
             .policy
             .idle_timeout
             .or_else(|| self.agent.spec.timeout())
+            // Zero switches off what the configuration says.
+            .filter(|limit| !limit.is_zero())
     }
 
     /// Keeps what the next decision and the next attempt need.
@@ -203,33 +205,28 @@ impl Supervisor {
     }
 
     /// Ends and records what a dead owner left, and finds where to go on.
-    pub(super) fn settle_earlier_runs(&mut self) {
-        let grace = self.record.policy.grace;
+    ///
+    /// Fails if anything may be left: no agent is started beside another one.
+    pub(super) fn settle_earlier_runs(&mut self) -> Result<(), Broken> {
         let settled = crate::settle::settle_runs(
             &self.root,
             &self.task,
             &crate::settle::Reason::Lost,
-            grace,
+            self.record.policy.grace,
             &self.clock,
+        )?;
+        let runs: Vec<&str> = settled.runs.iter().map(RunId::as_str).collect();
+        let text = format!(
+            "settled what an earlier supervisor left: runs [{}], {} processes ended, {} survive",
+            runs.join(" "),
+            settled.ended,
+            settled.survivors
         );
-        match settled {
-            Ok(settled) if !settled.runs.is_empty() || settled.ended > 0 => {
-                let runs: Vec<&str> = settled.runs.iter().map(RunId::as_str).collect();
-                let text = format!(
-                    "settled what an earlier supervisor left: runs [{}], {} processes ended, {} survive",
-                    runs.join(" "),
-                    settled.ended,
-                    settled.survivors
-                );
-                self.post("WARNING", &text, &[]);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "could not settle earlier runs"
-                );
-            }
+        if !runs.is_empty() || settled.ended > 0 {
+            self.post("WARNING", &text, &[]);
+        }
+        if settled.survivors > 0 {
+            return Err(text.into());
         }
         let mut runs: Vec<RunInfo> = self
             .task
@@ -247,6 +244,7 @@ impl Supervisor {
             }
             self.previous_run.get_or_insert(latest.run_id);
         }
+        Ok(())
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) enum End {
     Complete,
     /// Badly.
     Failed(Failure),
+    /// Before it began: an agent of an earlier launch may still be alive.
+    Unsettled(Failure),
     /// By somebody's wish.
     Stopped,
     /// Given up by somebody.
@@ -22,6 +24,14 @@ pub(super) enum End {
 }
 
 impl End {
+    /// What an earlier supervisor left could not be settled.
+    pub(super) fn unsettled(error: &dyn std::error::Error) -> Self {
+        Self::Unsettled(Failure::new(
+            FailureKind::RunnerLost,
+            crate::launch_error_text(error),
+        ))
+    }
+
     /// The supervisor cannot go on.
     pub(super) fn broken(error: &dyn std::error::Error) -> Self {
         Self::Failed(Failure::new(
@@ -34,6 +44,7 @@ impl End {
 impl Supervisor {
     /// Records how the task ended, gives it up and returns the process's exit code.
     pub(super) async fn finish(mut self, end: End) -> i32 {
+        let is_settled = !matches!(end, End::Unsettled(_));
         let left_children = match &end {
             End::Stopped => {
                 let kill_at = self
@@ -46,7 +57,9 @@ impl Supervisor {
         };
         let (status, exit_code, failure) = match end {
             End::Complete => (ResultStatus::Completed, 0, None),
-            End::Failed(failure) => (ResultStatus::Failed, 1, Some(failure)),
+            End::Failed(failure) | End::Unsettled(failure) => {
+                (ResultStatus::Failed, 1, Some(failure))
+            }
             End::Stopped => {
                 let (by, code) = self
                     .stop
@@ -94,8 +107,9 @@ impl Supervisor {
         }
         self.journal.give_up();
         self.refuse_requests();
-        if recorded.is_err() {
-            // Without a result the task is "lost", and the owner record must say so.
+        if recorded.is_err() || !is_settled {
+            // Without a result the task is "lost", and with an agent that may be left
+            // it must stay so: the owner record says it.
             return 1;
         }
         if let Err(error) = self.ownership.release() {
