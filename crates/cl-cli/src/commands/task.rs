@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use cl_runner::attach::Attachment;
 use cl_runner::launch::{Kind, LaunchFile, Mode};
 use cl_storage::TaskDir;
 
 use super::launching::{self, Order};
 use super::nesting;
-use super::waiting::{Wait, wait};
+use super::waiting::{Wait, prepare, wait};
 use crate::args::{LaunchArgs, LoopArgs, ResumeArgs, RunArgs};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -57,11 +58,11 @@ pub(super) fn start(
         previous_run,
         is_detached: args.detach,
     };
+    let followed = Follow::of(args, &order)?;
     let nested = match &around {
         Some(around) => nesting::launch_through(ctx, around, &order)?,
         None => None,
     };
-    let followed = Follow::of(args, &order);
     let launch_id = if let Some(launch_id) = nested {
         launch_id
     } else {
@@ -72,38 +73,39 @@ pub(super) fn start(
         };
         launching::launch_directly(ctx, order, ready)?
     };
-    wait(ctx, &followed.wait(launch_id))
+    wait(ctx, followed.wait(launch_id))
 }
 
 /// What is kept of an order beyond its launch.
 struct Follow {
     task: TaskDir,
-    is_detached: bool,
+    attachment: Option<Attachment>,
     shows_output: bool,
     grace: Duration,
 }
 
 impl Follow {
-    fn of(args: &LaunchArgs, order: &Order) -> Self {
-        Self {
+    /// To be made before the launch: from here on signals mean the task.
+    fn of(args: &LaunchArgs, order: &Order) -> Result<Self, CliError> {
+        Ok(Self {
             task: order.task.clone(),
-            is_detached: order.is_detached,
+            attachment: prepare(order.is_detached)?,
             shows_output: args.follow,
             grace: order.policy.grace,
-        }
+        })
     }
 
     fn wait(self, launch_id: String) -> Wait {
         let Self {
             task,
-            is_detached,
+            attachment,
             shows_output,
             grace,
         } = self;
         Wait {
             task,
             launch_id,
-            is_detached,
+            attachment,
             shows_output,
             grace,
         }
@@ -138,7 +140,8 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     if args.no_start {
         return clear_only(ctx, &task);
     }
-    let prompt = launching::prompt(ctx, &args.launch)?;
+    let of_launch = file.as_ref().and_then(|file| file.prompt.clone());
+    let prompt = launching::prompt(ctx, &args.launch)?.or(of_launch);
     if prompt.is_none() && !task.prompt().is_file() {
         return Err(CliError::usage(format!(
             "task {} has no TASK.md and no prompt was given",
@@ -155,6 +158,11 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         Some(file) => file.policy.clone(),
         None => launching::configured_policy(&ctx.config()?.config),
     };
+    let mut extra_env = file
+        .as_ref()
+        .map(|file| file.env.clone())
+        .unwrap_or_default();
+    extra_env.extend(launching::extra_env(&args.launch));
     ctx.console
         .note(format_args!("Resuming task: {}", task.id()));
     let order = Order {
@@ -169,7 +177,7 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
             .agent
             .clone()
             .or_else(|| file.map(|file| file.agent_name)),
-        extra_env: launching::extra_env(&args.launch),
+        extra_env,
         parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
         previous_run: launching::run_flag(
             "--previous-run-id",
@@ -177,10 +185,10 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         )?,
         is_detached: args.launch.detach,
     };
-    let followed = Follow::of(&args.launch, &order);
     let ready = launching::ready(ctx, order.agent.as_deref())?;
+    let followed = Follow::of(&args.launch, &order)?;
     let launch_id = launching::launch_directly(ctx, order, ready)?;
-    wait(ctx, &followed.wait(launch_id))
+    wait(ctx, followed.wait(launch_id))
 }
 
 /// Takes the markers away and starts nothing.

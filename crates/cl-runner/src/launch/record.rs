@@ -169,6 +169,12 @@ pub struct LaunchFile {
     pub depth: u32,
     /// Working folder of the agents.
     pub cwd: PathBuf,
+    /// The prompt of this launch, where it is not the task's prompt of record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Variables for the agents, from the command line; not secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
     /// The agent.
     pub agent: AgentSpec,
     /// Where its secrets were found, by variable; resume looks there again.

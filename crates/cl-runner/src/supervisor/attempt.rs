@@ -74,8 +74,10 @@ impl Supervisor {
         };
         self.record_end(&run, &end)?;
         self.remember(&run, &end, started.elapsed());
+        // What was recorded, because the stream does not know why we ended the agent.
+        let failure = self.last.as_ref().and_then(|last| last.failure.as_ref());
         if self.record.kind == crate::launch::Kind::Task
-            && let Some(failure) = &end.outcome.failure
+            && let Some(failure) = failure.map(ToString::to_string)
         {
             let text = format!("root agent failed on restart #{number}: {failure}");
             self.post("WARNING", &text, &[]);
@@ -284,5 +286,4 @@ fn spawn_error(program: &std::path::Path, source: &std::io::Error) -> Broken {
         program: program.display().to_string(),
         source,
     })
-}
 }

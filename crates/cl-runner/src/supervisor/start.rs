@@ -208,7 +208,7 @@ fn write_launch(record: &LaunchRecord, task: &TaskDir) -> Result<(TaskState, Str
         durable::replace(&task.prompt(), text.as_bytes(), FileMode::Private)?;
     }
     clear_markers(task, record.mode)?;
-    launch_file(record, now)?.write(task)?;
+    launch_file(task, record, now)?.write(task)?;
     let mut state = fresh_state(task, record)?;
     state.write(task)?;
     cl_storage::control::remove_stale_answers(task, now)?;
@@ -289,7 +289,7 @@ fn resolve_prompt(task: &TaskDir, record: &LaunchRecord) -> Result<String, Refus
     Ok(text)
 }
 
-fn launch_file(record: &LaunchRecord, now: jiff::Timestamp) -> Result<LaunchFile, Refused> {
+fn launch_file(task: &TaskDir, record: &LaunchRecord, now: jiff::Timestamp) -> Result<LaunchFile, Refused> {
     let Some(AgentEntry::Ready(agent)) = record.agents.get(&record.agent) else {
         return Err(Refused::failed("the launch names no agent"));
     };
@@ -303,28 +303,24 @@ fn launch_file(record: &LaunchRecord, now: jiff::Timestamp) -> Result<LaunchFile
         parent: record.parent.clone(),
         depth: record.depth,
         cwd: record.cwd.clone(),
+        prompt: own_prompt(task, record),
+        env: record.extra_env.clone(),
         agent: agent.spec.clone(),
         secrets: agent.secret_sources(),
         policy: record.policy.clone(),
     })
 }
 
+/// Returns the launch's prompt if the task's prompt of record is another one.
+fn own_prompt(task: &TaskDir, record: &LaunchRecord) -> Option<String> {
+    let given = record.prompt.as_ref()?;
+    let of_record = std::fs::read_to_string(task.prompt()).unwrap_or_default();
+    (of_record.trim_end_matches('\n') != given.trim_end_matches('\n')).then(|| given.clone())
+}
+
 /// Keeps what belongs to the task and forgets what belonged to its last launch.
 fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
-    let earlier = match TaskState::read(task) {
-        Ok(earlier) => earlier.unwrap_or_default(),
-        // It is somebody else's from the future: never overwritten.
-        Err(error @ cl_storage::record::RecordError::TooNew { .. }) => return Err(error.into()),
-        Err(error) => {
-            let aside = task.path().join("task-state.yaml.damaged");
-            durable::rename(&task.state(), &aside)?;
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "moved a damaged task state aside"
-            );
-            TaskState::default()
-        }
-    };
+    let earlier = TaskState::read_or_set_aside(task)?;
     Ok(TaskState {
         launch_id: record.launch_id.clone(),
         attempts: Attempts {
