@@ -135,8 +135,15 @@ impl Supervisor {
             return Ok(self.stopped_before_start());
         }
         let result = self.start_and_wait(run, info, version).await;
-        if let Some(slot) = slot {
-            slot.release()?;
+        // A slot whose run has survivors stays taken until they are gone.
+        let has_survivors = result
+            .as_ref()
+            .is_ok_and(|end| end.stop.as_ref().is_some_and(|stop| stop.survivors > 0));
+        if let Some(slot) = slot.filter(|_| !has_survivors)
+            && let Err(error) = slot.release()
+        {
+            // The run has ended all the same, and a dropped slot is free again.
+            tracing::error!(%error, "could not clear a run slot");
         }
         result
     }

@@ -176,7 +176,13 @@ impl Supervisor {
         }
     }
 
-    fn stop_record(&self, ended: &Ended, survivors: u32, since: Instant) -> Option<StopRecord> {
+    /// What a record says of the stop; none if the agent ended by itself.
+    pub(super) fn stop_record(
+        &self,
+        ended: &Ended,
+        survivors: u32,
+        since: Instant,
+    ) -> Option<StopRecord> {
         let now = self.now();
         let (by, requested_at) = match (ended, &self.stop) {
             (Ended::Stop, Some(stop)) => (stop.by.clone(), stop.requested_at),
