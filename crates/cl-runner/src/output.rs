@@ -27,7 +27,7 @@ pub(crate) fn ensure(
     let path = run.output();
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_dir() => return Err(io::Error::other("output.md is a folder")),
-        Ok(_) if !is_blank(&path) => return Ok(()),
+        Ok(meta) if meta.is_file() && !is_blank(&path) => return Ok(()),
         _ => {}
     }
     let text = match final_text.map(str::trim).filter(|text| !text.is_empty()) {
@@ -38,7 +38,12 @@ pub(crate) fn ensure(
 }
 
 fn is_blank(path: &Path) -> bool {
-    fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
+    let Ok(file) = fs::File::open(path) else {
+        return true;
+    };
+    // One bite at a time: an agent's answer may be large, and mostly its first byte tells.
+    let mut bytes = io::BufReader::new(file).bytes();
+    !bytes.any(|byte| byte.is_ok_and(|byte| !byte.is_ascii_whitespace()))
 }
 
 /// Returns what was printed that is not JSON; `None` if there is nothing of it.

@@ -19,7 +19,8 @@ pub(crate) struct Reaper {
 impl Reaper {
     /// Remembers the end of `pid`, a child of this process.
     pub(crate) fn watch(&mut self, pid: i32) {
-        self.watched.entry(pid).or_insert(None);
+        // An earlier process of the same number may have been left untaken.
+        self.watched.insert(pid, None);
     }
 
     /// Reaps everything that has ended; call it after SIGCHLD and now and then.

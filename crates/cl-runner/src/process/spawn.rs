@@ -44,10 +44,19 @@ pub(crate) fn spawn(program: Program<'_>) -> io::Result<ProcessIdentity> {
         .stdin(stdio(program.stdin))
         .stdout(stdio(program.stdout))
         .stderr(stdio(program.stderr));
-    let child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
+    let mut child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
+    let identity = i32::try_from(child.id())
+        .map_err(io::Error::other)
+        .and_then(identify);
+    if identity.is_err() {
+        // Nobody could account for it: it must not go on.
+        child
+            .start_kill()
+            .and_then(|()| child.wait().map(drop))
+            .unwrap_or_default();
+    }
     // Dropping the handle does not wait: the reaper does.
-    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    identify(pid)
+    identity
 }
 
 /// Returns the identity of a child that was started just now and not reaped yet.

@@ -129,6 +129,9 @@ fn claim_step(view: &View<'_>) -> Step {
 }
 
 fn job_step(view: &View<'_>) -> Step {
+    if view.gate_failures > 0 {
+        return Step::Fail(Failure::new(FailureKind::GateFailed, "a gate refused DONE"));
+    }
     match view.last {
         None => Step::Attempt,
         Some(last) if last.success => Step::Complete,
@@ -155,14 +158,26 @@ fn task_step(view: &View<'_>) -> Step {
         }
     }
     if view.attempts >= view.policy.max_attempts {
-        let made = view.attempts;
-        let kind = last_failure.map_or(FailureKind::CleanExitNotDone, |last| failure_of(last).kind);
-        return Step::Fail(Failure::new(kind, format!("no DONE after {made} attempts")));
+        return Step::Fail(attempts_used_up(view.attempts, last_failure));
     }
     match view.last {
         Some(last) if !view.paused => Step::Pause(pause_after(last, view.policy.restart_delay)),
         _ => Step::Attempt,
     }
+}
+
+fn attempts_used_up(made: u32, last_failure: Option<&LastAttempt>) -> Failure {
+    let mut text = match made {
+        1 => "no DONE after 1 attempt".to_owned(),
+        made => format!("no DONE after {made} attempts"),
+    };
+    let Some(failure) = last_failure.map(failure_of) else {
+        return Failure::new(FailureKind::CleanExitNotDone, text);
+    };
+    if !failure.detail.is_empty() {
+        text = format!("{text}; the last one failed: {}", failure.detail);
+    }
+    Failure::new(failure.kind, text)
 }
 
 fn failure_of(last: &LastAttempt) -> Failure {
@@ -296,6 +311,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_failure_is_told_when_the_attempts_are_used_up() {
+        let mut failed = last(Some(FailureKind::Stall), 0);
+        let text = |last: &LastAttempt| attempts_used_up(1, Some(last)).to_string();
+        assert_eq!(text(&failed), "stall: no DONE after 1 attempt");
+        failed.failure = Some(Failure::new(FailureKind::Stall, "no output for 8s"));
+        assert_eq!(
+            text(&failed),
+            "stall: no DONE after 1 attempt; the last one failed: no output for 8s"
+        );
+    }
+
+    #[test]
     fn done_waits_for_children_then_asks_the_gates() {
         let policy = Policy {
             gates: vec![Gate::from_command("true")],
@@ -423,6 +450,20 @@ mod tests {
             }),
             FailureKind::AgentCrash,
         );
+    }
+
+    #[test]
+    fn a_job_whose_claim_was_refused_fails() {
+        let policy = policy();
+        let good = last(None, 0);
+        let refused = View {
+            kind: Kind::Job,
+            attempts: 1,
+            last: Some(&good),
+            gate_failures: 1,
+            ..view(&policy)
+        };
+        check_failure(next_step(&refused), FailureKind::GateFailed);
     }
 
     #[test]

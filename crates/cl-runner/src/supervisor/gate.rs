@@ -47,7 +47,10 @@ impl Supervisor {
                 GateEnd::Refused(how) => {
                     let tail = clip(&self.redactor.redact(&output::tail(&output, SHOWN_LINES)));
                     self.state.gate_failures.count += 1;
-                    self.state.gate_failures.last_gate = format!("{} ({how})", gate.name);
+                    self.state.gate_failures.last_gate = self
+                        .redactor
+                        .redact(&format!("{} ({how})", gate.name))
+                        .into_owned();
                     self.state.gate_failures.last_output = tail;
                     return Ok(GateVerdict::Refused);
                 }
@@ -111,7 +114,7 @@ impl Supervisor {
         };
         self.reaper.watch(process.pid);
         let limit = gate.timeout.unwrap_or(self.record.policy.gate_timeout);
-        let end = self.wait_for_gate(&process, limit).await;
+        let end = self.wait_for_gate(&process, limit, output).await;
         let ended = self.end_gate(&process).await;
         if !ended {
             tracing::error!(
@@ -126,7 +129,13 @@ impl Supervisor {
         self.agent_environment(self.previous_run.as_ref(), None)
     }
 
-    async fn wait_for_gate(&mut self, gate: &ProcessIdentity, limit: Duration) -> GateEnd {
+    async fn wait_for_gate(
+        &mut self,
+        gate: &ProcessIdentity,
+        limit: Duration,
+        output: &std::path::Path,
+    ) -> GateEnd {
+        let largest = self.record.policy.max_output_bytes;
         let until = tokio::time::Instant::now() + limit;
         loop {
             match self.reaper.take(gate.pid) {
@@ -139,6 +148,9 @@ impl Supervisor {
             }
             if self.stop.is_some() {
                 return GateEnd::Interrupted;
+            }
+            if std::fs::metadata(output).is_ok_and(|meta| meta.len() > largest) {
+                return GateEnd::Refused(format!("wrote more than {largest} bytes"));
             }
             let left = until.saturating_duration_since(tokio::time::Instant::now());
             if left.is_zero() {

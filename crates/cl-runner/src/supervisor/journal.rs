@@ -21,6 +21,8 @@ const LONGEST_BACKLOG: usize = 1000;
 pub(super) struct Journal {
     bus: Bus,
     backlog: VecDeque<Draft>,
+    /// The last problem was told already.
+    is_told: bool,
 }
 
 impl Journal {
@@ -34,6 +36,7 @@ impl Journal {
         Self {
             bus,
             backlog: VecDeque::new(),
+            is_told: false,
         }
     }
 
@@ -67,12 +70,27 @@ impl Journal {
                 // An unsynced message stands in the file: appending it again would repeat it.
                 Ok(_) | Err(cl_bus::AppendError::Unsynced { .. }) => {
                     self.backlog.pop_front();
+                    self.is_told = false;
                 }
-                Err(error) => {
+                // It would be refused for ever, and everything behind it would wait.
+                Err(
+                    error @ (cl_bus::AppendError::Draft(_) | cl_bus::AppendError::Misplaced { .. }),
+                ) => {
+                    let body = String::from_utf8_lossy(&draft.body).into_owned();
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "could not post to the bus"
+                        body,
+                        "the bus refuses a message"
                     );
+                    self.backlog.pop_front();
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.is_told, true) {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "could not post to the bus; trying again"
+                        );
+                    }
                     return;
                 }
             }
@@ -98,7 +116,7 @@ impl Supervisor {
         let draft =
             Draft::new(kind, self.task.project().clone(), body).task(self.task.id().clone());
         meta.iter().fold(draft, |draft, (name, value)| {
-            draft.meta(*name, value.clone())
+            draft.meta(*name, self.redactor.redact(value).into_owned())
         })
     }
 }

@@ -67,7 +67,11 @@ impl Supervisor {
     fn accept_stop(&mut self, request: &StopRequest) {
         let now = self.now();
         if let Some(stop) = &mut self.stop {
-            stop.kill_at = stop.kill_at.min(request.kill_at);
+            if request.kill_at < stop.kill_at {
+                stop.kill_at = request.kill_at;
+                // What has become more urgent here is so for the children.
+                self.ask_children_to_stop();
+            }
             return;
         }
         tracing::info!(by = request.by, "stopping");
