@@ -12,7 +12,7 @@ use cl_storage::process::ProcessIdentity;
 use cl_storage::task_state::{TaskResult, TaskState};
 use cl_storage::{Clock, TaskDir};
 use rustix::process::{Pid, PidfdFlags, Signal};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// How often the files are looked at; the supervisor's end is noticed at once.
@@ -48,25 +48,59 @@ pub enum AttachEnd {
     Detached,
 }
 
+/// The signals of a process that is going to wait.
+///
+/// Made before the launch: a Ctrl-C that comes while the supervisor starts must
+/// stop the task, and not merely end the one who would have waited for it.
+#[derive(Debug)]
+pub struct Attachment {
+    runtime: tokio::runtime::Runtime,
+    interrupt: Signals,
+    terminate: Signals,
+    hang_up: Signals,
+}
+
+impl Attachment {
+    /// Installs handlers for INT, TERM and HUP, which stay installed.
+    pub fn prepare() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let context = runtime.enter();
+        let (interrupt, terminate, hang_up) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        );
+        drop(context);
+        Ok(Self {
+            runtime,
+            interrupt,
+            terminate,
+            hang_up,
+        })
+    }
+}
+
 /// Waits until the launch `launch_id` of `task` has ended.
 ///
-/// Calls `look` every 100 ms. Blocks; installs handlers for INT, TERM and HUP,
-/// which stay installed. The first INT asks the task to stop, the second one to
-/// be killed at once.
+/// Calls `look` every 100 ms. Blocks. The first INT asks the task to stop, the
+/// second one to be killed at once; what came since `attachment` was made counts.
 pub fn attach(
+    attachment: Attachment,
     task: &TaskDir,
     launch_id: &str,
     options: &AttachOptions,
     clock: &dyn Clock,
     mut look: impl FnMut(),
 ) -> io::Result<AttachEnd> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let Attachment {
+        runtime,
+        mut interrupt,
+        mut terminate,
+        mut hang_up,
+    } = attachment;
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
         let mut wishes = 0_u32;
         let mut watched = None;
         let mut exit = None;

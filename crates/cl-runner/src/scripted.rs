@@ -188,6 +188,11 @@ impl Stage for World {
             "STOP" => Signal::STOP,
             other => return Err(io::Error::other(format!("unknown signal {other}"))),
         };
+        // The first SEGV only takes away a handler of the standard library, which
+        // expects the faulty instruction to run again.
+        if signal == Signal::SEGV {
+            kill_process(getpid(), signal)?;
+        }
         Ok(kill_process(getpid(), signal)?)
     }
 }

@@ -1,6 +1,12 @@
 //! Real processes: agents, their children, how they end, and how the loop goes on.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod contract;
+mod crowd;
 mod delegating;
+mod ending;
+mod limits;
 mod nested;
+mod restart;
 mod stage;
+mod stopping;

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use cl_bus::{Bus, Message};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::run_info::RunInfo;
-use cl_storage::snapshot::TaskView;
 use cl_storage::task_state::{TaskResult, TaskState};
-use cl_storage::{Clock as _, Root, RunDir, SystemClock, TaskDir};
+use cl_storage::{RunDir, TaskDir};
 use cl_testkit::patience::eventually;
 use cl_testkit::run_agent::{Finished, RunAgent, Running};
 use cl_testkit::scenario::{PROJECT, Scenario};
@@ -17,7 +16,6 @@ use cl_testkit::scenario::{PROJECT, Scenario};
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) scenario: Scenario,
-    pub(crate) root: Root,
 }
 
 /// Returns the task id that ends with `name`.
@@ -29,8 +27,7 @@ impl Stage {
     /// Returns a stage whose agent `actor` plays `steps`, a YAML list.
     pub(crate) fn new(steps: &str) -> Self {
         let scenario = Scenario::new(env!("CARGO_BIN_EXE_run-agent"));
-        let root = scenario.root();
-        Self { scenario, root }.actor("actor", steps)
+        Self { scenario }.actor("actor", steps)
     }
 
     /// Adds an agent; `@` in its steps stands for the stage's folder.
@@ -43,7 +40,6 @@ impl Stage {
         let script = format!("{head}{}\n", self.fill(steps));
         Self {
             scenario: self.scenario.agent(name, &script),
-            ..self
         }
     }
 
@@ -51,7 +47,6 @@ impl Stage {
     pub(crate) fn settings(self, yaml: &str) -> Self {
         Self {
             scenario: self.scenario.settings(yaml),
-            ..self
         }
     }
 
@@ -124,8 +119,29 @@ impl Stage {
 
     /// Returns a `task` or `job` that is not started yet.
     pub(crate) fn launch(&self, verb: &str, name: &str, flags: &str) -> RunAgent {
-        self.command(&format!("{verb} {} --agent actor {flags}", id(name)))
+        self.launch_agent(verb, name, "actor", flags)
+    }
+
+    /// Returns a `task` or `job` with another agent that is not started yet.
+    pub(crate) fn launch_agent(
+        &self,
+        verb: &str,
+        name: &str,
+        agent: &str,
+        flags: &str,
+    ) -> RunAgent {
+        self.command(&format!("{verb} {} --agent {agent} {flags}", id(name)))
             .args(&["--prompt", "Do it."])
+    }
+
+    /// Adds an agent that is a line of shell.
+    pub(crate) fn command_agent(self, name: &str, line: &str) -> Self {
+        let script = self.path(&format!("{name}.command"));
+        fs::write(&script, self.fill(line)).unwrap();
+        self.settings(&format!(
+            "  {name}: {{type: command, command: [/bin/sh, {}], version_args: []}}\n",
+            script.display()
+        ))
     }
 
     /// Returns a shell in the place of `run-agent`.
@@ -149,10 +165,6 @@ impl Stage {
 
     pub(crate) fn dir(&self, name: &str) -> TaskDir {
         self.scenario.task(&id(name))
-    }
-
-    pub(crate) fn view(&self, name: &str) -> TaskView {
-        TaskView::read(&self.root, &self.dir(name), SystemClock.now()).unwrap()
     }
 
     pub(crate) fn runs(&self, name: &str) -> Vec<RunDir> {
@@ -179,13 +191,24 @@ impl Stage {
     }
 
     pub(crate) fn state(&self, name: &str) -> TaskState {
-        TaskState::read(&self.dir(name)).unwrap().unwrap()
+        self.state_if_any(name).unwrap()
+    }
+
+    /// Returns the records of a task's runs, in the order of their start.
+    pub(crate) fn infos_by_time(&self, name: &str) -> Vec<RunInfo> {
+        let mut infos = self.infos(name);
+        infos.sort_by_key(RunInfo::sort_time);
+        infos
+    }
+
+    pub(crate) fn state_if_any(&self, name: &str) -> Option<TaskState> {
+        TaskState::read(&self.dir(name)).unwrap()
     }
 
     pub(crate) fn messages(&self, name: &str) -> Vec<Message> {
         let bus = Bus::new(self.dir(name).bus());
         bus.all()
-            .map_or_else(|_| Vec::new(), |reading| reading.into_messages())
+            .map_or_else(|_| Vec::new(), cl_bus::Reading::into_messages)
     }
 
     /// Returns the messages of one kind as text.

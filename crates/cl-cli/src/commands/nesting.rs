@@ -97,7 +97,7 @@ pub(super) fn launch_through(
             request
                 .forget(&around.task)
                 .map_err(|error| failed("answer").caused_by(error))?;
-            return understand(around, request.id, &answer);
+            return understand(request.id, &answer);
         }
         let is_alive = Owner::read(&around.task)
             .ok()
@@ -125,11 +125,7 @@ pub(super) fn launch_through(
     }
 }
 
-fn understand(
-    around: &Around,
-    launch_id: String,
-    answer: &Answer,
-) -> Result<Option<String>, CliError> {
+fn understand(launch_id: String, answer: &Answer) -> Result<Option<String>, CliError> {
     match answer.outcome {
         Outcome::Done => Ok(Some(launch_id)),
         Outcome::Refused => Err(CliError::conflict(format!(

@@ -1,6 +1,6 @@
 //! Waiting for a launch in the foreground, and telling how it ended.
 
-use cl_runner::attach::{AttachEnd, AttachOptions, OnTerminate, attach};
+use cl_runner::attach::{AttachEnd, AttachOptions, Attachment, OnTerminate, attach};
 use cl_storage::TaskDir;
 use cl_storage::task_state::{ResultStatus, TaskResult, TaskState};
 use serde_json::json;
@@ -14,15 +14,28 @@ use crate::error::{CliError, Exit};
 pub(super) struct Wait {
     pub(super) task: TaskDir,
     pub(super) launch_id: String,
-    pub(super) is_detached: bool,
+    /// The signals since before the launch; none for a detached one.
+    pub(super) attachment: Option<Attachment>,
     pub(super) shows_output: bool,
     pub(super) grace: std::time::Duration,
 }
 
+/// Gets ready to wait, before the launch; none for a detached one.
+pub(super) fn prepare(is_detached: bool) -> Result<Option<Attachment>, CliError> {
+    if is_detached {
+        return Ok(None);
+    }
+    Attachment::prepare()
+        .map(Some)
+        .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))
+}
+
 /// Announces a detached launch, or waits for the end and tells it.
-pub(super) fn wait(ctx: &mut Context, wait: &Wait) -> Result<Exit, CliError> {
+pub(super) fn wait(ctx: &mut Context, mut wait: Wait) -> Result<Exit, CliError> {
+    let attachment = wait.attachment.take();
+    let wait = &wait;
     let task = &wait.task;
-    if wait.is_detached {
+    let Some(attachment) = attachment else {
         if ctx.console.is_json() {
             let document = json!({
                 "project": task.project(), "task": task.id(), "launch_id": wait.launch_id, "status": "running",
@@ -32,7 +45,7 @@ pub(super) fn wait(ctx: &mut Context, wait: &Wait) -> Result<Exit, CliError> {
             ctx.console.line(task.id())?;
         }
         return Ok(Exit::Success);
-    }
+    };
     // Shell tools of agents end slow commands with TERM; what they started must go on.
     let is_inside_agent = ctx.environment.get("JRUN_ID").is_some();
     let on_terminate = if is_inside_agent {
@@ -45,9 +58,16 @@ pub(super) fn wait(ctx: &mut Context, wait: &Wait) -> Result<Exit, CliError> {
         grace: wait.grace,
     };
     let mut progress = Progress::new(&mut ctx.console, task, wait.shows_output);
-    let end = attach(task, &wait.launch_id, &options, &*ctx.clock, || {
-        progress.look();
-    });
+    let end = attach(
+        attachment,
+        task,
+        &wait.launch_id,
+        &options,
+        &*ctx.clock,
+        || {
+            progress.look();
+        },
+    );
     progress.finish();
     match end.map_err(|error| {
         CliError::failed(format!("could not wait for {}", task.id())).caused_by(error)

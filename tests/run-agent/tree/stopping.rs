@@ -1,0 +1,186 @@
+//! `stop`, at every moment of a task's life.
+
+use cl_storage::FailureKind;
+use cl_storage::run_info::RunStatus;
+use cl_storage::task_state::ResultStatus;
+use cl_testkit::patience::until;
+
+use crate::stage::{Stage, id};
+
+const DEAF: &str =
+    "  - ignore_term: true\n  - write: {path: @/works, content: yes}\n  - hang: true";
+
+#[track_caller]
+fn stop(stage: &Stage, flags: &str) -> String {
+    stage.ok(&format!("stop {} {flags}", id("top")))
+}
+
+#[test]
+fn an_agent_that_listens_ends_at_once() {
+    let stage = Stage::new("  - write: {path: @/works, content: yes}\n  - hang: true");
+    let running = stage.start("top", "");
+    stage.wait_for("works");
+    stop(&stage, "--grace 1h");
+    stage.assert_nobody_left();
+    let info = stage.info("top");
+    assert_eq!((info.status, info.exit_code), (RunStatus::Failed, 143));
+    assert_eq!(info.failure.unwrap().kind, FailureKind::Cancelled);
+    assert_eq!(info.stop.unwrap().by, "run-agent stop");
+    running.finish().assert_code(143);
+    let state = stage.state("top");
+    assert!(state.stop.is_some(), "the wish stays");
+    assert_eq!(stage.json("list")["tasks"][0]["status"], "stopped");
+}
+
+#[test]
+fn force_kills_a_deaf_agent_at_once() {
+    let stage = Stage::new(DEAF);
+    stage.detach("top", "--grace 1h");
+    stage.wait_for("works");
+    stop(&stage, "--force");
+    stage.assert_nobody_left();
+    assert_eq!(stage.info("top").exit_code, 137);
+}
+
+#[test]
+fn the_grace_period_of_the_command_counts() {
+    let stage = Stage::new(DEAF);
+    stage.detach("top", "--grace 1h");
+    stage.wait_for("works");
+    stop(&stage, "--grace 300ms");
+    stage.assert_nobody_left();
+    assert_eq!(stage.info("top").exit_code, 137);
+}
+
+#[test]
+fn no_kill_only_asks_and_a_later_force_kills() {
+    let stage = Stage::new(DEAF);
+    stage.detach("top", "");
+    stage.wait_for("works");
+    let asked = stage
+        .command(&format!("stop {} --no-kill --grace 300ms", id("top")))
+        .run();
+    asked.assert_code(1);
+    assert!(asked.stdout.contains("still runs"), "{asked:?}");
+    stage.works("top");
+    stop(&stage, "--force");
+    stage.assert_nobody_left();
+    assert_eq!(stage.ended("top").status, ResultStatus::Stopped);
+}
+
+#[test]
+fn stopping_twice_says_that_nothing_runs() {
+    let stage = Stage::new("  - write: {path: @/works, content: yes}\n  - hang: true");
+    stage.detach("top", "");
+    stage.wait_for("works");
+    stop(&stage, "");
+    let again = stage.command(&format!("stop {} --json", id("top"))).ok();
+    assert_eq!(again.json()["outcome"], "nothing_running");
+}
+
+#[test]
+fn many_stops_at_once_all_succeed() {
+    let stage = Stage::new(DEAF);
+    stage.detach("top", "");
+    stage.wait_for("works");
+    let line = format!("stop {} --grace 300ms", id("top"));
+    let stops: Vec<_> = (0..6).map(|_| stage.command(&line).spawn()).collect();
+    for stop in stops {
+        stop.finish().assert_code(0);
+    }
+    stage.assert_nobody_left();
+    assert_eq!(stage.ended("top").status, ResultStatus::Stopped);
+}
+
+#[test]
+fn while_it_waits_for_a_slot() {
+    let stage = Stage::new("  - write: {path: @/works, content: yes}\n  - hang: true")
+        .actor("holder", "  - hang: true")
+        .settings("defaults: {max_concurrent_runs: 1}\n");
+    stage
+        .launch_agent("task", "holder", "holder", "--detach")
+        .ok();
+    stage.works("holder");
+    stage.detach("top", "");
+    stage.waits_for("top", "slot");
+    assert_eq!(
+        stage.json(&format!("task show {}", id("top")))["task"]["status"],
+        "queued"
+    );
+    stop(&stage, "");
+    let info = stage.info("top");
+    assert_eq!(info.status, RunStatus::Failed);
+    assert_eq!(info.failure.unwrap().kind, FailureKind::Cancelled);
+    assert_eq!(info.stop.unwrap().survivors, 0);
+    assert_eq!(stage.ended("top").status, ResultStatus::Stopped);
+    assert!(!stage.has("works"), "its agent was never started");
+    stage.works("holder");
+}
+
+#[test]
+fn in_the_pause_between_attempts() {
+    let stage = Stage::new("  - say: Not done.");
+    stage.detach("top", "--restart-delay 1h");
+    stage.waits_for("top", "delay");
+    stop(&stage, "");
+    assert_eq!(stage.infos("top").len(), 1);
+    assert_eq!(
+        stage.info("top").status,
+        RunStatus::Completed,
+        "the run went well"
+    );
+    assert_eq!(stage.ended("top").status, ResultStatus::Stopped);
+}
+
+#[test]
+fn while_a_gate_runs() {
+    let stage = Stage::new("  - done: true");
+    let gate = stage.fill("exec 9>@/survivors; setsid sleep 300 & touch @/gate; sleep 300");
+    let command = stage
+        .launch("task", "top", "--detach")
+        .args(&["--gate", &gate]);
+    command.ok();
+    stage.wait_for("gate");
+    assert!(stage.scenario.survivors().exist());
+    stop(&stage, "");
+    stage.assert_nobody_left();
+    assert_eq!(stage.ended("top").status, ResultStatus::Stopped);
+    assert!(
+        stage.dir("top").path().join("DONE").is_file(),
+        "the claim stays"
+    );
+}
+
+#[test]
+fn a_stopped_task_stays_stopped_until_it_is_resumed() {
+    let stage = Stage::new(
+        "attempts:
+  - - write: {path: @/works, content: yes}
+    - hang: true",
+    );
+    stage.detach("top", "--restart-delay 0");
+    stage.wait_for("works");
+    stop(&stage, "");
+    let first = stage.info("top");
+    let stage = stage.actor("actor", "  - done: true");
+    stage.ok(&format!("task resume {} --restart-delay 0", id("top")));
+    let infos = stage.infos_by_time("top");
+    assert_eq!(infos.len(), 2);
+    assert_eq!(infos[1].previous_run_id, Some(first.run_id));
+    assert_eq!(stage.ended("top").status, ResultStatus::Completed);
+    assert!(stage.state("top").stop.is_none());
+}
+
+#[test]
+fn the_latest_wish_to_stop_counts_while_processes_end() {
+    let stage = Stage::new(DEAF);
+    stage.detach("top", "");
+    stage.wait_for("works");
+    let patient = stage
+        .command(&format!("stop {} --grace 1h", id("top")))
+        .spawn();
+    until("the first wish", || stage.state("top").stop.is_some());
+    stop(&stage, "--force");
+    patient.finish().assert_code(0);
+    stage.assert_nobody_left();
+}
