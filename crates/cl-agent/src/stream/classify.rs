@@ -257,6 +257,7 @@ pub(super) fn is_session_missing(text: &str) -> bool {
         "no rollout found for thread id",
         "invalid session identifier",
         "error resuming session",
+        "no previous sessions found",
         "session not found",
     ]
     .iter()
