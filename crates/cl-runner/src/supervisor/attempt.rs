@@ -1,7 +1,7 @@
 //! One attempt: one run of the agent, from its folder to its last event.
 //!
 //! ```text
-//! folder ─ record(preparing) ─ [slot: queued] ─ prompt ─ SPAWN ─ pid.txt, record(running) ─ RUN_START
+//! folder ─ record(preparing) ─ [slot: queued] ─ prompt ─ RUN_START ─ SPAWN ─ pid.txt, record(running)
 //!   … agent works …
 //! EXIT ─ [drain] ─ end what is left ─ record(finalizing) ─ output.md ─ record(ended) ─ RUN_STOP/RUN_CRASH
 //! ```
@@ -190,6 +190,8 @@ impl Supervisor {
             Stdin::PromptFile => Some(File::open(&prompt_path)?),
             _ => None,
         };
+        // Before the agent can say anything: readers expect its messages in between.
+        self.post_start(run);
         let program = Program {
             path: &command.program,
             args: &command.args,
@@ -208,18 +210,19 @@ impl Supervisor {
         let problem = recorded
             .err()
             .map(|error| crate::launch_error_text(error.as_ref()));
-        if problem.is_none() {
-            let body = format!(
-                "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
-                run.path().display(),
-                run.prompt().display(),
-                run.stdout().display(),
-                run.stderr().display(),
-                run.output().display()
-            );
-            self.post_for(run.id(), "RUN_START", &body);
-        }
         Ok(self.wait_for_agent(run, &agent, problem).await)
+    }
+
+    fn post_start(&mut self, run: &RunDir) {
+        let body = format!(
+            "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
+            run.path().display(),
+            run.prompt().display(),
+            run.stdout().display(),
+            run.stderr().display(),
+            run.output().display()
+        );
+        self.post_for(run.id(), "RUN_START", &body);
     }
 
     fn record_start(
