@@ -5,6 +5,7 @@
 //! and no acknowledged message is lost. The rig holds these as one check.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod killed;
 mod points;
 mod rig;
 mod starters;

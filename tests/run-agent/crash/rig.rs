@@ -74,8 +74,12 @@ impl Rig {
 
     /// Returns the command that starts the task.
     pub(crate) fn start(&self, extra: &[&str]) -> RunAgent {
-        let args = ["task", "--prompt", "Work.", "--restart-delay", "0"];
-        self.command(&args).args(extra)
+        let args = ["task", "--prompt", "Work."];
+        let command = self.command(&args).args(extra);
+        if extra.contains(&"--restart-delay") {
+            return command;
+        }
+        command.args(&["--restart-delay", "0"])
     }
 
     /// Returns the command that takes the task up again.
