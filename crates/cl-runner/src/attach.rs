@@ -140,7 +140,7 @@ pub fn attach(
                 } else {
                     options.grace
                 };
-                ask_to_stop(task, by, exit_code, grace, clock)?;
+                ask_to_stop(task, launch_id, by, exit_code, grace, clock)?;
             }
             look();
         }
@@ -150,6 +150,7 @@ pub fn attach(
 /// Hands in a wish to stop and wakes the owner.
 pub(crate) fn ask_to_stop(
     task: &TaskDir,
+    launch_id: &str,
     by: &str,
     exit_code: i32,
     grace: Duration,
@@ -163,6 +164,7 @@ pub(crate) fn ask_to_stop(
             kill_at,
             exit_code,
         }),
+        launch_id,
         now,
     )?;
     request.submit(task).map_err(io::Error::other)?;
@@ -182,12 +184,11 @@ fn ended(task: &TaskDir, launch_id: &str, owner: Option<&Owner>) -> Option<Attac
     if state == OwnerState::Alive {
         return None;
     }
-    // Read after the owner was seen gone: it records the result before it goes.
-    let result = TaskState::read(task)
-        .ok()
-        .flatten()
-        .filter(|state| state.launch_id == launch_id)?
-        .result;
+    // Read after the owner was seen gone: it records the result before it goes. A state
+    // that cannot be read, or belongs to a later launch, will never hold the result.
+    let state = TaskState::read(task).ok().flatten();
+    let result = state.filter(|state| state.launch_id == launch_id);
+    let result = result.and_then(|state| state.result);
     Some(result.map_or(AttachEnd::Lost, AttachEnd::Ended))
 }
 

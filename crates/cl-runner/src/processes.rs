@@ -1,7 +1,7 @@
 //! Every process that belongs to tasks below a root, for people.
 
 use cl_storage::process::{ProcessIdentity, ProcessStat};
-use cl_storage::snapshot::{self, TaskView};
+use cl_storage::snapshot::TaskView;
 use cl_storage::{Clock, LayoutError, ProjectId, Root, RunId, TaskId};
 
 use crate::process::tree::{self, Search};
@@ -49,7 +49,7 @@ pub struct ProcessRow {
 pub fn list(root: &Root, clock: &dyn Clock) -> Result<Vec<ProcessRow>, LayoutError> {
     let mut rows = Vec::new();
     for project in root.projects()? {
-        for view in snapshot::read_project(root, &project, clock.now())? {
+        for view in crate::recover::readable(root, &project, clock.now())? {
             rows.extend(of_task(root, &view));
         }
     }

@@ -2,9 +2,9 @@
 
 use cl_storage::marker::Marker;
 use cl_storage::owner::OwnerState;
-use cl_storage::snapshot::{self, TaskView};
+use cl_storage::snapshot::TaskView;
 use cl_storage::task_state::LaunchSummary;
-use cl_storage::{Clock, LayoutError, Root, TaskDir};
+use cl_storage::{Clock, LayoutError, ProjectDir, Root, TaskDir};
 use jiff::Timestamp;
 
 /// What is done about tasks whose supervisor died.
@@ -42,7 +42,7 @@ pub fn plan(root: &Root, on_lost: OnLost, clock: &dyn Clock) -> Result<Vec<Recov
     let now = clock.now();
     let mut lost: Vec<TaskView> = Vec::new();
     for project in root.projects()? {
-        let views = snapshot::read_project(root, &project, now)?;
+        let views = readable(root, &project, now)?;
         lost.extend(
             views
                 .into_iter()
@@ -59,6 +59,24 @@ pub fn plan(root: &Root, on_lost: OnLost, clock: &dyn Clock) -> Result<Vec<Recov
             action: action(root, view, on_lost, now),
         })
         .collect())
+}
+
+/// Looks at the tasks of `project`; one that cannot be looked at does not hide the others.
+pub(crate) fn readable(
+    root: &Root,
+    project: &ProjectDir,
+    now: Timestamp,
+) -> Result<Vec<TaskView>, LayoutError> {
+    let mut views = Vec::new();
+    for task in project.tasks()? {
+        match TaskView::read(root, &task, now) {
+            Ok(view) => views.push(view),
+            Err(error) => {
+                tracing::warn!(task = %task.id(), error = &error as &dyn std::error::Error, "cannot look at a task");
+            }
+        }
+    }
+    Ok(views)
 }
 
 fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Action {

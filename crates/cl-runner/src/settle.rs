@@ -4,9 +4,10 @@
 //! and their end is verified, then the records say so, never the other way
 //! round.
 
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
-use cl_bus::{Bus, Draft};
+use cl_bus::{Bus, Draft, LockPolicy};
 use cl_storage::marker::{self, Marker, Markers};
 use cl_storage::owner::{OwnError, Ownership};
 use cl_storage::process::ProcessIdentity;
@@ -15,8 +16,9 @@ use cl_storage::run_info::{self, ChangeError, RunInfo, RunStatus, StopRecord};
 use cl_storage::snapshot::{LOST_SUMMARY, RunView, TaskView};
 use cl_storage::task_state::{ResultStatus, StopWish, TaskResult, TaskState};
 use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, TaskDir};
+use rustix::process::Signal;
 
-use crate::process::end::end_blocking;
+use crate::process::end::{end_blocking, signal};
 use crate::process::tree::{self, Search};
 
 /// Why a task is settled.
@@ -77,27 +79,45 @@ pub fn settle_lost(
         .map(|state| state.launch_id)
         .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
+    match settle_owned(root, task, reason, grace, clock) {
+        Ok(settled) if settled.survivors == 0 => {
+            ownership.release()?;
+            Ok(settled)
+        }
+        // It stays lost: what cannot be ended or recorded must not drop out of sight.
+        other => {
+            ownership.put_back()?;
+            other
+        }
+    }
+}
+
+fn settle_owned(
+    root: &Root,
+    task: &TaskDir,
+    reason: &Reason,
+    grace: Duration,
+    clock: &dyn Clock,
+) -> Result<Settled, SettleError> {
     let settled = settle_runs(root, task, reason, grace, clock)?;
     let mut state = TaskState::read_or_set_aside(task)?;
     if settled.survivors > 0 {
-        // It stays lost: what cannot be ended must not drop out of sight.
         return Ok(settled);
     }
     if state.result.is_none() {
-        let failure = failure_of(reason);
-        let status = match reason {
-            Reason::Lost => ResultStatus::Failed,
-            Reason::Stopped { .. } => ResultStatus::Stopped,
+        let is_done =
+            Markers::read(task, clock.now()).is_ok_and(|markers| markers.has(Marker::Done));
+        let (status, exit_code) = match reason {
+            Reason::Lost if is_done => (ResultStatus::Completed, 0),
+            Reason::Lost => (ResultStatus::Failed, 1),
+            Reason::Stopped { .. } => (ResultStatus::Stopped, 143),
         };
+        let failure = (status != ResultStatus::Completed).then(|| failure_of(reason));
         state.result = Some(TaskResult {
             status,
-            exit_code: if status == ResultStatus::Stopped {
-                143
-            } else {
-                1
-            },
+            exit_code,
             ended_at: clock.now(),
-            failure: Some(failure),
+            failure,
             left_children: Vec::new(),
         });
     }
@@ -109,7 +129,6 @@ pub fn settle_lost(
     }
     state.waiting_for = None;
     state.write(task)?;
-    ownership.release()?;
     Ok(settled)
 }
 
@@ -131,9 +150,7 @@ pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleE
         state.stop = None;
         state.write(task)?;
     }
-    if !ownership.found_lost() {
-        ownership.release()?;
-    }
+    ownership.put_back()?;
     Ok(())
 }
 
@@ -167,7 +184,7 @@ pub(crate) fn settle_runs(
         let is_writable =
             (run.info.as_ref()).is_ok_and(|info| info.version <= run_info::KNOWN_VERSION);
         let requested_at = clock.now();
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let (ended, survivors) = end_run(root, run, grace);
         settled.ended += ended;
         settled.survivors += survivors;
@@ -200,25 +217,53 @@ fn failure_of(reason: &Reason) -> Failure {
     }
 }
 
+/// How often a tree that is to be killed is frozen again because it has grown.
+const FREEZES: u32 = 100;
+
 /// Ends every process of a run; returns how many there were and how many survive.
 fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
     let agent = run.info.as_ref().ok().and_then(agent_identity);
-    let mut seen = std::collections::HashSet::new();
+    let search = Search {
+        run: run.run.id(),
+        agent: agent.as_ref(),
+        adopted_by: None,
+        root: root.path(),
+    };
+    let mut seen = HashSet::new();
+    let started = Instant::now();
     let survivors = end_blocking(grace, || {
-        let search = Search {
-            run: run.run.id(),
-            agent: agent.as_ref(),
-            adopted_by: None,
-            root: root.path(),
-        };
-        let found = tree::find(&search);
-        seen.extend(found.iter().cloned());
+        let mut found = look(&search, &mut seen);
+        if started.elapsed() < grace {
+            return found;
+        }
+        // Nobody adopts the orphans for us: what is born between the look and the
+        // kill would be lost from sight, so the tree must stand still first.
+        let mut frozen = HashSet::new();
+        for _ in 0..FREEZES {
+            let mut has_grown = false;
+            for process in &found {
+                if frozen.insert(process.clone()) {
+                    has_grown = true;
+                    signal(process, Signal::STOP);
+                }
+            }
+            if !has_grown {
+                break;
+            }
+            found = look(&search, &mut seen);
+        }
         found
     });
     (
         seen.len(),
         u32::try_from(survivors.len()).unwrap_or(u32::MAX),
     )
+}
+
+fn look(search: &Search<'_>, seen: &mut HashSet<ProcessIdentity>) -> Vec<ProcessIdentity> {
+    let found = tree::find_with(search, seen);
+    seen.extend(found.iter().cloned());
+    found
 }
 
 fn agent_identity(info: &RunInfo) -> Option<ProcessIdentity> {
@@ -275,7 +320,16 @@ fn record_end(
     let draft = Draft::new(kind, info.project_id.clone(), body)
         .task(info.task_id.clone())
         .run(info.run_id.clone());
-    if let Err(error) = Bus::new(run.run.task().bus()).append(&draft) {
+    // A message must not hold up what else has to be settled.
+    let policy = LockPolicy {
+        wait: Duration::from_secs(1),
+        attempts: 1,
+        ..LockPolicy::default()
+    };
+    if let Err(error) = Bus::new(run.run.task().bus())
+        .with_lock_policy(policy)
+        .append(&draft)
+    {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "could not post the end of a lost run"

@@ -40,6 +40,8 @@ pub enum StopReport {
     Stopped {
         /// Processes that could not be ended.
         survivors: u32,
+        /// Child tasks that were still active at the end.
+        left_children: usize,
     },
     /// It was only asked, and has not ended yet.
     StillRunning,
@@ -119,6 +121,7 @@ pub fn stop_task(
     if let Some(owner) = live_owner(task) {
         let request = ask_to_stop(
             task,
+            &owner.launch_id,
             by,
             143,
             if options.kills { grace } else { NEVER },
@@ -160,6 +163,7 @@ pub fn stop_task(
             let view = TaskView::read(root, task, clock.now())?;
             return Ok(StopReport::Stopped {
                 survivors: survivors(&view),
+                left_children: left_children(&view),
             });
         }
     }
@@ -215,7 +219,9 @@ fn stop_without_owner(
                 ended += more;
                 survivors += left;
             }
-            StopReport::Stopped { survivors: left } => survivors += left,
+            StopReport::Stopped {
+                survivors: left, ..
+            } => survivors += left,
             StopReport::NothingRunning | StopReport::StillRunning => {}
         }
     }
@@ -224,6 +230,11 @@ fn stop_without_owner(
 
 fn live_owner(task: &TaskDir) -> Option<Owner> {
     Owner::read(task).ok().flatten().filter(Owner::is_alive)
+}
+
+fn left_children(view: &TaskView) -> usize {
+    let result = view.state.as_ref().and_then(|state| state.result.as_ref());
+    result.map_or(0, |result| result.left_children.len())
 }
 
 fn survivors(view: &TaskView) -> u32 {

@@ -40,6 +40,8 @@ pub struct Request {
     pub id: String,
     /// When it was made.
     pub at: Timestamp,
+    /// The launch that is meant; an owner of another launch refuses.
+    pub launch_id: String,
     /// The requesting process.
     pub from_pid: i32,
     /// Start token of the requesting process.
@@ -117,14 +119,15 @@ impl Answer {
 }
 
 impl Request {
-    /// Returns a request by this process with a fresh id.
-    pub fn new(body: RequestBody, now: Timestamp) -> std::io::Result<Self> {
+    /// Returns a request by this process, with a fresh id, to the owner of `launch_id`.
+    pub fn new(body: RequestBody, launch_id: &str, now: Timestamp) -> std::io::Result<Self> {
         let me = crate::process::ProcessIdentity::current()?;
         let id = format!("{}-{}-{}", id::stamp(now), me.pid, id::random_text(8));
         Ok(Self {
             version: KNOWN_VERSION,
             id,
             at: now,
+            launch_id: launch_id.to_owned(),
             from_pid: me.pid,
             from_start: me.start,
             body,
@@ -279,7 +282,7 @@ mod tests {
             kill_at: Timestamp::UNIX_EPOCH,
             exit_code: 0,
         });
-        Request::new(body, Timestamp::UNIX_EPOCH).unwrap()
+        Request::new(body, "l", Timestamp::UNIX_EPOCH).unwrap()
     }
 
     #[test]
@@ -323,7 +326,8 @@ mod tests {
             task: child,
             options,
         };
-        let request = Request::new(RequestBody::LaunchChild(body), Timestamp::UNIX_EPOCH).unwrap();
+        let request =
+            Request::new(RequestBody::LaunchChild(body), "l", Timestamp::UNIX_EPOCH).unwrap();
         request.submit(&task).unwrap();
         assert_eq!(claim_all(&task).unwrap(), claim_all(&task).unwrap());
         assert_eq!(claim_all(&task).unwrap(), [request]);

@@ -85,7 +85,14 @@ impl Root {
             Ok(_) => Err(LayoutError::NotAFolder(path.to_owned())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let path = std::path::absolute(path).map_err(io_error(path))?;
-                Ok(Self { path })
+                // What exists of it is resolved now, so that it keeps its name once it is made.
+                let real = path.ancestors().skip(1).find_map(|above| {
+                    let rest = path.strip_prefix(above).ok()?;
+                    Some(fs::canonicalize(above).ok()?.join(rest))
+                });
+                Ok(Self {
+                    path: real.unwrap_or(path),
+                })
             }
             Err(e) => Err(io_error(path)(e)),
         }
@@ -249,6 +256,23 @@ impl TaskDir {
     /// Tells whether the folder exists.
     pub fn exists(&self) -> bool {
         self.path.is_dir()
+    }
+
+    /// Removes the folder if nobody has ever used the task; only for its owner.
+    ///
+    /// Unused is a folder with no more than the owner's lock and record and no
+    /// run. Who waits for the lock meanwhile finds no folder to put a record in.
+    pub fn remove_if_unused(&self) {
+        let own = [self.owner_lock(), self.owner(), self.runs_folder()];
+        let is_unused = fs::read_dir(&self.path).is_ok_and(|mut entries| {
+            entries.all(|entry| entry.is_ok_and(|entry| own.contains(&entry.path())))
+        });
+        // A folder that is not empty cannot be removed this way, so a run stays.
+        if is_unused && fs::remove_dir(self.runs_folder()).is_ok() {
+            fs::remove_file(self.owner()).unwrap_or_default();
+            fs::remove_file(self.owner_lock()).unwrap_or_default();
+            fs::remove_dir(&self.path).unwrap_or_default();
+        }
     }
 
     /// Returns the absolute path.

@@ -102,6 +102,7 @@ pub struct Ownership {
     task: TaskDir,
     owner: Owner,
     found_lost: bool,
+    previous: Option<Owner>,
     _lock: HeldLock,
 }
 
@@ -119,6 +120,7 @@ impl Ownership {
         let me = ProcessIdentity::current().map_err(OwnError::Identity)?;
         // Whoever gave the task up has removed the record.
         let found_lost = task.owner().exists();
+        let previous = Owner::read(task).ok().flatten();
         let owner = Owner {
             version: KNOWN_VERSION,
             pid: me.pid,
@@ -126,11 +128,16 @@ impl Ownership {
             launch_id: launch_id.to_owned(),
             since: now,
         };
-        record::write(&task.owner(), &owner, Mode::Shared)?;
+        if let Err(error) = record::write(&task.owner(), &owner, Mode::Shared) {
+            // Still under the lock: a task that could not even be begun leaves nothing.
+            task.remove_if_unused();
+            return Err(error.into());
+        }
         Ok(Self {
             task: task.clone(),
             owner,
             found_lost,
+            previous,
             _lock: lock,
         })
     }
@@ -146,6 +153,18 @@ impl Ownership {
     /// keeps it, releasing does not.
     pub fn found_lost(&self) -> bool {
         self.found_lost
+    }
+
+    /// Leaves the task as it was found: with the record of the owner before, or none.
+    ///
+    /// For owners that could not do what they came for: a lost task must not look
+    /// owned for as long as this process lives.
+    pub fn put_back(self) -> Result<(), RecordError> {
+        match &self.previous {
+            Some(previous) => record::write(&self.task.owner(), previous, Mode::Shared),
+            None if self.found_lost => Ok(()),
+            None => self.release(),
+        }
     }
 
     /// Gives the task up: removes the record, then unlocks.

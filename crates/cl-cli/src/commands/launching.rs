@@ -9,6 +9,7 @@ use cl_runner::launch::{
     AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
     Policy, PrepareError, Refusal, launch, prepare_agents,
 };
+use cl_storage::task_state::ParentTask;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
 
 use crate::args::{ChildTimeout, LaunchArgs, LoopArgs};
@@ -31,6 +32,9 @@ pub(super) struct Order {
     pub(super) agent: Option<String>,
     pub(super) extra_env: BTreeMap<String, String>,
     pub(super) parent_run: Option<RunId>,
+    /// The task whose agent launched it, where a nested task is taken up again.
+    pub(super) parent: Option<ParentTask>,
+    pub(super) depth: u32,
     pub(super) previous_run: Option<RunId>,
     pub(super) is_detached: bool,
 }
@@ -255,7 +259,9 @@ pub(super) fn launch_directly(
         launch_id: launch_id.clone(),
         kind: order.kind,
         mode: order.mode,
-        origin: if order.is_detached {
+        origin: if order.parent.is_some() {
+            Origin::Nested
+        } else if order.is_detached {
             Origin::Detached
         } else {
             Origin::Foreground
@@ -265,10 +271,10 @@ pub(super) fn launch_directly(
         task: order.task.id().clone(),
         prompt: order.prompt,
         cwd: order.cwd,
-        parent: None,
+        parent: order.parent,
         parent_run: order.parent_run,
         previous_run: order.previous_run,
-        depth: 0,
+        depth: order.depth,
         agent: ready.name,
         agents: ready.agents,
         extra_env: order.extra_env,

@@ -23,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Around {
     pub(super) task: TaskDir,
     pub(super) run: RunId,
+    /// What its supervisor was launched for.
+    launch_id: String,
 }
 
 /// Returns the task around this command, if its supervisor is alive.
@@ -31,13 +33,11 @@ pub(super) fn around(scope: &Scope) -> Result<Option<Around>, CliError> {
         return Ok(None);
     };
     let task = scope.root().task(&found.value.project, &found.value.task)?;
-    let is_owned = Owner::read(&task)
-        .ok()
-        .flatten()
-        .is_some_and(|owner| owner.is_alive());
-    Ok(is_owned.then(|| Around {
+    let owner = Owner::read(&task).ok().flatten().filter(Owner::is_alive);
+    Ok(owner.map(|owner| Around {
         task,
         run: found.value.run.clone(),
+        launch_id: owner.launch_id,
     }))
 }
 
@@ -83,7 +83,8 @@ pub(super) fn launch_through(
         task: order.task.id().clone(),
         options,
     });
-    let request = Request::new(body, ctx.now()).map_err(|error| failed("ask").caused_by(error))?;
+    let request = Request::new(body, &around.launch_id, ctx.now())
+        .map_err(|error| failed("ask").caused_by(error))?;
     request
         .submit(&around.task)
         .map_err(|error| failed("ask").caused_by(error))?;

@@ -21,7 +21,15 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
         cl_config::OnLost::Resume => OnLost::Resume,
         cl_config::OnLost::Mark => OnLost::Mark,
     };
-    let recoveries = plan(scope.root(), on_lost, &*ctx.clock)?;
+    let mut recoveries = plan(scope.root(), on_lost, &*ctx.clock)?;
+    let (project, tasks) = (ctx.global.project.clone(), ctx.global.tasks.clone());
+    recoveries.retain(|found| {
+        project
+            .as_ref()
+            .is_none_or(|id| found.task.project().as_str() == id)
+    });
+    recoveries
+        .retain(|found| tasks.is_empty() || tasks.iter().any(|id| found.task.id().as_str() == id));
     let mut failed = false;
     for recovery in &recoveries {
         let outcome = if args.dry_run {
@@ -53,14 +61,16 @@ fn resume(ctx: &Context, task: &TaskDir) -> Result<(), CliError> {
         .ok_or_else(|| CliError::failed("it is not known how it was launched"))?;
     let order = Order {
         kind: file.kind,
-        mode: Mode::Resume,
+        mode: Mode::Recover,
         task: task.clone(),
         prompt: file.prompt,
         cwd: file.cwd,
         policy: file.policy,
         agent: Some(file.agent_name),
         extra_env: file.env,
-        parent_run: file.parent.map(|parent| parent.run),
+        parent_run: None,
+        parent: file.parent,
+        depth: file.depth,
         previous_run: None,
         is_detached: true,
     };

@@ -41,7 +41,7 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     let report = stop_task(scope.root(), &task, &options, &*ctx.clock).map_err(stop_error)?;
     let (outcome, survivors) = match &report {
         StopReport::NothingRunning => ("nothing_running", 0),
-        StopReport::Stopped { survivors } => ("stopped", *survivors),
+        StopReport::Stopped { survivors, .. } => ("stopped", *survivors),
         StopReport::SettledLost { survivors, .. } => ("ended_lost", *survivors),
         StopReport::StillRunning => ("still_running", 0),
     };
@@ -70,6 +70,15 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         for run in &active {
             ctx.console.note(format_args!("run {run}"));
         }
+    }
+    if let StopReport::Stopped { left_children, .. } = &report
+        && *left_children > 0
+    {
+        let message = format!(
+            "{left_children} child tasks of {} are still active; `run-agent list` shows them",
+            task.id()
+        );
+        return Err(CliError::failed(message));
     }
     if survivors > 0 {
         let message = format!(

@@ -55,6 +55,8 @@ pub(super) fn start(
         agent: args.agent.clone(),
         extra_env: launching::extra_env(args),
         parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
+        parent: None,
+        depth: 0,
         previous_run,
         is_detached: args.detach,
     };
@@ -158,6 +160,9 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         Some(file) => file.policy.clone(),
         None => launching::configured_policy(&ctx.config()?.config),
     };
+    let lineage = file
+        .as_ref()
+        .map_or((None, 0), |file| (file.parent.clone(), file.depth));
     let mut extra_env = file
         .as_ref()
         .map(|file| file.env.clone())
@@ -178,6 +183,8 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
             .clone()
             .or_else(|| file.map(|file| file.agent_name)),
         extra_env,
+        parent: lineage.0,
+        depth: lineage.1,
         parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
         previous_run: launching::run_flag(
             "--previous-run-id",

@@ -36,6 +36,8 @@ pub enum Mode {
     Start,
     /// Taken up again: markers are cleared, the first prompt says so.
     Resume,
+    /// Taken up after its supervisor died: like a resume, but a DONE still counts.
+    Recover,
 }
 
 /// Who waits for the task.

@@ -1,6 +1,6 @@
 //! Ending processes: ask, wait, kill, verify.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cl_storage::process::ProcessIdentity;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -32,11 +32,15 @@ pub fn signal(identity: &ProcessIdentity, signal: Signal) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     asked: std::collections::HashSet<ProcessIdentity>,
+    first_kill: Option<Instant>,
 }
 
 impl Ending {
     /// Signals `alive`: TERM to each that was not asked yet, or KILL to all.
     pub(crate) fn signal(&mut self, alive: &[ProcessIdentity], kill: bool) {
+        if kill && !alive.is_empty() {
+            self.first_kill.get_or_insert_with(Instant::now);
+        }
         for process in alive {
             if kill {
                 signal(process, Signal::KILL);
@@ -49,6 +53,13 @@ impl Ending {
     }
 }
 
+impl Ending {
+    /// Tells whether enough was waited since the first SIGKILL: what is left now survives.
+    pub(crate) fn is_over(&self) -> bool {
+        self.first_kill.is_some_and(|at| at.elapsed() >= KILL_WAIT)
+    }
+}
+
 /// Ends all processes that `find` returns, blocking; returns the survivors.
 ///
 /// TERM at once, KILL after `grace`, then verified for up to five seconds. For
@@ -57,15 +68,14 @@ pub fn end_blocking(
     grace: Duration,
     mut find: impl FnMut() -> Vec<ProcessIdentity>,
 ) -> Vec<ProcessIdentity> {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let mut ending = Ending::default();
     loop {
         let alive = find();
-        let elapsed = started.elapsed();
-        if alive.is_empty() || elapsed >= grace + KILL_WAIT {
+        if alive.is_empty() || ending.is_over() {
             return alive;
         }
-        ending.signal(&alive, elapsed >= grace);
+        ending.signal(&alive, started.elapsed() >= grace);
         std::thread::sleep(LOOK_AGAIN);
     }
 }

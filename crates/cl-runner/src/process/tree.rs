@@ -39,7 +39,27 @@ pub struct Search<'a> {
 /// A snapshot: processes may be born meanwhile, so callers that end them look
 /// again until nothing is found.
 pub fn find(search: &Search<'_>) -> Vec<ProcessIdentity> {
-    let table = Table::read();
+    find_with(search, &HashSet::new())
+}
+
+/// Like [`find`], and counts the processes in `known` and what descends from them.
+///
+/// Without a subreaper, a process that cleared its environment and left its
+/// session is lost from sight when its parent ends; whoever ends a tree step by
+/// step hands in what it saw before.
+pub(crate) fn find_with(
+    search: &Search<'_>,
+    known: &HashSet<ProcessIdentity>,
+) -> Vec<ProcessIdentity> {
+    let Some(table) = Table::read() else {
+        // What cannot be looked at is not known to be dead.
+        return search
+            .agent
+            .filter(|agent| agent.is_alive())
+            .cloned()
+            .into_iter()
+            .collect();
+    };
     let mut found: HashSet<i32> = HashSet::new();
     let mut excepted: HashSet<i32> = HashSet::new();
     let me = i32::try_from(std::process::id()).unwrap_or(0);
@@ -55,7 +75,12 @@ pub fn find(search: &Search<'_>) -> Vec<ProcessIdentity> {
             Verdict::Excepted => {
                 excepted.insert(pid);
             }
-            Verdict::Unrelated => {}
+            Verdict::Unrelated => {
+                let identity = table.identity(pid).filter(|_| !known.is_empty());
+                if identity.is_some_and(|identity| known.contains(&identity)) {
+                    found.insert(pid);
+                }
+            }
         }
     }
     // Descendants follow their nearest judged ancestor.
@@ -81,14 +106,14 @@ struct Table {
 }
 
 impl Table {
-    fn read() -> Self {
-        let pids = process::all_pids().unwrap_or_default();
+    fn read() -> Option<Self> {
+        let pids = process::all_pids().ok()?;
         let processes = pids
             .into_iter()
             .filter_map(|pid| Some((pid, ProcessStat::read(pid).ok()??)))
             .filter(|(_, stat)| !stat.is_zombie())
             .collect();
-        Self { processes }
+        Some(Self { processes })
     }
 
     fn verdict(&self, pid: i32, stat: &ProcessStat, search: &Search<'_>) -> Verdict {
@@ -111,10 +136,15 @@ impl Table {
     fn by_place(&self, pid: i32, stat: &ProcessStat, search: &Search<'_>) -> Verdict {
         let is_agent_family = search.agent.is_some_and(|agent| {
             let same_group = stat.group == agent.pid || stat.session == agent.pid;
-            // A group or session with the agent's number that was founded before
-            // the agent belongs to an earlier process with the same pid.
-            pid == agent.pid && self.identity(pid).as_ref() == Some(agent)
-                || same_group && Self::is_younger(stat, agent)
+            let is_agent = |pid| self.identity(pid).as_ref() == Some(agent);
+            // The number of a group says nothing by itself: it may be a later one's. It
+            // counts while the agent lives, and for the agent's own supervisor, which
+            // knows that it has only just ended.
+            let is_group_known = search.adopted_by.is_some()
+                && !self.processes.contains_key(&agent.pid)
+                || is_agent(agent.pid);
+            pid == agent.pid && is_agent(pid)
+                || same_group && is_group_known && Self::is_younger(stat, agent)
         });
         let is_adopted = search
             .adopted_by
@@ -188,6 +218,9 @@ fn owns(pid: i32, folder: &Path, root: &Path) -> bool {
         return false;
     };
     let dir = cl_storage::Root::at(root).and_then(|root| root.task(&project, &task));
-    let owner = dir.ok().and_then(|dir| Owner::read(&dir).ok().flatten());
-    owner.is_some_and(|owner| owner.pid == pid && owner.is_alive())
+    // It says that it is an owner; where the record cannot be read, it is believed.
+    dir.is_ok_and(|dir| match Owner::read(&dir) {
+        Ok(owner) => owner.is_some_and(|owner| owner.pid == pid && owner.is_alive()),
+        Err(_) => true,
+    })
 }

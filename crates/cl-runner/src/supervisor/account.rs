@@ -14,7 +14,11 @@ const NO_OUTPUT: &str = "agent produced no output";
 
 impl Supervisor {
     /// Stores the end of the run: answer, record, event, in this order.
-    pub(super) fn record_end(&mut self, run: &RunDir, end: &RunEnd) -> Result<(), Broken> {
+    pub(super) fn record_end(
+        &mut self,
+        run: &RunDir,
+        end: &RunEnd,
+    ) -> Result<Option<Failure>, Broken> {
         let has_output =
             std::fs::metadata(run.output()).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
         run_info::update(run, |info| info.phase = Some(Phase::Finalizing))?;
@@ -56,7 +60,7 @@ impl Supervisor {
         })?;
         crash::point("end-recorded");
         self.post_end(run, &info, matches!(end.ended, Ended::Stop));
-        Ok(())
+        Ok(failure)
     }
 
     /// Decides status and failure of the run from the stream and from what we did to it.
@@ -68,7 +72,18 @@ impl Supervisor {
             )),
             Ended::Limit(kind, text) => Some(Failure::new(*kind, text)),
             Ended::Unrecorded(text) => Some(Failure::new(FailureKind::Unknown, text)),
-            Ended::ByItself => end.outcome.failure.clone(),
+            Ended::ByItself => end
+                .outcome
+                .failure
+                .clone()
+                .map(|failure| match failure.kind {
+                    // Somebody else's signal; nobody asked us to stop.
+                    FailureKind::Cancelled => Failure {
+                        kind: FailureKind::AgentCrash,
+                        ..failure
+                    },
+                    _ => failure,
+                }),
         };
         let is_done = cl_storage::marker::Marker::Done.path(&self.task).is_file();
         let is_silent =
@@ -170,9 +185,13 @@ impl Supervisor {
     }
 
     /// Keeps what the next decision and the next attempt need.
-    pub(super) fn remember(&mut self, run: &RunDir, end: &RunEnd, took: Duration) {
-        let info = RunInfo::read(run).ok().flatten();
-        let failure = info.as_ref().and_then(|info| info.failure.clone());
+    pub(super) fn remember(
+        &mut self,
+        run: &RunDir,
+        end: &RunEnd,
+        failure: Option<Failure>,
+        took: Duration,
+    ) {
         let success = failure.is_none();
         let previous = self.last.as_ref().filter(|_| !success);
         let kind = failure.as_ref().map(|failure| failure.kind);

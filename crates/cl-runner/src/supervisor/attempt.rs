@@ -72,8 +72,8 @@ impl Supervisor {
             Ok(end) => end,
             Err(error) => self.failed_before_start(&run, error.as_ref()),
         };
-        self.record_end(&run, &end)?;
-        self.remember(&run, &end, started.elapsed());
+        let failure = self.record_end(&run, &end)?;
+        self.remember(&run, &end, failure.clone(), started.elapsed());
         // What was recorded, because the stream does not know why we ended the agent.
         let failure = self.last.as_ref().and_then(|last| last.failure.as_ref());
         if self.record.kind == crate::launch::Kind::Task

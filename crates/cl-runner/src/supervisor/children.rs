@@ -245,12 +245,14 @@ impl Supervisor {
                 kill_at,
                 exit_code: 143,
             });
-            let asked = Request::new(body, self.now()).map_err(Broken::from);
+            let owner = Owner::read(&task).ok().flatten();
+            let launch_id = owner.as_ref().map_or("", |owner| &owner.launch_id);
+            let asked = Request::new(body, launch_id, self.now()).map_err(Broken::from);
             let asked = asked.and_then(|request| request.submit(&task).map_err(Broken::from));
             if let Err(error) = asked {
                 tracing::error!(task = %task.id(), error = error.as_ref(), "could not ask a child to stop");
             }
-            if let Some(owner) = Owner::read(&task).ok().flatten() {
+            if let Some(owner) = owner {
                 crate::process::end::signal(&owner.identity(), rustix::process::Signal::USR1);
             }
         }

@@ -78,7 +78,6 @@ impl Supervisor {
             ),
         };
         let (kind, body) = self.last_words(status, failure.as_ref(), left_children.len());
-        self.post(kind, &body, &[]);
         let failure = failure.map(|f| Failure {
             detail: self.redactor.redact(&f.detail).into_owned(),
             ..f
@@ -101,6 +100,10 @@ impl Supervisor {
             );
         }
         cl_storage::crash::point("result-recorded");
+        if recorded.is_ok() {
+            // Told when it holds, not before.
+            self.post(kind, &body, &[]);
+        }
         let until = tokio::time::Instant::now() + LAST_WORDS_WITHIN;
         while self.journal.has_backlog() && tokio::time::Instant::now() < until {
             self.next_event(std::time::Duration::from_millis(200)).await;

@@ -10,7 +10,7 @@ use cl_storage::process::ProcessIdentity;
 use super::{Broken, GateVerdict, Supervisor};
 use crate::launch::Gate;
 use crate::output;
-use crate::process::end::{Ending, KILL_WAIT, LOOK_AGAIN};
+use crate::process::end::{Ending, LOOK_AGAIN};
 use crate::process::spawn::{Program, spawn};
 use crate::process::tree::{self, Search};
 
@@ -181,7 +181,7 @@ impl Supervisor {
                 root: self.root.path(),
             };
             let alive = tree::find(&search);
-            if alive.is_empty() || started.elapsed() > grace + KILL_WAIT {
+            if alive.is_empty() || ending.is_over() {
                 return alive.is_empty();
             }
             ending.signal(&alive, started.elapsed() >= grace);

@@ -36,6 +36,13 @@ impl Supervisor {
     }
 
     fn act_on(&mut self, request: &Request) -> Answer {
+        if request.launch_id != self.record.launch_id {
+            // Made for an owner that has ended: what was wished then is not wished now.
+            return Answer::new(
+                Outcome::Refused,
+                "it was meant for an earlier launch of the task",
+            );
+        }
         match &request.body {
             RequestBody::Stop(stop) => {
                 self.accept_stop(stop);

@@ -165,11 +165,12 @@ fn take(
         }
     };
     cl_storage::crash::point("owned");
-    let is_new = made.is_new(&task);
+    // Another starter may have made and finished the task since the first look.
+    let written = Written::before(&task);
     match write_launch(&record, &task) {
         Ok((state, prompt)) => Ok(build(record, root, task, ownership, state, prompt)),
         Err(refused) => {
-            give_back(ownership, is_new.then_some(made), &task);
+            give_back(ownership, made, &written, &task);
             Err(refused)
         }
     }
@@ -183,19 +184,17 @@ fn own(record: &LaunchRecord, root: &Root, task: &TaskDir) -> Result<Ownership, 
 }
 
 /// Leaves the task as it was found. Everything happens under the lock.
-fn give_back(ownership: Ownership, new: Option<&Footprint>, task: &TaskDir) {
-    if let Some(made) = new {
-        made.undo(task);
-    } else if !ownership.found_lost()
-        && let Err(error) = ownership.release()
-    {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "could not give the task back"
-        );
+fn give_back(ownership: Ownership, made: &Footprint, written: &Written, task: &TaskDir) {
+    written.undo(task);
+    if made.task_existed {
+        if let Err(error) = ownership.put_back() {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "could not give the task back");
+        }
+    } else {
+        task.remove_if_unused();
+        made.remove_empty(task);
     }
-    // A task that was found lost stays so: its record now names this process,
-    // which ends.
 }
 
 fn write_launch(record: &LaunchRecord, task: &TaskDir) -> Result<(TaskState, String), Refused> {
@@ -218,7 +217,7 @@ fn write_launch(record: &LaunchRecord, task: &TaskDir) -> Result<(TaskState, Str
 
 fn command_of(mode: Mode) -> Command {
     match mode {
-        Mode::Start => Command::Start,
+        Mode::Start | Mode::Recover => Command::Start,
         Mode::Resume => Command::Resume,
     }
 }
@@ -289,7 +288,11 @@ fn resolve_prompt(task: &TaskDir, record: &LaunchRecord) -> Result<String, Refus
     Ok(text)
 }
 
-fn launch_file(task: &TaskDir, record: &LaunchRecord, now: jiff::Timestamp) -> Result<LaunchFile, Refused> {
+fn launch_file(
+    task: &TaskDir,
+    record: &LaunchRecord,
+    now: jiff::Timestamp,
+) -> Result<LaunchFile, Refused> {
     let Some(AgentEntry::Ready(agent)) = record.agents.get(&record.agent) else {
         return Err(Refused::failed("the launch names no agent"));
     };
@@ -353,31 +356,39 @@ impl Footprint {
         }
     }
 
-    /// Tells whether nobody has ever used the task. Only for its owner: another
-    /// starter may have made and finished it since the first look.
-    fn is_new(&self, task: &TaskDir) -> bool {
-        let ours = [task.owner_lock(), task.owner()];
-        let is_ours = |entry: io::Result<std::fs::DirEntry>| {
-            entry.is_ok_and(|entry| ours.contains(&entry.path()))
-        };
-        !self.task_existed
-            && std::fs::read_dir(task.path()).is_ok_and(|mut entries| entries.all(is_ours))
-    }
-
-    /// Removes the task and what was made above it. Only for its owner.
-    fn undo(&self, task: &TaskDir) {
-        // Best effort: the error that led here is what the user must see.
-        std::fs::remove_dir_all(task.path()).unwrap_or_default();
-        self.remove_empty(task);
-    }
-
     /// Removes folders that were made here and that nobody uses.
     fn remove_empty(&self, task: &TaskDir) {
         if !self.task_existed {
+            std::fs::remove_dir(task.runs_folder()).unwrap_or_default();
             std::fs::remove_dir(task.path()).unwrap_or_default();
         }
         for folder in &self.missing {
             std::fs::remove_dir(folder).unwrap_or_default();
         }
+    }
+}
+
+/// Which files of a launch were not there before it.
+#[derive(Debug)]
+struct Written {
+    new: Vec<PathBuf>,
+}
+
+impl Written {
+    /// Looks at the task. Only for its owner.
+    fn before(task: &TaskDir) -> Self {
+        let files = [task.prompt(), task.launch(), task.state()];
+        Self {
+            new: files.into_iter().filter(|path| !path.exists()).collect(),
+        }
+    }
+
+    /// Removes what the launch has made. Only for the owner.
+    fn undo(&self, task: &TaskDir) {
+        for path in &self.new {
+            // Best effort: the error that led here is what the user must see.
+            durable::remove(path).unwrap_or_default();
+        }
+        tracing::debug!(task = %task.id(), "took a launch back");
     }
 }

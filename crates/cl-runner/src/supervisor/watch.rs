@@ -13,7 +13,7 @@ use super::Supervisor;
 use super::attempt::{Ended, RunEnd};
 use super::limits::{self, Progress};
 use crate::output;
-use crate::process::end::{Ending, KILL_WAIT, LOOK_AGAIN};
+use crate::process::end::{Ending, LOOK_AGAIN};
 use crate::process::tree::{self, Search};
 
 /// How long writers of an agent's stdout may go on after its leader has ended.
@@ -21,6 +21,9 @@ use crate::process::tree::{self, Search};
 /// Some agents are started by a small launcher that can die before the real
 /// program has written its last lines.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// The number of SIGKILL.
+const KILLED: i32 = 9;
 
 impl Supervisor {
     /// Watches the agent until nothing of it is left.
@@ -63,6 +66,10 @@ impl Supervisor {
             if let Some(moment) = self.kill_moment(&ended, kill_at) {
                 let alive = self.processes(run, agent);
                 ending.signal(&alive, Instant::now() >= moment);
+                if ending.is_over() {
+                    // It hangs in the kernel; the record will name it a survivor.
+                    break Exit::Signal(KILLED);
+                }
                 self.next_event(LOOK_AGAIN).await;
             } else {
                 self.next_event(look_every).await;
@@ -135,13 +142,21 @@ impl Supervisor {
 
     /// Tells whether a process of the agent still holds its stdout file open.
     fn has_writer(&self, run: &RunDir, agent: &ProcessIdentity) -> bool {
-        let stdout = run.stdout();
+        use std::os::unix::fs::MetadataExt as _;
+        let file = |path: &std::path::Path| {
+            std::fs::metadata(path)
+                .ok()
+                .map(|meta| (meta.dev(), meta.ino()))
+        };
+        let Some(stdout) = file(&run.stdout()) else {
+            return false;
+        };
         self.processes(run, agent).iter().any(|process| {
             let Ok(fds) = std::fs::read_dir(format!("/proc/{}/fd", process.pid)) else {
                 return false;
             };
             fds.filter_map(Result::ok)
-                .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == stdout))
+                .any(|fd| file(&fd.path()) == Some(stdout))
         })
     }
 
@@ -166,7 +181,7 @@ impl Supervisor {
                 ended
             };
             let moment = self.kill_moment(ended, kill_at).unwrap_or(leftover_grace);
-            if Instant::now() > moment + KILL_WAIT {
+            if ending.is_over() {
                 let pids: Vec<i32> = alive.iter().map(|process| process.pid).collect();
                 tracing::error!(?pids, "processes survive SIGKILL");
                 return u32::try_from(alive.len()).unwrap_or(u32::MAX);
