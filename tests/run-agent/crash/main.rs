@@ -5,7 +5,9 @@
 //! and no acknowledged message is lost. The rig holds these as one check.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod identity;
 mod killed;
 mod points;
 mod rig;
 mod starters;
+mod unwritable;
