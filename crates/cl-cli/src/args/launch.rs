@@ -97,15 +97,15 @@ pub struct LaunchArgs {
     /// Stop an attempt after this long; 0 is never [default: from the configuration]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub max_duration: Option<Duration>,
-    /// How long a finished task waits for the tasks its agents have started
-    #[arg(long, value_name = "DURATION", default_value = "300s", value_parser = value::duration)]
-    pub child_wait_timeout: Duration,
-    /// What happens to those that still run then
-    #[arg(long, value_name = "WHAT", default_value = "leave", value_enum)]
-    pub on_child_timeout: ChildTimeout,
-    /// How long an agent that is asked to end may take before it is killed
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = value::duration)]
-    pub grace: Duration,
+    /// How long a finished task waits for the tasks its agents have started [default: 300s]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub child_wait_timeout: Option<Duration>,
+    /// What happens to those that still run then [default: leave]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub on_child_timeout: Option<ChildTimeout>,
+    /// How long an agent that is asked to end may take before it is killed [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub grace: Option<Duration>,
     /// Start it, print its id and return
     #[arg(long, conflicts_with = "follow")]
     pub detach: bool,
@@ -140,20 +140,15 @@ pub struct LoopArgs {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub max_attempts: Option<u32>,
-    /// The pause between two attempts
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = value::duration)]
-    pub restart_delay: Duration,
+    /// The pause between two attempts [default: 1s]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub restart_delay: Option<Duration>,
     /// A command that must succeed before DONE is believed; repeatable
     #[arg(long = "gate", value_name = "COMMAND")]
     pub gates: Vec<String>,
-    /// How often gates may refuse before the task fails
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 5,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub max_gate_failures: u32,
+    /// How often gates may refuse before the task fails [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_gate_failures: Option<u32>,
 }
 
 /// What happens to child tasks that still run when waiting for them ends.

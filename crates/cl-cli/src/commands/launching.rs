@@ -151,17 +151,20 @@ pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>
     if let Some(bytes) = args.max_output_bytes {
         policy.max_output_bytes = bytes;
     }
-    policy.child_wait = args.child_wait_timeout;
+    policy.child_wait = args.child_wait_timeout.unwrap_or(policy.child_wait);
     policy.on_child_timeout = match args.on_child_timeout {
-        ChildTimeout::Leave => OnChildTimeout::Leave,
-        ChildTimeout::Stop => OnChildTimeout::Stop,
+        Some(ChildTimeout::Leave) => OnChildTimeout::Leave,
+        Some(ChildTimeout::Stop) => OnChildTimeout::Stop,
+        None => policy.on_child_timeout,
     };
-    policy.grace = args.grace;
+    policy.grace = args.grace.unwrap_or(policy.grace);
     policy.resume_session |= args.resume_session;
     if let Some(restart) = restart {
         policy.max_attempts = restart.max_attempts.unwrap_or(policy.max_attempts);
-        policy.restart_delay = restart.restart_delay;
-        policy.max_gate_failures = restart.max_gate_failures;
+        policy.restart_delay = restart.restart_delay.unwrap_or(policy.restart_delay);
+        policy.max_gate_failures = restart
+            .max_gate_failures
+            .unwrap_or(policy.max_gate_failures);
         for run in &restart.gates {
             // A resumed task has its gates already.
             if !policy.gates.iter().any(|gate| gate.run == *run) {

@@ -11,12 +11,14 @@ use cl_storage::task_state::TaskState;
 use cl_storage::{RunDir, TaskDir};
 
 use crate::console::Console;
+use crate::view::{Renderer, harmless};
 
 /// How often a live line is drawn anew.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
-/// How much of an agent's output is read at one look.
-const LARGEST_BITE: usize = 1024 * 1024;
+/// How much of an agent's output is read at once, and how often at one look.
+const BITE: usize = 64 * 1024;
+const MOST_BITES: usize = 64;
 
 /// What is shown of a task while somebody waits for it.
 #[derive(Debug)]
@@ -40,18 +42,24 @@ struct Stream {
     run: RunDir,
     parser: StreamParser,
     position: u64,
+    renderer: Renderer,
     last_line: String,
 }
 
 impl<'a> Progress<'a> {
-    /// Starts to show `task`; messages that stand on its bus already are left out.
-    pub(super) fn new(console: &'a mut Console, task: &'a TaskDir, shows_output: bool) -> Self {
+    /// Starts to show `task` with the messages from `start` on.
+    pub(super) fn new(
+        console: &'a mut Console,
+        task: &'a TaskDir,
+        start: &Start,
+        shows_output: bool,
+    ) -> Self {
         let options = FollowOptions {
             wake: Wake::Poll,
             ..FollowOptions::default()
         };
         // A bus that cannot be followed costs the display its messages, nothing else.
-        let follower = Bus::new(task.bus()).follow(&Start::End, options).ok();
+        let follower = Bus::new(task.bus()).follow(start, options).ok();
         Self {
             has_live_line: console.err_is_terminal() && !console.is_json(),
             console,
@@ -82,6 +90,7 @@ impl<'a> Progress<'a> {
     /// Removes the live line, so that what follows starts on a line of its own.
     pub(super) fn finish(&mut self) {
         self.look_at_messages();
+        self.look_at_state();
         self.look_at_stream();
         self.clear();
     }
@@ -117,6 +126,8 @@ impl<'a> Progress<'a> {
             }
         }
         if state.attempts.this_launch != self.attempt {
+            // The end of the attempt before is told first.
+            self.look_at_stream();
             self.attempt = state.attempts.this_launch;
             self.stream = None;
         }
@@ -129,17 +140,19 @@ impl<'a> Progress<'a> {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let printed = stream.advance();
-        if self.shows_output {
-            for line in printed {
-                self.console.line(line).ok();
-            }
+        let said = stream.advance();
+        if self.shows_output && !said.is_empty() && !self.console.is_json() {
+            self.console
+                .out()
+                .write_all(harmless(&said).as_bytes())
+                .ok();
             self.console.flush().ok();
         }
     }
 
     fn open_stream(&self) -> Option<Stream> {
-        let run = self.task.runs().ok()?.pop()?;
+        let runs = self.task.runs().ok()?;
+        let run = runs.into_iter().max_by_key(|run| run.id().started_at())?;
         let info = RunInfo::read(&run).ok()??;
         if info.attempt != Some(self.attempt) || !run.stdout().exists() {
             return None;
@@ -149,6 +162,7 @@ impl<'a> Progress<'a> {
             run,
             parser: spec.stream_parser(),
             position: 0,
+            renderer: Renderer::default(),
             last_line: String::new(),
         })
     }
@@ -208,24 +222,24 @@ impl<'a> Progress<'a> {
 }
 
 impl Stream {
-    /// Reads on; returns the lines that the agent has said since.
-    fn advance(&mut self) -> Vec<String> {
+    /// Reads on; returns what the agent has said since, as text.
+    fn advance(&mut self) -> String {
         use std::os::unix::fs::FileExt as _;
+        let mut said = String::new();
         let Ok(file) = std::fs::File::open(self.run.stdout()) else {
-            return Vec::new();
+            return said;
         };
-        let mut buffer = vec![0; LARGEST_BITE];
-        let Ok(read) = file.read_at(&mut buffer, self.position) else {
-            return Vec::new();
-        };
-        self.parser.feed(&buffer[..read]);
-        self.position += read as u64;
-        let line = self.parser.snapshot().last_line.unwrap_or_default();
-        if line == self.last_line {
-            return Vec::new();
+        let mut buffer = vec![0; BITE];
+        for _ in 0..MOST_BITES {
+            let Ok(read @ 1..) = file.read_at(&mut buffer, self.position) else {
+                break;
+            };
+            self.parser.feed(&buffer[..read]);
+            said.push_str(&self.renderer.feed(&buffer[..read]));
+            self.position += read as u64;
         }
-        self.last_line.clone_from(&line);
-        vec![line]
+        self.last_line = self.parser.snapshot().last_line.unwrap_or_default();
+        said
     }
 }
 

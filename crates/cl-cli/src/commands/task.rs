@@ -1,14 +1,11 @@
 //! `task` and `task resume`.
 
-use std::time::Duration;
-
-use cl_runner::attach::Attachment;
 use cl_runner::launch::{Kind, LaunchFile, Mode};
 use cl_storage::TaskDir;
 
 use super::launching::{self, Order};
 use super::nesting;
-use super::waiting::{Wait, prepare, wait};
+use super::waiting::{Wait, wait};
 use crate::args::{LaunchArgs, LoopArgs, ResumeArgs, RunArgs};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -60,7 +57,7 @@ pub(super) fn start(
         previous_run,
         is_detached: args.detach,
     };
-    let followed = Follow::of(args, &order)?;
+    let followed = Wait::prepare(&order, args.follow)?;
     let nested = match &around {
         Some(around) => nesting::launch_through(ctx, around, &order)?,
         None => None,
@@ -75,43 +72,7 @@ pub(super) fn start(
         };
         launching::launch_directly(ctx, order, ready)?
     };
-    wait(ctx, followed.wait(launch_id))
-}
-
-/// What is kept of an order beyond its launch.
-struct Follow {
-    task: TaskDir,
-    attachment: Option<Attachment>,
-    shows_output: bool,
-    grace: Duration,
-}
-
-impl Follow {
-    /// To be made before the launch: from here on signals mean the task.
-    fn of(args: &LaunchArgs, order: &Order) -> Result<Self, CliError> {
-        Ok(Self {
-            task: order.task.clone(),
-            attachment: prepare(order.is_detached)?,
-            shows_output: args.follow,
-            grace: order.policy.grace,
-        })
-    }
-
-    fn wait(self, launch_id: String) -> Wait {
-        let Self {
-            task,
-            attachment,
-            shows_output,
-            grace,
-        } = self;
-        Wait {
-            task,
-            launch_id,
-            attachment,
-            shows_output,
-            grace,
-        }
-    }
+    wait(ctx, followed, &launch_id)
 }
 
 /// Without a prompt there must be a task with one; found out before anything is made.
@@ -193,9 +154,9 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         is_detached: args.launch.detach,
     };
     let ready = launching::ready(ctx, order.agent.as_deref())?;
-    let followed = Follow::of(&args.launch, &order)?;
+    let followed = Wait::prepare(&order, args.launch.follow)?;
     let launch_id = launching::launch_directly(ctx, order, ready)?;
-    wait(ctx, followed.wait(launch_id))
+    wait(ctx, followed, &launch_id)
 }
 
 /// Takes the markers away and starts nothing.

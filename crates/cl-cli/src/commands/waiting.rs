@@ -1,44 +1,61 @@
 //! Waiting for a launch in the foreground, and telling how it ended.
 
+use std::time::Duration;
+
+use cl_bus::{After, Bus, Start};
 use cl_runner::attach::{AttachEnd, AttachOptions, Attachment, OnTerminate, attach};
 use cl_storage::TaskDir;
 use cl_storage::task_state::{ResultStatus, TaskResult, TaskState};
 use serde_json::json;
 
+use super::launching::Order;
 use super::progress::Progress;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
-/// What a launch is followed by.
+/// What a launch is followed by. To be made before it: from then on signals mean
+/// the task, and its messages are those behind the ones that are there already.
 #[derive(Debug)]
 pub(super) struct Wait {
-    pub(super) task: TaskDir,
-    pub(super) launch_id: String,
-    /// The signals since before the launch; none for a detached one.
-    pub(super) attachment: Option<Attachment>,
-    pub(super) shows_output: bool,
-    pub(super) grace: std::time::Duration,
+    task: TaskDir,
+    /// None for a detached launch.
+    attachment: Option<Attachment>,
+    messages: Start,
+    shows_output: bool,
+    grace: Duration,
 }
 
-/// Gets ready to wait, before the launch; none for a detached one.
-pub(super) fn prepare(is_detached: bool) -> Result<Option<Attachment>, CliError> {
-    if is_detached {
-        return Ok(None);
+impl Wait {
+    /// Gets ready for the launch of `order`.
+    pub(super) fn prepare(order: &Order, shows_output: bool) -> Result<Self, CliError> {
+        let ready = || {
+            Attachment::prepare()
+                .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))
+        };
+        let task = order.task.clone();
+        let last = Bus::new(task.bus())
+            .tail(1)
+            .ok()
+            .and_then(|reading| reading.last_cursor());
+        Ok(Self {
+            attachment: (!order.is_detached).then(ready).transpose()?,
+            messages: last.map_or(Start::Beginning, |cursor| {
+                Start::After(After::Cursor(cursor))
+            }),
+            task,
+            shows_output,
+            grace: order.policy.grace,
+        })
     }
-    Attachment::prepare()
-        .map(Some)
-        .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))
 }
 
 /// Announces a detached launch, or waits for the end and tells it.
-pub(super) fn wait(ctx: &mut Context, mut wait: Wait) -> Result<Exit, CliError> {
-    let attachment = wait.attachment.take();
-    let wait = &wait;
+pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exit, CliError> {
     let task = &wait.task;
-    let Some(attachment) = attachment else {
+    let Some(attachment) = wait.attachment else {
         if ctx.console.is_json() {
             let document = json!({
-                "project": task.project(), "task": task.id(), "launch_id": wait.launch_id, "status": "running",
+                "project": task.project(), "task": task.id(), "launch_id": launch_id, "status": "running",
             });
             ctx.console.json(&document)?;
         } else {
@@ -57,22 +74,15 @@ pub(super) fn wait(ctx: &mut Context, mut wait: Wait) -> Result<Exit, CliError> 
         on_terminate,
         grace: wait.grace,
     };
-    let mut progress = Progress::new(&mut ctx.console, task, wait.shows_output);
-    let end = attach(
-        attachment,
-        task,
-        &wait.launch_id,
-        &options,
-        &*ctx.clock,
-        || {
-            progress.look();
-        },
-    );
+    let mut progress = Progress::new(&mut ctx.console, task, &wait.messages, wait.shows_output);
+    let end = attach(attachment, task, launch_id, &options, &*ctx.clock, || {
+        progress.look();
+    });
     progress.finish();
     match end.map_err(|error| {
         CliError::failed(format!("could not wait for {}", task.id())).caused_by(error)
     })? {
-        AttachEnd::Ended(result) => tell(ctx, wait, &result),
+        AttachEnd::Ended(result) => tell(ctx, task, launch_id, &result),
         AttachEnd::Detached => {
             ctx.console.note(format_args!(
                 "no longer waiting; task {} goes on",
@@ -90,10 +100,18 @@ pub(super) fn wait(ctx: &mut Context, mut wait: Wait) -> Result<Exit, CliError> 
     }
 }
 
-fn tell(ctx: &mut Context, wait: &Wait, result: &TaskResult) -> Result<Exit, CliError> {
-    let task = &wait.task;
+fn tell(
+    ctx: &mut Context,
+    task: &TaskDir,
+    launch_id: &str,
+    result: &TaskResult,
+) -> Result<Exit, CliError> {
     let state = TaskState::read(task).ok().flatten().unwrap_or_default();
-    let last_run = task.runs()?.pop().map(|run| run.id().clone());
+    let last_run = task
+        .runs()?
+        .into_iter()
+        .max_by_key(|run| run.id().started_at())
+        .map(|run| run.id().clone());
     let exit = match result.status {
         ResultStatus::Completed => Exit::Success,
         ResultStatus::Failed => Exit::Failed,
@@ -103,7 +121,7 @@ fn tell(ctx: &mut Context, wait: &Wait, result: &TaskResult) -> Result<Exit, Cli
     let attempts = state.attempts.this_launch;
     if ctx.console.is_json() {
         let document = json!({
-            "project": task.project(), "task": task.id(), "launch_id": wait.launch_id,
+            "project": task.project(), "task": task.id(), "launch_id": launch_id,
             "status": result.status, "attempts": attempts, "last_run_id": last_run,
             "exit_code": exit.code(), "failure": result.failure, "left_children": result.left_children,
         });

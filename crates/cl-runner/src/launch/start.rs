@@ -79,17 +79,6 @@ pub enum LaunchError {
 pub struct Launched {
     /// The supervisor.
     pub supervisor: ProcessIdentity,
-    child: std::process::Child,
-}
-
-impl Launched {
-    /// Reaps the supervisor if it has ended. For launchers that outlive it.
-    pub fn reap(&mut self) {
-        // An error means that there is nothing to reap.
-        if let Ok(Some(status)) = self.child.try_wait() {
-            tracing::debug!(%status, "supervisor has ended");
-        }
-    }
 }
 
 /// Starts a supervisor for `record` and waits until it has taken the task.
@@ -130,7 +119,8 @@ pub fn launch(
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     let supervisor = crate::process::spawn::identify(pid)?;
     match hand_over(&mut child, length, &bytes, task) {
-        Ok(()) => Ok(Launched { supervisor, child }),
+        // Its end is noticed by whoever waits for the task; the handle is not needed.
+        Ok(()) => Ok(Launched { supervisor }),
         Err(error) => {
             if matches!(error, LaunchError::NotReady { .. } | LaunchError::Io(_)) {
                 // It may hang; nothing may be left of a launch that failed.
