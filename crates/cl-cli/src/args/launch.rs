@@ -166,7 +166,7 @@ pub struct StopArgs {
     /// The id of the task
     #[arg(value_name = "TASK")]
     pub id: Option<String>,
-    /// Only this run; repeatable
+    /// Only if this run is the active one; repeatable
     #[arg(
         long = "run",
         alias = "runs",
