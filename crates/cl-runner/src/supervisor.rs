@@ -110,6 +110,8 @@ struct Supervisor {
     gates: GateVerdict,
     children_waited: bool,
     paused: bool,
+    /// When lost children are looked for again, after one could not be settled.
+    settles_from: tokio::time::Instant,
 }
 
 impl Supervisor {

@@ -200,15 +200,30 @@ pub fn claim_all(task: &TaskDir) -> Result<Vec<Request>, RecordError> {
         };
         match record::read::<Request>(&claimed, KNOWN_VERSION) {
             Ok(Some(request)) if is_own_name(&claimed, &request) => requests.push(request),
-            Ok(None) => {}
+            // What cannot be read now may be readable at the next look.
+            Ok(None) | Err(RecordError::Io { .. }) => {}
             Ok(Some(_)) | Err(_) => {
                 tracing::warn!(path = %claimed.display(), "request is damaged and was moved aside");
+                // Whoever waits for it must not wait for ever.
+                let answer = claimed.with_file_name(name_of_answer(&claimed));
+                let said = Answer::new(
+                    Outcome::Failed,
+                    "the request could not be read by this version",
+                );
+                record::write(&answer, &said, Mode::Private)?;
                 let aside = claimed.with_extension("damaged");
                 durable::rename(&claimed, &aside).map_err(RecordError::io(&claimed))?;
             }
         }
     }
     Ok(requests)
+}
+
+/// Returns the name of the answer to the request that was claimed as `claimed`.
+fn name_of_answer(claimed: &Path) -> String {
+    let name = claimed.file_name().and_then(|name| name.to_str());
+    let id = name.and_then(|name| name.strip_suffix(CLAIMED));
+    format!("{}{ANSWER}", id.unwrap_or_default())
 }
 
 /// Tells whether there is anything to claim; cheap.
@@ -340,5 +355,7 @@ mod tests {
         std::fs::write(task.control_folder().join("x.request.yaml"), "garbage: [").unwrap();
         assert_eq!(claim_all(&task).unwrap().len(), 1);
         assert!(task.control_folder().join("x.claimed.damaged").exists());
+        let said = std::fs::read_to_string(task.control_folder().join("x.answer.yaml")).unwrap();
+        assert!(said.contains("failed"), "whoever waits hears of it: {said}");
     }
 }

@@ -117,6 +117,10 @@ pub(super) fn launch_through(
                     Ok(None)
                 };
             }
+            if Instant::now() > until + ANSWER_WITHIN {
+                return Err(failed("hear an answer from")
+                    .hint("it has the request and does not act; look at its log"));
+            }
             if !is_alive && request.answer(&around.task).ok().flatten().is_none() {
                 return Err(failed("hear an answer from")
                     .hint("it died; `run-agent task show` tells what it left"));

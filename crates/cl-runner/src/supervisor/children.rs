@@ -21,6 +21,9 @@ use crate::settle;
 /// Beyond the moment of the kill: time for children to record their end.
 const RECORD_TIME: Duration = Duration::from_secs(10);
 
+/// How long a child that could not be settled is left alone.
+const SETTLE_AGAIN: Duration = Duration::from_secs(30);
+
 impl Supervisor {
     /// Returns the children that have not ended.
     pub(super) fn active_children(&self) -> Vec<Child> {
@@ -302,6 +305,9 @@ impl Supervisor {
 
     /// Settles children whose supervisor died: their agents must not run unowned.
     pub(super) fn settle_lost_children(&mut self) {
+        if tokio::time::Instant::now() < self.settles_from {
+            return;
+        }
         let lost: Vec<TaskDir> = self
             .owned_below(&self.state.children)
             .into_iter()
@@ -325,6 +331,8 @@ impl Supervisor {
                 }
                 Err(error) => {
                     tracing::error!(task = %task.id(), error = &error as &dyn std::error::Error, "could not settle a lost child");
+                    // It may stay so for long; other things must go on meanwhile.
+                    self.settles_from = tokio::time::Instant::now() + SETTLE_AGAIN;
                 }
             }
         }

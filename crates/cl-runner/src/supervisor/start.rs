@@ -145,6 +145,7 @@ pub(super) fn start(
             gates: GateVerdict::Pending,
             children_waited: false,
             paused: false,
+            settles_from: tokio::time::Instant::now(),
         },
     )
 }
@@ -322,15 +323,21 @@ fn own_prompt(task: &TaskDir, record: &LaunchRecord) -> Option<String> {
 }
 
 /// Keeps what belongs to the task and forgets what belonged to its last launch.
+///
+/// A recovery goes on with that launch: its limits count what was used of them.
 fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
     let earlier = TaskState::read_or_set_aside(task)?;
+    let (this_launch, gate_failures) = match record.mode {
+        Mode::Recover => (earlier.attempts.this_launch, earlier.gate_failures),
+        Mode::Start | Mode::Resume => (0, GateFailures::default()),
+    };
     Ok(TaskState {
         launch_id: record.launch_id.clone(),
         attempts: Attempts {
-            this_launch: 0,
+            this_launch,
             ..earlier.attempts
         },
-        gate_failures: GateFailures::default(),
+        gate_failures,
         children: earlier.children,
         ..TaskState::default()
     })
