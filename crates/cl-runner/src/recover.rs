@@ -7,6 +7,8 @@ use cl_storage::task_state::LaunchSummary;
 use cl_storage::{Clock, LayoutError, ProjectDir, Root, TaskDir};
 use jiff::Timestamp;
 
+use crate::launch::{Kind, LaunchFile};
+
 /// What is done about tasks whose supervisor died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLost {
@@ -102,6 +104,9 @@ fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Acti
     {
         return mark("it had ended");
     }
+    if let Some(attempts) = used_up(view) {
+        return mark(&format!("its {attempts} attempts are used up"));
+    }
     let top = topmost(root, launch, now);
     match (on_lost, top.origin.as_str()) {
         (OnLost::Mark, _) => mark("the configuration says so (defaults.on_lost: mark)"),
@@ -110,6 +115,15 @@ fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Acti
             "it was launched in the {origin}, and who waited is gone"
         )),
     }
+}
+
+/// Returns how many attempts the launch has made if it may make no more.
+fn used_up(view: &TaskView) -> Option<u32> {
+    let made = view.state.as_ref()?.attempts.this_launch;
+    // What keeps the record from being read is told when the task is taken up.
+    let file = LaunchFile::read(&view.task).ok().flatten()?;
+    let is_capped = file.kind == Kind::Task && made >= file.policy.max_attempts;
+    (is_capped && !view.markers.has(Marker::Done)).then_some(made)
 }
 
 /// Returns how the topmost ancestor was launched; its own launch if there is none.

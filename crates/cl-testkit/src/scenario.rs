@@ -51,7 +51,7 @@ impl Scenario {
         scenario
     }
 
-    /// Adds the agent `name`, which plays `script`; the first in the alphabet is the default.
+    /// Adds the agent `name`, which plays `script`.
     #[must_use]
     pub fn agent(mut self, name: &str, script: &str) -> Self {
         let path = self.path().join(format!("{name}.yaml"));

@@ -8,6 +8,7 @@
 mod identity;
 mod killed;
 mod points;
+mod recovery;
 mod rig;
 mod starters;
 mod unwritable;

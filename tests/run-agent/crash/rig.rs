@@ -75,7 +75,10 @@ impl Rig {
     /// Returns the command that starts the task.
     pub(crate) fn start(&self, extra: &[&str]) -> RunAgent {
         let args = ["task", "--prompt", "Work."];
-        let command = self.command(&args).args(extra);
+        let mut command = self.command(&args).args(extra);
+        if !extra.contains(&"--agent") {
+            command = command.args(&["--agent", "actor"]);
+        }
         if extra.contains(&"--restart-delay") {
             return command;
         }
