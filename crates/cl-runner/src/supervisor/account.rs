@@ -247,6 +247,10 @@ impl Supervisor {
         if settled.survivors > 0 {
             return Err(text.into());
         }
+        if self.record.mode == crate::launch::Mode::Resume {
+            // The agent that was just ended may have left one since the markers were cleared.
+            cl_storage::marker::clear(&self.task, cl_storage::marker::Marker::Done)?;
+        }
         let mut runs: Vec<RunInfo> = self
             .task
             .runs()
