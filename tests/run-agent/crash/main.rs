@@ -5,9 +5,11 @@
 //! and no acknowledged message is lost. The rig holds these as one check.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod bus;
 mod identity;
 mod killed;
 mod points;
+mod random;
 mod recovery;
 mod rig;
 mod starters;
