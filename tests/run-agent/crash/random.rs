@@ -17,7 +17,7 @@ const BUSY: &str = r#"
 version: 1
 attempts:
   - - run: run-agent bus post --type FACT --body "one $JRUN_ID" >>acknowledged
-    - run: {command: "setsid sleep 600 >/dev/null 2>&1", background: true}
+    - run: {command: "exec setsid sleep 600 >/dev/null 2>&1", background: true}
     - say: "One."
     - run: run-agent bus post --type FACT --body "two $JRUN_ID" >>acknowledged
     - exit: 3
