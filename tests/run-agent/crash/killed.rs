@@ -154,3 +154,22 @@ steps:
     rig.stop();
     rig.resume_to_done();
 }
+
+#[test]
+fn a_tree_that_keeps_growing_is_ended_whole() {
+    // Its own session, no mark in its environment, and orphans at every moment.
+    let grow = "i=0; while [ $i -lt 3000 ]; do sleep 600 & i=$((i+1)); done; sleep 600";
+    let script = format!(
+        "version: 1\nsteps:\n  \
+         - run: {{command: \"setsid env -u JRUN_ID sh -c '{grow}'\", background: true}}\n  \
+         - write: {{path: waiting, content: x}}\n  \
+         - hang: true\n"
+    );
+    let rig = Rig::new(&script);
+    rig.start(&["--detach"]).ok();
+    rig.wait_for_waiting();
+    rig.wait_for_recorded_agent();
+    rig.kill_supervisor();
+    rig.command(&["stop", "--force"]).ok();
+    assert!(!rig.scenario.survivors().exist());
+}

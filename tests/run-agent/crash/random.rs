@@ -94,7 +94,7 @@ fn at_twenty_random_moments() {
         } else {
             until_quiet_or_lost(&rig);
         }
-        rig.resume(&["--grace", "1s"]).ok();
+        rig.resume(&[]).ok();
         rig.assert_done();
     }
 }

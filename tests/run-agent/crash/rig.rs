@@ -87,7 +87,7 @@ impl Rig {
 
     /// Returns the command that takes the task up again.
     pub(crate) fn resume(&self, extra: &[&str]) -> RunAgent {
-        let args = ["task", "resume", "--restart-delay", "0"];
+        let args = ["task", "resume", "--restart-delay", "0", "--grace", "1s"];
         self.command(&args).args(extra)
     }
 
