@@ -166,7 +166,7 @@ fn a_task_that_never_began_is_marked() {
 
 /// A parent with a child, both of which have lost their supervisors.
 fn lost_family(settings: &str, extra: &[&str]) -> Rig {
-    let parent = r#"
+    let parent = r"
 version: 1
 attempts:
   - - spawn: {prompt: Help., task: CHILD, args: [--agent, helper]}
@@ -175,7 +175,7 @@ attempts:
     - done: true
   - - wait_for: {file: go, timeout: 300s}
     - done: true
-"#;
+";
     let parent = parent.replace("CHILD", CHILD);
     let helper = "version: 1\nsteps:\n  - write: {path: helping, content: x}\n  - wait_for: {file: helped, timeout: 300s}\n  - done: true\n";
     let rig = Rig::new(&parent).agent("helper", helper).settings(settings);
