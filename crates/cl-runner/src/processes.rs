@@ -62,14 +62,15 @@ fn of_task(root: &Root, view: &TaskView) -> Vec<ProcessRow> {
         rows.extend(row(view, None, &owner.identity(), Role::Supervisor));
     }
     for run in view.runs.iter().filter(|run| run.is_active) {
-        let Ok(info) = &run.info else { continue };
-        let agent = info
-            .process_start
-            .clone()
-            .filter(|_| info.has_agent_process());
-        let agent = agent.map(|start| ProcessIdentity {
-            pid: info.pid,
-            start,
+        // An agent whose record is damaged is found by its environment alone.
+        let info = run
+            .info
+            .as_ref()
+            .ok()
+            .filter(|info| info.has_agent_process());
+        let agent = info.and_then(|info| {
+            let (pid, start) = (info.pid, info.process_start.clone()?);
+            Some(ProcessIdentity { pid, start })
         });
         let search = Search {
             run: run.run.id(),

@@ -219,6 +219,8 @@ fn read_run(run: RunDir, owner: OwnerState) -> RunView {
             )
         }
         Ok(info) => (info.status, false),
+        // A damaged record tells nothing; its agent may run all the same.
+        Err(_) if slot::has_processes(run.id()) => (RunStatus::Running, true),
         Err(_) => (RunStatus::Unknown, false),
     };
     RunView {

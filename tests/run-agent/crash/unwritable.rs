@@ -4,7 +4,7 @@ use std::fs;
 
 use cl_testkit::patience::until;
 
-use crate::rig::{Rig, WAITING};
+use crate::rig::{Rig, TASK, WAITING};
 
 /// Puts a folder where a file should be; returns the file's content.
 fn block(path: &std::path::Path) -> Vec<u8> {
@@ -158,6 +158,9 @@ fn an_agent_whose_record_was_damaged_is_ended_before_another_one_starts() {
     let run = rig.task().runs().unwrap().pop().unwrap();
     fs::write(run.info(), "version: [").unwrap();
     assert!(rig.scenario.survivors().exist());
+    rig.assert_lost_and_true();
+    let shown = rig.scenario.command(&["ps", "--json"]).ok();
+    assert!(shown.stdout.contains(TASK), "{shown:#?}");
     rig.resume_to_done();
     assert_eq!(rig.scenario.begun().len(), 2);
 }
