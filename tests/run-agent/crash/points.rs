@@ -108,3 +108,71 @@ points! {
     before_the_result, "result-unrecorded", EndedAgent;
     after_the_result, "result-recorded", Result;
 }
+
+#[test]
+fn a_refusal_that_was_recorded_is_not_forgotten() {
+    let rig = Rig::new(WAITING);
+    rig.scenario.release("go");
+    let gate = "test -e pass";
+    let args = ["--detach", "--gate", gate];
+    rig.start(&args).crash_at("refusal-recorded").run();
+    rig.assert_crashed_at("refusal-recorded");
+    rig.assert_lost_and_true();
+    // The claim may still stand: whoever goes on asks the gate again.
+    std::fs::write(rig.scenario.work().join("pass"), "").unwrap();
+    rig.resume_to_done();
+}
+
+#[test]
+fn a_child_that_was_recorded_and_not_launched_holds_nobody_up() {
+    let script = r"
+version: 1
+attempts:
+  - - spawn: {prompt: Help., task: task-20260101-000001-child}
+    - done: true
+  - - wait_for: {file: go, timeout: 300s}
+    - done: true
+";
+    let rig = Rig::new(script);
+    let point = "child-recorded-unlaunched";
+    rig.start(&["--detach"]).crash_at(point).run();
+    rig.assert_crashed_at(point);
+    // Its agent hears of the death and ends, or is ended.
+    assert_eq!(rig.standing().owner, "lost");
+    rig.scenario.release("go");
+    rig.resume(&[]).ok();
+    rig.scenario.assert_no_clash();
+    assert!(!rig.scenario.survivors().exist());
+    let standing = rig.standing();
+    assert_eq!(standing.status, "all_finished", "{standing:#?}");
+}
+
+/// Returns the contents of all Rust files below `folder`.
+fn sources(folder: &std::path::Path, texts: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, texts);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            texts.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_point_has_a_test() {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (mut code, mut tests) = (Vec::new(), Vec::new());
+    sources(&top.join("crates"), &mut code);
+    sources(&top.join("tests/run-agent"), &mut tests);
+    let mut points = 0;
+    for text in &code {
+        for rest in text.split("crash::point(\"").skip(1) {
+            let name = rest.split('"').next().unwrap();
+            points += 1;
+            let is_tested = tests.iter().any(|test| test.contains(name));
+            assert!(is_tested, "no test kills at {name}");
+        }
+    }
+    assert!(points > 15, "the sources were not found");
+}
