@@ -173,3 +173,28 @@ fn a_tree_that_keeps_growing_is_ended_whole() {
     rig.command(&["stop", "--force"]).ok();
     assert!(!rig.scenario.survivors().exist());
 }
+
+#[test]
+fn a_version_probe_that_outlives_its_supervisor_is_ended() {
+    let rig = Rig::new(WAITING);
+    let probe = rig.scenario.path().join("probe.sh");
+    let at = rig.scenario.path().display();
+    let text = format!(
+        "#!/bin/sh\nexec 9>{at}/survivors\n\
+         [ \"$1\" = --version ] && {{ touch probing; sleep 600; }}\n\
+         exec /bin/sh {at}/actor.sh\n"
+    );
+    std::fs::write(&probe, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&probe, mode).unwrap();
+    let settings = format!(
+        "  slow: {{type: command, command: [{}]}}\n",
+        probe.display()
+    );
+    let rig = rig.settings(&settings);
+    rig.start(&["--detach", "--agent", "slow"]).ok();
+    until("the probe", || rig.scenario.work().join("probing").exists());
+    rig.kill_supervisor();
+    rig.assert_lost_and_true();
+    rig.stop();
+}

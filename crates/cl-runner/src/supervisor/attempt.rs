@@ -130,7 +130,7 @@ impl Supervisor {
         } else {
             None
         };
-        let version = self.agent_version().await;
+        let version = self.agent_version(run.id()).await;
         if self.stop.is_some() {
             return Ok(self.stopped_before_start());
         }

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use cl_agent::{ProgramStamp, VersionCache};
+use cl_storage::RunId;
 use cl_storage::durable::{self, Mode};
 
 use super::Supervisor;
@@ -20,8 +21,9 @@ const LONGEST_VERSION: u64 = 4096;
 impl Supervisor {
     /// Returns the version text of the agent's program; empty if it does not tell.
     ///
-    /// Never fails a run: a version is good to know and no more.
-    pub(super) async fn agent_version(&mut self) -> String {
+    /// Never fails a run: a version is good to know and no more. The probe carries
+    /// the mark of `run`, so that it is found if this supervisor dies.
+    pub(super) async fn agent_version(&mut self, run: &RunId) -> String {
         let program = self.agent.spec.program.clone();
         if self.agent.spec.version_args.is_empty()
             || self.agent.spec.kind == cl_agent::AgentKind::Scripted
@@ -36,7 +38,7 @@ impl Supervisor {
         if let Some(text) = cache.get(&program, &stamp) {
             return text.to_owned();
         }
-        let text = self.probe_version(&program).await.unwrap_or_default();
+        let text = self.probe_version(&program, run).await.unwrap_or_default();
         if let Some(warning) = cl_agent::version_warning(self.agent.spec.kind, &text) {
             self.post("WARNING", &warning, &[]);
         }
@@ -52,10 +54,13 @@ impl Supervisor {
         text
     }
 
-    async fn probe_version(&mut self, program: &std::path::Path) -> std::io::Result<String> {
-        let run = cl_storage::RunId::generate(self.now());
+    async fn probe_version(
+        &mut self,
+        program: &std::path::Path,
+        run: &RunId,
+    ) -> std::io::Result<String> {
         let out = tempfile_in(&self.root)?;
-        let env = self.agent_environment(Some(&run), None);
+        let env = self.agent_environment(Some(run), None);
         let probe = spawn(Program {
             path: program,
             args: &self.agent.spec.version_args.clone(),
@@ -77,7 +82,7 @@ impl Supervisor {
         let root = self.root.path().to_owned();
         end::end_blocking(Duration::ZERO, || {
             tree::find(&tree::Search {
-                run: &run,
+                run,
                 agent: Some(&probe),
                 adopted_by: None,
                 root: &root,
