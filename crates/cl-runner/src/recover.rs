@@ -25,6 +25,8 @@ pub enum Action {
     Resume,
     /// End what is left of it and record that it failed, for this reason.
     Mark(String),
+    /// End what is left of it and record that it was stopped, as somebody wished.
+    RecordStop,
 }
 
 /// A lost task and what is to be done about it.
@@ -92,7 +94,7 @@ fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Acti
             .as_ref()
             .is_some_and(|state| state.stop.is_some())
     {
-        return mark("it was stopped");
+        return Action::RecordStop;
     }
     let Some(launch) = &view.launch else {
         return mark("how it was launched is not known");

@@ -46,9 +46,15 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
 fn act(ctx: &Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
     match &recovery.action {
         Action::Resume => resume(ctx, &recovery.task),
-        Action::Mark(_) => {
+        Action::Mark(_) | Action::RecordStop => {
+            let reason = match &recovery.action {
+                Action::RecordStop => Reason::Stopped {
+                    by: "recover, after an earlier wish to stop".to_owned(),
+                },
+                _ => Reason::Lost,
+            };
             let grace = std::time::Duration::from_secs(10);
-            settle_lost(root, &recovery.task, &Reason::Lost, grace, &*ctx.clock)
+            settle_lost(root, &recovery.task, &reason, grace, &*ctx.clock)
                 .map(drop)
                 .map_err(|error| CliError::failed("could not settle it").caused_by(error))
         }
@@ -83,6 +89,7 @@ fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Res
     let (action, reason) = match &recovery.action {
         Action::Resume => ("resume", None),
         Action::Mark(reason) => ("mark", Some(reason.as_str())),
+        Action::RecordStop => ("record_stop", None),
     };
     if ctx.console.is_json() {
         let error = error.map(CliError::chain);
@@ -98,9 +105,15 @@ fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Res
         (None, Some(reason)) => ctx.console.line(format_args!(
             "{task} ({project}): marked as failed, because {reason}"
         ))?,
-        (None, None) => ctx
-            .console
-            .line(format_args!("{task} ({project}): resumed"))?,
+        (None, None) => {
+            let done = if recovery.action == Action::Resume {
+                "resumed"
+            } else {
+                "recorded as stopped, as somebody had wished"
+            };
+            ctx.console
+                .line(format_args!("{task} ({project}): {done}"))?;
+        }
     }
     Ok(())
 }
