@@ -75,7 +75,7 @@ pub enum StopError {
     Settle(#[from] SettleError),
     /// The supervisor did not finish in time.
     #[error(
-        "the supervisor of {task} (pid {pid}) has not stopped it within {waited:?}; look at {log}, or use --force"
+        "the supervisor of {task} (pid {pid}) has not stopped it within {waited:?}; look at {log}"
     )]
     TimedOut {
         /// The task.
@@ -129,6 +129,8 @@ pub fn stop_task(
         )
         .map_err(request_error)?;
         let identity = owner.identity();
+        // A supervisor that somebody has stopped with SIGSTOP could not act on it.
+        crate::process::end::signal(&identity, rustix::process::Signal::CONT);
         while identity.is_alive() && live_owner(task).is_some_and(|now| now.pid == owner.pid) {
             if Instant::now() > waits_until {
                 if !options.kills {
