@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use cl_bus::{Bus, Draft, Durability};
+use cl_storage::durable::{self, SyncPoint};
 use cl_storage::{ProjectId, TaskId};
 
 /// The body of a usual message.
@@ -69,7 +70,7 @@ fn raw(path: &std::path::Path, durability: Durability, appends: u32) -> Duration
     for _ in 0..appends {
         file.write_all(&record).expect("the disk takes it");
         if durability == Durability::Disk {
-            file.sync_data().expect("the disk syncs");
+            durable::sync_data(&file, SyncPoint::BusRecord).expect("the disk syncs");
         }
     }
     started.elapsed()

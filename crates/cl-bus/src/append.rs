@@ -20,12 +20,13 @@
 //!   travel in the same sync.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use cl_storage::durable::SyncPoint;
 use cl_storage::lock::{self, LockError};
 use cl_storage::{Clock, MessageId, crash, durable};
 use jiff::Timestamp;
@@ -186,14 +187,13 @@ impl Appender<'_> {
             }
         };
         if self.durability == Durability::Disk {
-            written
-                .file
-                .sync_data()
-                .map_err(|source| AppendError::Unsynced {
+            durable::sync_data(&written.file, SyncPoint::BusRecord).map_err(|source| {
+                AppendError::Unsynced {
                     path: self.path.to_owned(),
                     id: written.id.clone(),
                     source,
-                })?;
+                }
+            })?;
         }
         crash::point("bus-synced");
         Ok(Appended {
@@ -235,7 +235,8 @@ impl Appender<'_> {
         };
         let size = file.metadata().map_err(write_error)?.len();
         if size == 0 {
-            self.sync_folder().map_err(write_error)?;
+            let folder = self.path.parent().unwrap_or(Path::new(""));
+            durable::sync_folder(folder, SyncPoint::BusEntry).map_err(write_error)?;
         }
         let mut buffer = Vec::new();
         if size > 0 {
@@ -258,13 +259,6 @@ impl Appender<'_> {
             source,
         })?;
         Ok(Written { file, id, position })
-    }
-
-    fn sync_folder(&self) -> io::Result<()> {
-        match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => durable::sync_folder(folder),
-            _ => durable::sync_folder(Path::new(".")),
-        }
     }
 
     /// Looks at the last byte, through a second descriptor: the first only writes.
@@ -310,15 +304,15 @@ fn next_id(now: Timestamp) -> MessageId {
 }
 
 #[cfg(not(feature = "test-hooks"))]
-fn write_buffer(file: &mut File, buffer: &[u8]) -> io::Result<()> {
-    file.write_all(buffer)
+fn write_buffer(file: &File, buffer: &[u8]) -> io::Result<()> {
+    durable::append(file, buffer)
 }
 
 /// Writes in two halves, so that a test can kill the process between them.
 #[cfg(feature = "test-hooks")]
-fn write_buffer(file: &mut File, buffer: &[u8]) -> io::Result<()> {
+fn write_buffer(file: &File, buffer: &[u8]) -> io::Result<()> {
     let (first, second) = buffer.split_at(buffer.len() / 2);
-    file.write_all(first)?;
+    durable::append(file, first)?;
     crash::point("bus-half-written");
-    file.write_all(second)
+    durable::append(file, second)
 }

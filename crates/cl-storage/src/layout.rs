@@ -268,10 +268,10 @@ impl TaskDir {
             entries.all(|entry| entry.is_ok_and(|entry| own.contains(&entry.path())))
         });
         // A folder that is not empty cannot be removed this way, so a run stays.
-        if is_unused && fs::remove_dir(self.runs_folder()).is_ok() {
-            fs::remove_file(self.owner()).unwrap_or_default();
-            fs::remove_file(self.owner_lock()).unwrap_or_default();
-            fs::remove_dir(&self.path).unwrap_or_default();
+        if is_unused && durable::discard_folder(&self.runs_folder()).is_ok() {
+            durable::discard(&self.owner()).unwrap_or_default();
+            durable::discard(&self.owner_lock()).unwrap_or_default();
+            durable::discard_folder(&self.path).unwrap_or_default();
         }
     }
 

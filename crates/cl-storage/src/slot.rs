@@ -7,8 +7,7 @@
 //!
 //! The file is written in place, never replaced: the lock belongs to its inode.
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,9 +102,8 @@ impl Slot {
         let file = std::fs::File::options()
             .write(true)
             .open(self.lock.path())?;
-        file.set_len(0)?;
-        file.write_all_at(format!("{run}\n").as_bytes(), 0)?;
-        (&file).flush()
+        // No process outlives the machine, so nothing is left to name after a loss of power.
+        durable::overwrite(&file, format!("{run}\n").as_bytes())
     }
 }
 

@@ -366,11 +366,11 @@ impl Footprint {
     /// Removes folders that were made here and that nobody uses.
     fn remove_empty(&self, task: &TaskDir) {
         if !self.task_existed {
-            std::fs::remove_dir(task.runs_folder()).unwrap_or_default();
-            std::fs::remove_dir(task.path()).unwrap_or_default();
+            durable::discard_folder(&task.runs_folder()).unwrap_or_default();
+            durable::discard_folder(task.path()).unwrap_or_default();
         }
         for folder in &self.missing {
-            std::fs::remove_dir(folder).unwrap_or_default();
+            durable::discard_folder(folder).unwrap_or_default();
         }
     }
 }
