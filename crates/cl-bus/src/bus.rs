@@ -5,60 +5,72 @@ use std::sync::Arc;
 
 use cl_storage::{Clock, SystemClock};
 
-use crate::append::{AppendError, Appended, Appender, Durability, LockPolicy};
+use crate::append::{AppendError, Appended, Durability, LockPolicy};
+use crate::archive::ROTATE_AT_BYTES;
 use crate::check::{self, Report};
+use crate::commit::Commits;
 use crate::follow::{FollowOptions, Follower, Start};
 use crate::message::Draft;
 use crate::place::{self, Scope};
 use crate::read::{self, After, ReadError, Reading};
+use crate::record::Prepared;
+use crate::writer::{Settings, Writer};
 
 /// One message bus: a path, and how it is written to.
 ///
 /// Making one touches nothing on disk. All calls block; it may be shared between
-/// threads.
+/// threads, and clones of it share the open file and the syncs, so a process that
+/// writes much keeps one.
 #[derive(Debug, Clone)]
 pub struct Bus {
-    path: PathBuf,
     scope: Scope,
     takes_foreign_ids: bool,
-    durability: Durability,
-    lock_policy: LockPolicy,
-    clock: Arc<dyn Clock>,
+    settings: Settings,
+    commits: Arc<Commits>,
 }
 
 impl Bus {
     /// Returns the bus at `path`, whether or not there is a file yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Self {
-            scope: place::scope_of(&path),
+        let settings = Settings {
             path,
-            takes_foreign_ids: false,
+            clock: Arc::new(SystemClock),
             durability: Durability::default(),
             lock_policy: LockPolicy::default(),
-            clock: Arc::new(SystemClock),
+            rotate_at: Some(ROTATE_AT_BYTES),
+        };
+        Self {
+            scope: place::scope_of(&settings.path),
+            takes_foreign_ids: false,
+            commits: Arc::new(Commits::new(Writer::new(settings.clone()))),
+            settings,
         }
     }
 
     /// Sets what acknowledgements promise.
     #[must_use]
-    pub fn with_durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
-        self
+    pub fn with_durability(self, durability: Durability) -> Self {
+        self.set(|settings| settings.durability = durability)
     }
 
     /// Sets how long the lock is waited for.
     #[must_use]
-    pub fn with_lock_policy(mut self, lock_policy: LockPolicy) -> Self {
-        self.lock_policy = lock_policy;
-        self
+    pub fn with_lock_policy(self, lock_policy: LockPolicy) -> Self {
+        self.set(|settings| settings.lock_policy = lock_policy)
     }
 
     /// Sets where the time of messages comes from.
     #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        self.set(|settings| settings.clock = clock)
+    }
+
+    /// Sets how many bytes the file may have before the next message goes into a
+    /// new one; `None` for no limit. [`ROTATE_AT_BYTES`] unless set.
+    #[must_use]
+    pub fn rotating_at(self, bytes: Option<u64>) -> Self {
+        self.set(|settings| settings.rotate_at = bytes)
     }
 
     /// Takes messages of other projects and tasks, too.
@@ -68,9 +80,16 @@ impl Bus {
         self
     }
 
+    /// Changes the settings; what was shared with clones no longer is.
+    fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self.commits = Arc::new(Commits::new(Writer::new(self.settings.clone())));
+        self
+    }
+
     /// Returns the path of the bus file.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.settings.path
     }
 
     /// Returns what the bus belongs to.
@@ -90,45 +109,46 @@ impl Bus {
             && let Some(contradiction) = self.scope.contradiction(draft)
         {
             return Err(AppendError::Misplaced {
-                path: self.path.clone(),
+                path: self.path().to_owned(),
                 contradiction,
             });
         }
-        let appender = Appender {
-            path: &self.path,
-            clock: &*self.clock,
-            durability: self.durability,
-            lock_policy: self.lock_policy,
-        };
-        appender.append(draft)
+        self.commits.append(|| Prepared::new(draft))
+    }
+
+    /// Moves the file aside if it has at least `limit` bytes, and returns where to.
+    ///
+    /// Readers find its messages where they were; only an empty file is never moved.
+    pub fn rotate(&self, limit: u64) -> Result<Option<PathBuf>, AppendError> {
+        self.commits.with_writer(|writer| writer.rotate(limit))
     }
 
     /// Reads every message. A missing file has none.
     pub fn all(&self) -> Result<Reading, ReadError> {
-        read::all(&self.path)
+        read::all(self.path())
     }
 
     /// Reads the messages that stand behind `after` in the file.
     ///
     /// An unknown id is [`ReadError::UnknownMessage`].
     pub fn since(&self, after: &After) -> Result<Reading, ReadError> {
-        read::since(&self.path, after)
+        read::since(self.path(), after)
     }
 
     /// Reads the last `count` messages, exactly those that end [`Bus::all`].
     ///
     /// Zero means all of them.
     pub fn tail(&self, count: usize) -> Result<Reading, ReadError> {
-        read::tail(&self.path, count)
+        read::tail(self.path(), count)
     }
 
     /// Starts to follow the bus from `start`. The file may not exist yet.
     pub fn follow(&self, start: &Start, options: FollowOptions) -> Result<Follower, ReadError> {
-        Follower::open(&self.path, start, options)
+        Follower::open(self.path(), start, options)
     }
 
     /// Lists everything that is wrong with the file.
     pub fn check(&self) -> Result<Report, ReadError> {
-        check::check(&self.path)
+        check::check(self.path())
     }
 }

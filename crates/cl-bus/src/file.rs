@@ -126,15 +126,6 @@ pub(crate) fn open_to_append(path: &Path) -> Result<File, FileError> {
     }
 }
 
-/// Tells whether `path` still names `file`.
-pub(crate) fn is_at(file: &File, path: &Path) -> Result<bool, FileError> {
-    let opened = file
-        .metadata()
-        .map_err(|e| FileError::io("look at", path, e))?;
-    let found = look(path)?;
-    Ok(found.is_some_and(|found| FileId::of(&found) == FileId::of(&opened)))
-}
-
 /// Scans `file` from `state` to its end, and moves `state` on.
 ///
 /// Holds at most one chunk and one record in memory.

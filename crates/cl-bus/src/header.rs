@@ -1,5 +1,7 @@
 //! Reads the header of a record.
 
+mod usual;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -42,6 +44,19 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Header, HeaderProblem> {
         id: None,
     };
     let text = std::str::from_utf8(bytes).map_err(|e| bad(e.to_string()))?;
+    if let Some(header) = usual::parse(text) {
+        return Ok(header);
+    }
+    parse_yaml(text)
+}
+
+/// Reads a header of any form.
+fn parse_yaml(text: &str) -> Result<Header, HeaderProblem> {
+    let bad = |detail: String| HeaderProblem {
+        reason: Reason::BadHeader,
+        detail,
+        id: None,
+    };
     if text.contains('\0') {
         return Err(bad("it holds NUL bytes".into()));
     }

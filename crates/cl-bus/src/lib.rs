@@ -27,8 +27,10 @@
 #![warn(missing_docs)]
 
 pub mod append;
+mod archive;
 mod bus;
 pub mod check;
+mod commit;
 pub mod damage;
 mod escape;
 mod file;
@@ -40,8 +42,10 @@ pub mod place;
 pub mod read;
 mod record;
 mod scan;
+mod writer;
 
 pub use append::{AppendError, Appended, Durability, LockPolicy};
+pub use archive::{ARCHIVE_SUFFIX, ROTATE_AT_BYTES};
 pub use bus::Bus;
 pub use check::{Report, check};
 pub use damage::{Damage, Reason};

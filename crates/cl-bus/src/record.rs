@@ -1,6 +1,7 @@
 //! Turns a draft into the bytes of a record.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use cl_storage::MessageId;
 use cl_storage::yaml::Mapping;
@@ -14,53 +15,82 @@ pub(crate) const ESCAPE_KEY: &str = "body_escape";
 /// The only escape there is: one more backslash, see [`crate::escape`].
 pub(crate) const ESCAPE_BACKSLASH: &str = "backslash";
 
-/// Returns the record of `draft`, from its opening line to the body's terminator.
-pub(crate) fn encode(draft: &Draft, id: &MessageId, timestamp: Timestamp) -> Vec<u8> {
-    let stored = escape::escape(&draft.body);
-    let escaped = stored.len() != draft.body.len();
-    let header = header(draft, id, timestamp, stored.len(), escaped);
-    let mut record = Vec::with_capacity(header.len() + stored.len() + 9);
-    record.extend_from_slice(b"---\n");
-    record.extend_from_slice(header.as_bytes());
-    record.extend_from_slice(b"---\n");
-    record.extend_from_slice(&stored);
-    record.push(b'\n');
-    record
+/// A record that lacks only what the holder of the lock gives it: id and time.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The header from the type to the run.
+    head: String,
+    /// Whether the message's own id stands as its issue.
+    is_own_issue: bool,
+    /// The rest of the header, the closing line, the body and its terminator.
+    tail: Vec<u8>,
+    /// When it happened; the time of the append if `None`.
+    pub(crate) timestamp: Option<Timestamp>,
+}
+
+/// Room for opening line, id (twice) and time, and the names of those keys.
+const ID_AND_TIME_BYTES: usize = 256;
+
+impl Prepared {
+    pub(crate) fn new(draft: &Draft) -> Self {
+        let stored = escape::escape(&draft.body);
+        let is_escaped = stored.len() != draft.body.len();
+        let mut tail = header_tail(draft, stored.len(), is_escaped).into_bytes();
+        tail.reserve_exact(b"---\n".len() + stored.len() + 1);
+        tail.extend_from_slice(b"---\n");
+        tail.extend_from_slice(&stored);
+        tail.push(b'\n');
+        Self {
+            head: header_head(draft),
+            is_own_issue: draft.kind == "ISSUE" && draft.issue_id.is_empty(),
+            tail,
+            timestamp: draft.timestamp,
+        }
+    }
+
+    /// Returns how many bytes the record has at the most.
+    pub(crate) fn bytes_at_most(&self) -> usize {
+        ID_AND_TIME_BYTES + self.head.len() + self.tail.len()
+    }
+
+    /// Writes the record, from its opening line to the body's terminator.
+    ///
+    /// The id is one that the bus made, which needs no quotes.
+    pub(crate) fn write(&self, id: &MessageId, timestamp: Timestamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"---\nmsg_id: ");
+        out.extend_from_slice(id.as_str().as_bytes());
+        // Writing to memory cannot fail.
+        writeln!(out, "\nts: {timestamp}").unwrap_or_default();
+        out.extend_from_slice(self.head.as_bytes());
+        if self.is_own_issue {
+            writeln!(out, "issue_id: {id}").unwrap_or_default();
+        }
+        out.extend_from_slice(&self.tail);
+    }
 }
 
 /// Returns how many bytes the header of `draft` can have at the most.
 pub(crate) fn header_bytes_at_most(draft: &Draft) -> usize {
-    // As long as the ids and times that the bus makes, or a little longer.
-    const ID_BYTES: usize = 64;
-    let id = "x".repeat(ID_BYTES);
-    let id = MessageId::parse(&id).expect("letters are a valid message id");
-    header(draft, &id, Timestamp::MAX, usize::MAX, true).len()
+    ID_AND_TIME_BYTES + header_head(draft).len() + header_tail(draft, usize::MAX, true).len()
 }
 
-fn header(
-    draft: &Draft,
-    id: &MessageId,
-    timestamp: Timestamp,
-    body_bytes: usize,
-    escaped: bool,
-) -> String {
-    let issue_id = if draft.kind == "ISSUE" && draft.issue_id.is_empty() {
-        id.as_str()
-    } else {
-        &draft.issue_id
-    };
+fn header_head(draft: &Draft) -> String {
     let mut header = Mapping::new();
     header
-        .text("msg_id", id.as_str())
-        .plain("ts", timestamp)
         .text("type", &draft.kind)
         .text("project_id", draft.project_id.as_str())
         .text(
             "task_id",
             draft.task_id.as_ref().map_or("", |id| id.as_str()),
         )
-        .text("run_id", draft.run_id.as_ref().map_or("", |id| id.as_str()))
-        .text_unless_empty("issue_id", issue_id)
+        .text("run_id", draft.run_id.as_ref().map_or("", |id| id.as_str()));
+    header.finish()
+}
+
+fn header_tail(draft: &Draft, body_bytes: usize, escaped: bool) -> String {
+    let mut header = Mapping::new();
+    header
+        .text_unless_empty("issue_id", &draft.issue_id)
         .mappings("parents", &draft.parents, write_parent)
         .mappings("links", &draft.links, write_link)
         .mapping("meta", |meta| {

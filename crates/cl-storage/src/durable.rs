@@ -214,13 +214,14 @@ fn sync_found_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens `path` for appending, creating it with `mode`; a link is not followed.
+/// Opens `path` for appending and reading, creating it with `mode`; a link is not followed.
 ///
 /// The creation is not synced: the caller's first durable append does it with
 /// [`sync_folder`].
 pub fn open_append(path: &Path, mode: Mode) -> io::Result<File> {
     let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     File::options()
+        .read(true)
         .append(true)
         .create(true)
         .mode(mode.file_bits())
@@ -244,6 +245,13 @@ pub fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Cuts `file` back to `size`, after an append by the holder of its lock failed.
+///
+/// Not synced: what is taken back was acknowledged to nobody.
+pub fn take_back(file: &File, size: u64) -> io::Result<()> {
+    file.set_len(size)
 }
 
 /// Replaces the content of `file` in place, without syncing.

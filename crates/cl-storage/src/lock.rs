@@ -1,10 +1,15 @@
 //! Kernel locks with a deadline.
 //!
-//! Two kinds, one waiting rule. [`scoped`] serves one short operation (an
-//! append, a read-modify-write); [`HeldLock`] is kept for a process's life
-//! (owner of a task, run slot). Both are `flock(2)` locks: they belong to the
-//! open file, end with the process however it dies, and are advisory. A waiter
-//! tries again after 50 µs, doubling up to 10 ms, until its deadline.
+//! Two kinds. [`scoped`] and [`FileLock`] serve short operations (an append, a
+//! read-modify-write); [`HeldLock`] is kept for a process's life (owner of a
+//! task, run slot). Both are `flock(2)` locks: they belong to the open file, end
+//! with the process however it dies, and are advisory.
+//!
+//! Who waits for a short operation tries again a few times, because it is over in
+//! microseconds, and then queues in the kernel, which wakes it when its turn comes. A queued `flock` cannot be given a deadline, so a thread of
+//! its own waits there and the caller waits for the thread; that thread lives as
+//! long as the wait and is the only one that this crate starts. Who waits for a
+//! lock of the second kind tries again after 50 µs, doubling up to 10 ms.
 //!
 //! Lock files are not deleted, but the folder around one may be, by its holder. A
 //! waiter on the old inode and a newcomer on a new one would both believe that
@@ -13,6 +18,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
@@ -24,6 +30,11 @@ pub const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+/// How often the processor is offered to others before the first pause; a short
+/// operation on another core is over within a few of them.
+const YIELDS: u32 = 8;
+/// All that a thread needs that only waits.
+const QUEUE_STACK_BYTES: usize = 128 * 1024;
 
 /// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +66,69 @@ impl LockError {
     }
 }
 
+/// A file that is kept open and locked for one short operation after another.
+#[derive(Debug)]
+pub struct FileLock {
+    lock: fd_lock::RwLock<Arc<File>>,
+    file: Arc<File>,
+    /// A thread still queues for this file; its turn would come to nobody.
+    is_spent: bool,
+}
+
+impl FileLock {
+    /// Takes charge of `file`; nothing is locked yet.
+    pub fn new(file: File) -> Self {
+        let file = Arc::new(file);
+        Self {
+            lock: fd_lock::RwLock::new(Arc::clone(&file)),
+            file,
+            is_spent: false,
+        }
+    }
+
+    /// Runs `operation` while holding the exclusive lock on the file.
+    ///
+    /// `path` is only for messages. Blocks for `wait` at the most to get the lock.
+    /// After a timeout this value is of no more use: open the file again.
+    pub fn with<T>(
+        &mut self,
+        path: &Path,
+        wait: Duration,
+        operation: impl FnOnce(&File) -> T,
+    ) -> Result<T, LockError> {
+        let started = Instant::now();
+        let mut tries = 0;
+        loop {
+            // `fd_lock` hands out a guard that borrows the lock, which a loop
+            // cannot return; so the loop waits until a try succeeds, and keeps it.
+            match self.lock.try_write() {
+                Ok(guard) => return Ok(operation(&guard)),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(source) => {
+                    return Err(LockError::Io {
+                        path: path.to_owned(),
+                        source,
+                    });
+                }
+            }
+            let left = time_left(path, started, wait)?;
+            tries += 1;
+            match tries {
+                1..YIELDS => std::thread::yield_now(),
+                YIELDS => std::thread::sleep(FIRST_PAUSE.min(left)),
+                _ if self.is_spent => return Err(timeout(path, started)),
+                _ => self.is_spent = !queue(Arc::clone(&self.file), path, left)?,
+            }
+        }
+    }
+
+    /// Returns the file, which need not be locked.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
 /// Runs `operation` while holding the exclusive lock on `file`.
 ///
 /// `path` is only for messages. Blocks for `wait` at the most to get the lock.
@@ -62,27 +136,42 @@ pub fn scoped<T>(
     file: File,
     path: &Path,
     wait: Duration,
-    operation: impl FnOnce(&mut File) -> T,
+    operation: impl FnOnce(&File) -> T,
 ) -> Result<T, LockError> {
-    let mut lock = fd_lock::RwLock::new(file);
-    // `fd_lock` hands out a guard that borrows the lock, which a retry loop
-    // cannot return; so the loop only waits until a try succeeds, and keeps it.
-    let started = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match lock.try_write() {
-            Ok(mut guard) => return Ok(operation(&mut guard)),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                pause = wait_for_next_try(path, started, wait, pause)?;
+    FileLock::new(file).with(path, wait, operation)
+}
+
+/// Queues for the lock on `file`; false if the time was up first.
+///
+/// The lock belongs to the open file, so the caller has it as soon as the thread
+/// has it. If nobody waits any more it ends with the last handle of that file.
+fn queue(file: Arc<File>, path: &Path, left: Duration) -> Result<bool, LockError> {
+    let io_error = |source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let (tx, rx) = mpsc::sync_channel(1);
+    let wait_for_turn = move || {
+        let outcome = loop {
+            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                outcome => break outcome,
             }
-            Err(source) => {
-                return Err(LockError::Io {
-                    path: path.to_owned(),
-                    source,
-                });
-            }
-        }
+        };
+        // Nobody is left to tell after a timeout, and then dropping the file is all.
+        tx.send(outcome).unwrap_or_default();
+    };
+    let thread = std::thread::Builder::new()
+        .name("lock-queue".to_owned())
+        .stack_size(QUEUE_STACK_BYTES);
+    if thread.spawn(wait_for_turn).is_err() {
+        // Out of threads: try again now and then, as for the other kind of lock.
+        std::thread::sleep(LONGEST_PAUSE.min(left));
+        return Ok(true);
+    }
+    match rx.recv_timeout(left) {
+        Ok(outcome) => outcome.map(|()| true).map_err(|e| io_error(e.into())),
+        Err(_) => Ok(false),
     }
 }
 
@@ -170,15 +259,23 @@ fn wait_for_next_try(
     wait: Duration,
     pause: Duration,
 ) -> Result<Duration, LockError> {
-    let waited = started.elapsed();
-    let Some(left) = wait.checked_sub(waited).filter(|left| !left.is_zero()) else {
-        return Err(LockError::Timeout {
-            path: path.to_owned(),
-            waited,
-        });
-    };
+    let left = time_left(path, started, wait)?;
     std::thread::sleep(pause.min(left));
     Ok((pause * 2).min(LONGEST_PAUSE))
+}
+
+/// Returns how much of `wait` is left, and an error if none is.
+fn time_left(path: &Path, started: Instant, wait: Duration) -> Result<Duration, LockError> {
+    wait.checked_sub(started.elapsed())
+        .filter(|left| !left.is_zero())
+        .ok_or_else(|| timeout(path, started))
+}
+
+fn timeout(path: &Path, started: Instant) -> LockError {
+    LockError::Timeout {
+        path: path.to_owned(),
+        waited: started.elapsed(),
+    }
 }
 
 #[cfg(test)]

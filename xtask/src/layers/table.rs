@@ -131,6 +131,8 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     ("process-wrap", Only(&["cl-runner"])),
     ("fd-lock", Only(&["cl-storage"])),
     ("tempfile", Only(&["cl-storage", "cl-testkit", "xtask"])),
+    // Already in the tree through serde_json.
+    ("memchr", Only(&["cl-bus"])),
     ("notify", Only(&["cl-bus", "cl-config"])),
     ("sha2", Only(&["cl-storage", "cl-runner", "xtask"])),
     ("axum", Only(&["cl-api"])),

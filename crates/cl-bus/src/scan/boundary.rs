@@ -1,5 +1,7 @@
 //! Where records start.
 
+use memchr::{memchr, memchr_iter, memchr2, memrchr2};
+
 /// The line with which a record starts and its header ends.
 pub(super) const OPENING: &[u8] = b"---";
 /// How the second line of every record starts.
@@ -8,12 +10,8 @@ pub(super) const FIRST_KEY: &[u8] = b"msg_id:";
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Counts the line feeds in `bytes`.
-#[expect(
-    clippy::naive_bytecount,
-    reason = "as fast as the disk, and no reason for a dependency"
-)]
 pub(crate) fn count_line_feeds(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&b| b == b'\n').count() as u64
+    memchr_iter(b'\n', bytes).count() as u64
 }
 
 /// Returns the first boundary at or after `from`.
@@ -30,9 +28,21 @@ pub(crate) fn find_boundary(bytes: &[u8], from: usize, starts_line: bool) -> Opt
         if line_starts && is_boundary(&bytes[at..]) {
             return Some(at);
         }
-        at += 1 + bytes[at..].iter().position(|&b| is_line_end(b))?;
+        at += 1 + memchr2(b'\n', 0, &bytes[at..])?;
     }
     None
+}
+
+/// Returns the last boundary before `end`, but not one at the very first byte.
+pub(crate) fn find_last_boundary(bytes: &[u8], end: usize) -> Option<usize> {
+    let mut end = end;
+    loop {
+        let at = 1 + memrchr2(b'\n', 0, &bytes[..end.checked_sub(1)?])?;
+        if is_boundary(&bytes[at..]) {
+            return Some(at);
+        }
+        end = at;
+    }
 }
 
 /// Returns the first boundary of a file that starts with a byte order mark.
@@ -70,6 +80,6 @@ pub(super) fn find_close(piece: &[u8], opening: usize) -> Option<(usize, usize)>
         if let Some(len) = opening_len(&piece[at..]) {
             return Some((at - opening, at + len));
         }
-        at += 1 + piece[at..].iter().position(|&b| b == b'\n')?;
+        at += 1 + memchr(b'\n', &piece[at..])?;
     }
 }
