@@ -1,5 +1,6 @@
 //! The handle of one bus.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use crate::archive::ROTATE_AT_BYTES;
 use crate::check::{self, Report};
 use crate::commit::Commits;
 use crate::follow::{FollowOptions, Follower, Start};
+use crate::forward;
 use crate::message::Draft;
 use crate::place::{self, Scope};
-use crate::read::{self, After, ReadError, Reading};
+use crate::read::{self, After, Found, Page, Query, ReadError, Reading};
 use crate::record::Prepared;
 use crate::writer::{Settings, Writer};
 
@@ -140,6 +142,26 @@ impl Bus {
     /// Zero means all of them.
     pub fn tail(&self, count: usize) -> Result<Reading, ReadError> {
         read::tail(self.path(), count)
+    }
+
+    /// Reads the messages that `query` asks for.
+    ///
+    /// Holds them in memory; [`Bus::for_each`] does not.
+    pub fn page(&self, query: &Query) -> Result<Page, ReadError> {
+        read::answer(self.path(), query)
+    }
+
+    /// Hands every message that `query` asks for to `sink`, in the order of the bus,
+    /// with the damage between them, until it breaks.
+    ///
+    /// Memory is bounded whatever the size of the bus. The query's limit is left to
+    /// `sink`.
+    pub fn for_each(
+        &self,
+        query: &Query,
+        mut sink: impl FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        forward::stream(self.path(), query, &mut sink)
     }
 
     /// Starts to follow the bus from `start`. The file may not exist yet.

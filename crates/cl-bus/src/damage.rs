@@ -8,6 +8,9 @@ use serde::Serialize;
 /// A stretch of a bus file that is not what a writer meant to leave there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Damage {
+    /// The name of the archive that it is in; `None` for the bus file itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
     /// Where it starts, in bytes from the start of the file.
     pub offset: u64,
     /// How many bytes it has.
@@ -28,7 +31,11 @@ impl fmt::Display for Damage {
             reason,
             ..
         } = self;
-        write!(f, "{length} bytes at offset {offset}: {reason}")?;
+        write!(f, "{length} bytes at offset {offset}")?;
+        if let Some(archive) = &self.archive {
+            write!(f, " of {archive}")?;
+        }
+        write!(f, ": {reason}")?;
         if let Some(id) = &self.msg_id {
             write!(f, " ({id})")?;
         }

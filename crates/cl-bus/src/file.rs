@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -9,8 +10,9 @@ use cl_storage::durable::{self, Mode};
 
 use crate::scan::{self, End, Item, ScanState};
 
-/// How much of a file is read at once.
+/// How much of a file is read at once, and at first.
 const CHUNK_BYTES: usize = 1024 * 1024;
+const FIRST_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Why a bus file could not be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,12 @@ impl FileId {
             device: metadata.dev(),
             inode: metadata.ino(),
         }
+    }
+}
+
+impl FileId {
+    pub(crate) fn inode(self) -> u64 {
+        self.inode
     }
 }
 
@@ -126,31 +134,39 @@ pub(crate) fn open_to_append(path: &Path) -> Result<File, FileError> {
     }
 }
 
-/// Scans `file` from `state` to its end, and moves `state` on.
+/// Scans `file` from `state` to its end or until `sink` breaks, and moves `state` on.
 ///
-/// Holds at most one chunk and one record in memory.
+/// Holds at most one chunk and one record in memory. Where `state` stands after a
+/// break means nothing.
 pub(crate) fn scan_file(
     file: &File,
     state: &mut ScanState,
     end: End,
-    sink: &mut dyn FnMut(Item),
-) -> io::Result<()> {
+    sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
     let mut buffer: Vec<u8> = Vec::new();
-    let mut wanted = CHUNK_BYTES;
+    let mut wanted = FIRST_CHUNK_BYTES;
+    let mut flow = ControlFlow::Continue(());
     loop {
         let at_end = fill(file, state.offset, &mut buffer, wanted)?;
         let before = state.offset;
-        scan::scan(&buffer, state, if at_end { end } else { End::More }, sink);
-        if at_end {
-            return Ok(());
+        let end = if at_end { end } else { End::More };
+        scan::scan(&buffer, state, end, &mut |item| {
+            if flow.is_continue() {
+                flow = sink(item);
+            }
+        });
+        if at_end || flow.is_break() {
+            return Ok(flow);
         }
         let consumed = usize::try_from(state.offset - before).unwrap_or(buffer.len());
         buffer.drain(..consumed);
-        // A record longer than what is here is looked for in twice as much.
+        // A record longer than what is here is looked for in twice as much. Who
+        // breaks soon pays for little, who reads all for few calls.
         wanted = if consumed == 0 {
             wanted * 2
         } else {
-            CHUNK_BYTES.max(buffer.len() * 2)
+            (wanted * 2).min(CHUNK_BYTES).max(buffer.len() * 2)
         };
     }
 }
@@ -159,28 +175,32 @@ pub(crate) fn scan_file(
 ///
 /// Returns whether the end of the file was met.
 fn fill(file: &File, offset: u64, buffer: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
-    let mut have = buffer.len();
+    let have = buffer.len();
     buffer.resize(wanted.max(have), 0);
+    let read = read_at(file, &mut buffer[have..], offset + have as u64)?;
+    let is_full = have + read == buffer.len();
+    buffer.truncate(have + read);
+    Ok(!is_full)
+}
+
+/// Reads at `offset` until `buffer` is full or the file ends; returns how much was read.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut have = 0;
     while have < buffer.len() {
         match file.read_at(&mut buffer[have..], offset + have as u64) {
-            Ok(0) => {
-                buffer.truncate(have);
-                return Ok(true);
-            }
-            Ok(n) => have += n,
+            Ok(0) => break,
+            Ok(read) => have += read,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
     }
-    Ok(false)
+    Ok(have)
 }
 
-/// Reads what stands from `start` to the end of `file`.
-pub(crate) fn read_from(file: &File, start: u64) -> io::Result<Vec<u8>> {
-    let mut buffer = Vec::new();
-    let mut wanted = CHUNK_BYTES;
-    while !fill(file, start, &mut buffer, wanted)? {
-        wanted *= 2;
-    }
-    Ok(buffer)
+/// Reads up to `length` bytes at `offset`.
+pub(crate) fn bytes_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let read = read_at(file, &mut bytes, offset)?;
+    bytes.truncate(read);
+    Ok(bytes)
 }

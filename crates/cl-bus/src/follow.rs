@@ -4,15 +4,18 @@
 //! only what was added. Notifications of the system merely wake it; a slow poll
 //! stands behind them, so that a lost notification costs time and no message.
 //!
-//! Whatever is not appending (the file was replaced, removed, cut or rewritten)
-//! is told by [`Event::Reset`]. Messages after a reset come from the file as it
+//! When the file is archived, it is read to its end, then the archives that came
+//! after it, then the new file at the path; nobody notices. Whatever is neither
+//! that nor appending (the file was replaced, removed, cut or rewritten) is told
+//! by [`Event::Reset`]. Messages after a reset come from the file as it
 //! is now: those behind the last message that was handed out and is still there,
 //! or all of them if none is.
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -20,9 +23,14 @@ use std::time::{Duration, Instant};
 use cl_storage::MessageId;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use crate::archive;
 use crate::damage::Damage;
 use crate::file::{self, FileError, FileId};
-use crate::read::{self, After, Entry, ReadError};
+use crate::forward;
+use crate::history::{History, Numbering};
+use crate::legacy;
+use crate::locate::Place;
+use crate::read::{After, Entry, ReadError};
 use crate::scan::{End, Item, ScanState};
 
 /// How many ids are remembered, to find the place again and to drop repeats.
@@ -121,11 +129,21 @@ impl Follower {
         start: &Start,
         options: FollowOptions,
     ) -> Result<Self, ReadError> {
+        // Watching comes first, so that nothing falls between it and the first look.
+        let waker = Waker::new(path, options);
+        let mut history = History::open(path)?;
+        let place = match start {
+            Start::Beginning => Some(history.start()?),
+            Start::End => history.end()?,
+            Start::After(after) => forward::bound(&mut history, Some(after), path)?,
+        };
         let mut follower = Self {
             path: path.to_owned(),
-            // Watching comes first, so that nothing falls between it and the first look.
-            waker: Waker::new(path, options),
-            open: OpenBus::open(path)?,
+            waker,
+            open: match place {
+                Some(place) => OpenBus::at(&mut history, place)?,
+                None => None,
+            },
             found: Vec::new(),
             recent: VecDeque::new(),
             was_reset: false,
@@ -133,15 +151,17 @@ impl Follower {
         };
         match start {
             Start::Beginning => {}
-            Start::End => {
-                let last = read::tail(path, 1)?.last_cursor();
-                match last {
-                    Some(cursor) => follower.start_after(&After::Cursor(cursor))?,
-                    None => drop(follower.read_appended()?),
+            // Only so much as to know where the next record starts.
+            Start::End => drop(follower.read_appended()?),
+            Start::After(after) => {
+                let mut events = follower.read_appended()?;
+                let is_first = matches!(events.first(),
+                    Some(Event::Message(entry)) if entry.message.id == *after.id());
+                if is_first {
+                    events.remove(0);
                 }
-                follower.found.clear();
+                follower.found = events;
             }
-            Start::After(after) => follower.start_after(after)?,
         }
         Ok(follower)
     }
@@ -153,7 +173,8 @@ impl Follower {
 
     /// Returns what has happened, waiting up to `timeout` until something has.
     ///
-    /// Empty when the time is up. After an error it may be called again.
+    /// Empty when the time is up. After an error it may be called again. One call
+    /// hands out what is there, but no more than one file of it.
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<Event>, ReadError> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -169,13 +190,28 @@ impl Follower {
     /// Looks once, without waiting.
     fn look(&mut self) -> Result<Vec<Event>, ReadError> {
         let mut events = std::mem::take(&mut self.found);
+        if !events.is_empty() {
+            return Ok(events);
+        }
         let at_path = file::look(&self.path)?;
         let cause = match (&mut self.open, &at_path) {
             (Some(open), Some(found)) if open.id == FileId::of(found) => {
                 open.change(found).map_err(|e| read_error(&self.path, e))?
             }
-            (Some(_), Some(_)) => Some(ResetCause::Replaced),
-            (Some(_), None) => Some(ResetCause::Removed),
+            (Some(_), found) => {
+                let gone = if found.is_some() {
+                    ResetCause::Replaced
+                } else {
+                    ResetCause::Removed
+                };
+                match self.move_on()? {
+                    Moved::On(passed) => {
+                        events.extend(passed);
+                        None
+                    }
+                    Moved::NotArchived => Some(gone),
+                }
+            }
             (None, _) => None,
         };
         if let Some(cause) = cause {
@@ -195,20 +231,41 @@ impl Follower {
         Ok(events)
     }
 
-    /// Moves behind the message of `after`; what stands there goes to `found`.
-    fn start_after(&mut self, after: &After) -> Result<(), ReadError> {
-        let unknown = || ReadError::UnknownMessage {
-            path: self.path.clone(),
-            id: after.id().clone(),
-        };
-        let open = self.open.as_mut().ok_or_else(unknown)?;
-        let (before, behind) = open
-            .read_after(after)
-            .map_err(|e| read_error(&self.path, e))?
-            .ok_or_else(unknown)?;
-        drop(self.admit(before));
-        self.found = self.admit(behind);
-        Ok(())
+    /// Reads on in the files that came after the open one, if that was archived.
+    fn move_on(&mut self) -> Result<Moved, ReadError> {
+        let mut events = Vec::new();
+        loop {
+            let Some(open) = &mut self.open else {
+                return Ok(Moved::On(events));
+            };
+            let archives = archive::archives(&self.path).map_err(|e| read_error(&self.path, e))?;
+            let at = archives
+                .iter()
+                .position(|archive| archive.inode == open.id.inode());
+            let Some(at) = at else {
+                return Ok(if events.is_empty() {
+                    Moved::NotArchived
+                } else {
+                    // The rest of the way starts with the next look.
+                    Moved::On(events)
+                });
+            };
+            // Whoever wrote to it had the lock before it was moved aside: what is
+            // there now is all that it will ever have.
+            open.is_archived = true;
+            events.extend(self.read_appended()?);
+            let next = archives
+                .get(at + 1)
+                .map_or(&self.path, |archive| &archive.path);
+            let Some(next) = OpenBus::open(next)? else {
+                return Ok(Moved::On(events));
+            };
+            let is_at_path = at + 1 == archives.len();
+            self.open = Some(next);
+            if is_at_path || !events.is_empty() {
+                return Ok(Moved::On(events));
+            }
+        }
     }
 
     /// Reads what was added to the open file; only what is new is returned.
@@ -216,7 +273,7 @@ impl Follower {
         let Some(open) = &mut self.open else {
             return Ok(Vec::new());
         };
-        let mut events = open.read_new().map_err(|e| read_error(&self.path, e))?;
+        let mut events = open.read_new(&self.path)?;
         if self.lost_place && !events.is_empty() {
             let known = events.iter().rposition(
                 |event| matches!(event, Event::Message(entry) if self.recent.contains(&entry.message.id)),
@@ -245,7 +302,7 @@ impl Follower {
                 self.recent.push_back(id.clone());
                 admitted.push(Event::Message(entry));
             } else if !self.was_reset {
-                admitted.push(Event::Damage(read::duplicate(
+                admitted.push(Event::Damage(forward::duplicate(
                     entry.position,
                     0,
                     id.clone(),
@@ -256,12 +313,24 @@ impl Follower {
     }
 }
 
+/// Where a follower came whose file no longer stands at the path.
+enum Moved {
+    /// It has read on; these are the events on the way.
+    On(Vec<Event>),
+    /// The file was not archived.
+    NotArchived,
+}
+
 /// The file being read.
 #[derive(Debug)]
 struct OpenBus {
     file: File,
     id: FileId,
     state: ScanState,
+    /// Where reading started, with line zero.
+    start: u64,
+    /// Nothing will be added to it any more.
+    is_archived: bool,
     /// The start of the last record, to notice that the file was rewritten.
     anchor: Option<Anchor>,
     /// Size and change time at the last look.
@@ -276,20 +345,35 @@ struct Anchor {
 }
 
 impl OpenBus {
+    /// Opens the bus or the archive at `path`, to be read from its start.
     fn open(path: &Path) -> Result<Option<Self>, FileError> {
-        let Some(file) = file::open_to_read(path)? else {
-            return Ok(None);
-        };
+        file::open_to_read(path)?
+            .map(|file| Self::reading(file, path, 0))
+            .transpose()
+    }
+
+    /// Opens the file of `place`, to be read from there.
+    fn at(history: &mut History, place: Place) -> Result<Option<Self>, FileError> {
+        let path = history.path().to_owned();
+        history
+            .file(place.age)?
+            .map(|file| Self::reading(file, &path, place.position))
+            .transpose()
+    }
+
+    fn reading(file: File, path: &Path, start: u64) -> Result<Self, FileError> {
         let metadata = file
             .metadata()
             .map_err(|e| FileError::io("look at", path, e))?;
-        Ok(Some(Self {
+        Ok(Self {
             id: FileId::of(&metadata),
             file,
-            state: ScanState::START,
+            state: ScanState::at_line(start, 0),
+            start,
+            is_archived: false,
             anchor: None,
             looked: None,
-        }))
+        })
     }
 
     /// Tells whether the file was changed otherwise than by appending.
@@ -302,7 +386,7 @@ impl OpenBus {
             return Ok(None);
         }
         if let Some(anchor) = &self.anchor
-            && head(&self.file, anchor.position, anchor.bytes.len())? != anchor.bytes
+            && file::bytes_at(&self.file, anchor.position, anchor.bytes.len())? != anchor.bytes
         {
             return Ok(Some(ResetCause::Rewritten));
         }
@@ -311,10 +395,16 @@ impl OpenBus {
     }
 
     /// Reads on from where the last call stopped.
-    fn read_new(&mut self) -> io::Result<Vec<Event>> {
+    fn read_new(&mut self, path: &Path) -> Result<Vec<Event>, FileError> {
+        let end = if self.is_archived {
+            End::File
+        } else {
+            End::Growing
+        };
         let mut events = Vec::new();
         let mut last = None;
-        file::scan_file(&self.file, &mut self.state, End::Growing, &mut |item| {
+        let mut has_legacy = false;
+        let scanned = file::scan_file(&self.file, &mut self.state, end, &mut |item| {
             events.push(match item {
                 Item::Damage(damage) => Event::Damage(damage),
                 Item::Message {
@@ -323,65 +413,42 @@ impl OpenBus {
                     message,
                 } => {
                     last = Some((position, length));
+                    has_legacy |= legacy::number_of(&message.id).is_some();
                     let message = *message;
                     Event::Message(Box::new(Entry { position, message }))
                 }
             });
-        })?;
+            ControlFlow::Continue(())
+        });
+        scanned.map(drop).map_err(|e| read_error(path, e))?;
+        if has_legacy {
+            self.name_legacy_lines(path, &mut events)?;
+        }
         if let Some((position, length)) = last {
             let length = usize::try_from(length)
                 .unwrap_or(ANCHOR_BYTES)
                 .min(ANCHOR_BYTES);
+            let bytes = file::bytes_at(&self.file, position, length);
             self.anchor = Some(Anchor {
                 position,
-                bytes: head(&self.file, position, length)?,
+                bytes: bytes.map_err(|e| read_error(path, e))?,
             });
         }
         Ok(events)
     }
 
-    /// Reads what stands up to and behind the message of `after`; `None` if it is
-    /// not there.
-    fn read_after(&mut self, after: &After) -> io::Result<Option<(Vec<Event>, Vec<Event>)>> {
-        if let After::Cursor(cursor) = after
-            && read::starts_line(&self.file, cursor.position)?
-        {
-            let lines = read::count_lines(&self.file, cursor.position)?;
-            self.state = ScanState::at_line(cursor.position, lines);
-            let mut events = self.read_new()?;
-            let stands_there = matches!(events.first(),
-                Some(Event::Message(entry)) if entry.cursor() == *cursor);
-            if stands_there {
-                let behind = events.split_off(1);
-                return Ok(Some((events, behind)));
+    /// Gives legacy lines the names that every other reader gives them.
+    fn name_legacy_lines(&self, path: &Path, events: &mut [Event]) -> Result<(), FileError> {
+        let mut history = History::open(path)?;
+        let age = history.age_of(self.id)?;
+        let mut numbering = Numbering::new(age, self.start);
+        for event in events {
+            if let Event::Message(entry) = event {
+                numbering.correct(&mut history, &self.file, &mut entry.message)?;
             }
         }
-        self.state = ScanState::START;
-        let mut events = self.read_new()?;
-        let place = events.iter().position(
-            |event| matches!(event, Event::Message(entry) if entry.message.id == *after.id()),
-        );
-        Ok(place.map(|place| {
-            let behind = events.split_off(place + 1);
-            (events, behind)
-        }))
+        Ok(())
     }
-}
-
-/// Reads up to `length` bytes at `position`.
-fn head(file: &File, position: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; length];
-    let mut have = 0;
-    while have < length {
-        match file.read_at(&mut bytes[have..], position + have as u64) {
-            Ok(0) => break,
-            Ok(n) => have += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    bytes.truncate(have);
-    Ok(bytes)
 }
 
 fn read_error(path: &Path, source: io::Error) -> FileError {

@@ -9,6 +9,9 @@ use jiff::tz::TimeZone;
 
 use crate::message::{Message, is_type};
 
+/// How the ids of legacy lines start.
+pub(crate) const PREFIX: &str = "LEGACY-LINE-";
+
 /// The type of a line that names none.
 const DEFAULT_TYPE: &str = "INFO";
 
@@ -23,9 +26,8 @@ pub(crate) struct LegacyLine<'a> {
 impl LegacyLine<'_> {
     /// Makes the message of this line, which is the `number`-th of its file.
     pub(crate) fn into_message(self, number: u64) -> Message {
-        let id = format!("LEGACY-LINE-{number:09}");
         Message {
-            id: MessageId::parse(&id).expect("letters, hyphens and digits are a message id"),
+            id: id_of(number),
             timestamp: self.timestamp,
             kind: self.kind,
             project_id: String::new(),
@@ -42,6 +44,17 @@ impl LegacyLine<'_> {
             raw_body: None,
         }
     }
+}
+
+/// Returns the id of the legacy line with this number along its bus.
+pub(crate) fn id_of(number: u64) -> MessageId {
+    let id = format!("{PREFIX}{number:09}");
+    MessageId::parse(&id).expect("letters, hyphens and digits are a message id")
+}
+
+/// Returns the number of a legacy line; `None` for the id of a record.
+pub(crate) fn number_of(id: &MessageId) -> Option<u64> {
+    id.as_str().strip_prefix(PREFIX)?.parse().ok()
 }
 
 /// Reads a line without its end; `None` if it is no message.

@@ -28,29 +28,36 @@
 
 pub mod append;
 mod archive;
+mod backward;
 mod bus;
 pub mod check;
 mod commit;
 pub mod damage;
 mod escape;
 mod file;
+mod filter;
 pub mod follow;
+mod forward;
 mod header;
+mod history;
 mod legacy;
+mod locate;
 pub mod message;
 pub mod place;
 pub mod read;
 mod record;
 mod scan;
+mod seen;
 mod writer;
 
 pub use append::{AppendError, Appended, Durability, LockPolicy};
 pub use archive::{ARCHIVE_SUFFIX, ROTATE_AT_BYTES};
 pub use bus::Bus;
-pub use check::{Report, check};
+pub use check::{Report, check, repair_to};
 pub use damage::{Damage, Reason};
 pub use file::FileError;
+pub use filter::Filter;
 pub use follow::{Event, FollowOptions, Follower, ResetCause, Start, Wake};
 pub use message::{Draft, DraftError, Link, Message, Parent};
 pub use place::{LOOSE_BUS, PROJECT_BUS, Scope, TASK_BUS, discover, scope_of};
-pub use read::{After, Cursor, Entry, ReadError, Reading};
+pub use read::{After, Cursor, Edge, Entry, Found, Page, Query, ReadError, Reading};

@@ -8,12 +8,15 @@ use cl_storage::yaml::Mapping;
 use jiff::Timestamp;
 
 use crate::escape;
-use crate::message::{Draft, Link, Parent};
+use crate::message::{Draft, Link, Message, Parent};
 
 /// The meta key that says how the body is escaped.
 pub(crate) const ESCAPE_KEY: &str = "body_escape";
 /// The only escape there is: one more backslash, see [`crate::escape`].
 pub(crate) const ESCAPE_BACKSLASH: &str = "backslash";
+
+/// The meta key by which a repaired copy says what was wrong with a body.
+const DAMAGE_KEY: &str = "damage";
 
 /// A record that lacks only what the holder of the lock gives it: id and time.
 #[derive(Debug)]
@@ -67,6 +70,38 @@ impl Prepared {
         }
         out.extend_from_slice(&self.tail);
     }
+}
+
+/// Writes the record of a message that was read, with its own id and time.
+///
+/// A body that is not whole becomes whole, and the meta data says what it was.
+pub(crate) fn encode_again(message: &Message, out: &mut Vec<u8>) {
+    let stored = escape::escape(message.body_bytes());
+    let is_escaped = stored.len() != message.body_bytes().len();
+    let mut meta = message.meta.clone();
+    if message.truncated {
+        meta.insert(DAMAGE_KEY.to_owned(), "truncated".to_owned());
+    } else if message.edited {
+        meta.insert(DAMAGE_KEY.to_owned(), "edited".to_owned());
+    }
+    let mut header = Mapping::new();
+    header
+        .text("msg_id", message.id.as_str())
+        .plain("ts", message.timestamp)
+        .text("type", &message.kind)
+        .text("project_id", &message.project_id)
+        .text("task_id", &message.task_id)
+        .text("run_id", &message.run_id)
+        .text_unless_empty("issue_id", &message.issue_id)
+        .mappings("parents", &message.parents, write_parent)
+        .mappings("links", &message.links, write_link)
+        .mapping("meta", |out| write_meta(out, &meta, is_escaped))
+        .plain("body_bytes", stored.len());
+    out.extend_from_slice(b"---\n");
+    out.extend_from_slice(header.finish().as_bytes());
+    out.extend_from_slice(b"---\n");
+    out.extend_from_slice(&stored);
+    out.push(b'\n');
 }
 
 /// Returns how many bytes the header of `draft` can have at the most.

@@ -25,8 +25,10 @@ use crate::legacy;
 use crate::message::{MAX_HEADER_BYTES, Message};
 
 use body::{Body, Flaw};
-use boundary::{BYTE_ORDER_MARK, FIRST_KEY, OPENING, is_line_end};
-pub(crate) use boundary::{count_line_feeds, find_boundary};
+pub(crate) use boundary::{
+    BYTE_ORDER_MARK, count_line_feeds, find_boundary, find_last_boundary, id_of_record,
+};
+use boundary::{FIRST_KEY, OPENING, is_line_end};
 use gap::{GapKind, GapPart};
 
 /// What stands behind the last byte that is being scanned.
@@ -304,6 +306,7 @@ impl Scan<'_> {
 
     fn damage(&self, start: usize, end: usize, reason: Reason) -> Damage {
         Damage {
+            archive: None,
             offset: self.base + start as u64,
             length: (end - start) as u64,
             reason,

@@ -7,7 +7,7 @@ pub(super) const OPENING: &[u8] = b"---";
 /// How the second line of every record starts.
 pub(super) const FIRST_KEY: &[u8] = b"msg_id:";
 /// What some editors put at the start of a file.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Counts the line feeds in `bytes`.
 pub(crate) fn count_line_feeds(bytes: &[u8]) -> u64 {
@@ -31,6 +31,18 @@ pub(crate) fn find_boundary(bytes: &[u8], from: usize, starts_line: bool) -> Opt
         at += 1 + memchr2(b'\n', 0, &bytes[at..])?;
     }
     None
+}
+
+/// Returns the id of the record that starts `bytes`, as it stands in the text.
+///
+/// `None` if the line with the id is not whole, or the id is not plain to see.
+pub(crate) fn id_of_record(bytes: &[u8]) -> Option<&str> {
+    let line = bytes.get(opening_len(bytes)?..)?.strip_prefix(FIRST_KEY)?;
+    let line = std::str::from_utf8(&line[..memchr(b'\n', line)?])
+        .ok()?
+        .trim();
+    let quoted = |quote| line.strip_prefix(quote)?.strip_suffix(quote);
+    Some(quoted('"').or_else(|| quoted('\'')).unwrap_or(line))
 }
 
 /// Returns the last boundary before `end`, but not one at the very first byte.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cl_bus::{
-    After, Bus, Draft, Durability, Event, FollowOptions, Follower, Message, Reading, Start, Wake,
+    After, Bus, Draft, Durability, Edge, Event, FollowOptions, Follower, Message, Query, Reading,
+    Start, Wake,
 };
 use cl_storage::ProjectId;
 
@@ -108,8 +109,8 @@ pub(crate) fn read_in_every_way(test: &TestBus) -> Reading {
         let expected = if n == 0 { 0 } else { count.saturating_sub(n) };
         assert_eq!(tail.entries, full.entries[expected..], "tail {n}");
     }
-    // A cursor spares the reader what stands before it, so it does not see that
-    // something behind it repeats that.
+    // A cursor spares the reader what stands before it, as does a follower that starts
+    // behind a message; neither sees that something repeats that.
     let repeats = |damage: &cl_bus::Damage| damage.reason == cl_bus::Reason::DuplicateId;
     let has_repeats = full.damage.iter().any(repeats);
     for (at, entry) in full.entries.iter().enumerate() {
@@ -118,6 +119,10 @@ pub(crate) fn read_in_every_way(test: &TestBus) -> Reading {
         for after in std::iter::once(by_id).chain(by_cursor) {
             let since = test.bus.since(&after).unwrap();
             assert_eq!(since.entries, full.entries[at + 1..], "since {after:?}");
+            check_pages(test, &full, at, &after);
+            if has_repeats {
+                continue;
+            }
             let mut follower = test.follow(&Start::After(after));
             let events = events_now(&mut follower);
             let followed = messages_of(&events);
@@ -135,4 +140,37 @@ pub(crate) fn read_in_every_way(test: &TestBus) -> Reading {
     let report = test.bus.check().unwrap();
     assert_eq!((report.messages, &report.damage), (count, &full.damage));
     full
+}
+
+/// Requires that what stands before and behind a message is paged as it stands.
+#[track_caller]
+fn check_pages(test: &TestBus, full: &Reading, at: usize, place: &After) {
+    for limit in [0, 1, full.entries.len() / 2, full.entries.len()] {
+        for keep in [Edge::Oldest, Edge::Newest] {
+            let before = Query {
+                before: Some(place.clone()),
+                limit: Some(limit),
+                keep,
+                ..Query::default()
+            };
+            let behind = Query {
+                after: before.before.clone(),
+                before: None,
+                ..before.clone()
+            };
+            for (query, range) in [
+                (before, &full.entries[..at]),
+                (behind, &full.entries[at + 1..]),
+            ] {
+                let page = test.bus.page(&query).unwrap();
+                let count = limit.min(range.len());
+                let expected = match keep {
+                    Edge::Oldest => &range[..count],
+                    Edge::Newest => &range[range.len() - count..],
+                };
+                assert_eq!(page.entries, expected, "{query:?}");
+                assert_eq!(page.has_more, count < range.len(), "{query:?}");
+            }
+        }
+    }
 }
