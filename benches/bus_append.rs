@@ -1,77 +1,202 @@
 //! Appending to a bus, next to the bare system calls on the same disk.
 //!
-//! Ours and the floor take turns, so that a disk that slows down hits both. The
-//! ratio is what counts; no figure is checked.
+//! - B1: one handle, the system has the message
+//! - B2: one handle, the disk has the message, one at a time
+//! - B3: the same with 64 threads that share the handle
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cl_bus::{Bus, Draft, Durability};
-use cl_storage::durable::{self, SyncPoint};
 use cl_storage::{ProjectId, TaskId};
+use cl_testkit::bench_data::BODY_BYTES;
+use cl_testkit::bench_rows::{Goal, Plan, Row, rate};
 
-/// The body of a usual message.
-const BODY_BYTES: usize = 256;
-const ROUNDS: u32 = 5;
+/// How many threads share one handle.
+const THREADS: u32 = 64;
+/// How many appends lie between two looks at the clock, where an append takes microseconds.
+const BATCH: u32 = 32;
 
-fn main() {
-    // `cargo test --benches` runs benchmarks to see that they work; once is enough.
-    let is_test = std::env::args().any(|arg| arg == "--test");
-    println!(
-        "{:<28} {:>12} {:>12} {:>8}",
-        "bus append, 256 bytes", "ours/s", "floor/s", "ratio"
-    );
-    for (name, durability, appends) in [
-        ("os", Durability::Os, 5000),
-        ("disk", Durability::Disk, 200),
-    ] {
-        let (rounds, appends) = if is_test { (1, 10) } else { (ROUNDS, appends) };
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (mut ours, mut floor) = (Duration::ZERO, Duration::ZERO);
-        for round in 0..rounds {
-            ours += bus(folder.path(), durability, appends);
-            floor += raw(
-                &folder.path().join(format!("raw-{round}")),
-                durability,
-                appends,
-            );
+fn main() -> std::io::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let mut plan = Plan::from_args(args);
+    let place = Place::new();
+    if plan.wants("B1") {
+        one_handle_os(&mut plan, &place);
+    }
+    if plan.wants("B2") {
+        one_handle_disk(&mut plan, &place);
+    }
+    if plan.wants("B3") {
+        shared_handle_disk(&mut plan, &place);
+    }
+    plan.finish()
+}
+
+/// Where files are made: on the disk of the build's output, a new one for each turn.
+struct Place {
+    folder: tempfile::TempDir,
+    made: AtomicU32,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        Self {
+            folder: folder.expect("a temporary folder can be made"),
+            made: AtomicU32::new(0),
         }
-        let rate = |took: Duration| f64::from(rounds * appends) / took.as_secs_f64();
-        println!(
-            "{name:<28} {:>12.0} {:>12.0} {:>8.2}",
-            rate(ours),
-            rate(floor),
-            rate(ours) / rate(floor)
-        );
+    }
+
+    /// Returns a path in a new folder, as of the bus of a task.
+    fn bus(&self) -> PathBuf {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.path().join(number.to_string());
+        let folder = folder.join(draft().project_id.as_str()).join(TASK);
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        folder.join(cl_bus::TASK_BUS)
     }
 }
 
-fn bus(folder: &std::path::Path, durability: Durability, appends: u32) -> Duration {
+const TASK: &str = "task-20260101-000000-bench";
+
+fn draft() -> Draft {
     let project = ProjectId::parse("p").expect("a valid id");
-    let task = TaskId::parse("task-20260101-000000-bench").expect("a valid id");
-    let folder = folder.join("p").join(task.as_str());
-    std::fs::create_dir_all(&folder).expect("a folder can be made");
-    let bus = Bus::new(folder.join(cl_bus::TASK_BUS)).with_durability(durability);
-    let draft = Draft::new("INFO", project, vec![b'x'; BODY_BYTES]).task(task);
-    let started = Instant::now();
-    for _ in 0..appends {
-        bus.append(&draft).expect("the disk takes it");
-    }
-    started.elapsed()
+    let task = TaskId::parse(TASK).expect("a valid id");
+    Draft::new("INFO", project, vec![b'x'; BODY_BYTES]).task(task)
 }
 
-fn raw(path: &std::path::Path, durability: Durability, appends: u32) -> Duration {
-    let mut file = File::create(path).expect("a file can be made");
-    let record = [b'x'; BODY_BYTES];
-    let started = Instant::now();
-    for _ in 0..appends {
-        file.write_all(&record).expect("the disk takes it");
-        if durability == Durability::Disk {
-            durable::sync_data(&file, SyncPoint::BusRecord).expect("the disk syncs");
+/// Returns the bytes that one message adds to a bus.
+fn record(place: &Place) -> Vec<u8> {
+    let path = place.bus();
+    let bus = Bus::new(&path).with_durability(Durability::Os);
+    bus.append(&draft()).expect("the disk takes it");
+    let mut record = std::fs::read(&path).expect("a bus");
+    record.push(b'\n');
+    record
+}
+
+fn open(path: &Path) -> File {
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.expect("a file can be made")
+}
+
+fn one_handle_os(plan: &mut Plan, place: &Place) {
+    let record = record(place);
+    let [ours, write, locked] = plan.take_turns([
+        &mut || appends(plan, place, Durability::Os, BATCH),
+        &mut || {
+            let mut file = open(&place.bus());
+            rate(plan.turn(), || {
+                for _ in 0..BATCH {
+                    file.write_all(&record).expect("the disk takes it");
+                }
+                BATCH
+            })
+        },
+        &mut || locked_writes(plan.turn(), &place.bus(), &record),
+    ]);
+    let what = "append, os, one handle";
+    plan.push(
+        Row::new("B1", what, "1/s", &ours)
+            .floor(&write)
+            .goal(Goal::AtLeast(150e3))
+            .reference("39 k/s")
+            .note("floor: write"),
+    );
+    plan.push(
+        Row::new("B1", what, "1/s", &ours)
+            .floor(&locked)
+            .note("floor: flock, fstat, stat, write, unlock"),
+    );
+}
+
+fn one_handle_disk(plan: &mut Plan, place: &Place) {
+    let record = record(place);
+    let [ours, floor] = plan.take_turns([
+        &mut || appends(plan, place, Durability::Disk, 1),
+        &mut || synced_writes(plan.turn(), &place.bus(), &record),
+    ]);
+    plan.push(
+        Row::new("B2", "append, disk, one at a time", "1/s", &ours)
+            .floor(&floor)
+            .goal(Goal::RatioAtLeast(0.9))
+            .reference("0.9 k/s")
+            .note("floor: write, fdatasync"),
+    );
+}
+
+fn shared_handle_disk(plan: &mut Plan, place: &Place) {
+    let group = record(place).repeat(THREADS as usize);
+    let [ours, floor] = plan.take_turns([
+        &mut || shared_appends(plan.turn(), &place.bus()),
+        &mut || synced_writes(plan.turn(), &place.bus(), &group) * f64::from(THREADS),
+    ]);
+    plan.push(
+        Row::new("B3", "append, disk, 64 threads on one handle", "1/s", &ours)
+            .floor(&floor)
+            .goal(Goal::RatioAtLeast(0.8))
+            .reference("0.7 k/s")
+            .note("floor: write of 64 records, fdatasync"),
+    );
+    plan.push(Row::new("B3", "the same, absolute", "1/s", &ours).goal(Goal::AtLeast(50e3)));
+}
+
+fn appends(plan: &Plan, place: &Place, durability: Durability, batch: u32) -> f64 {
+    let bus = Bus::new(place.bus()).with_durability(durability);
+    let draft = draft();
+    rate(plan.turn(), || {
+        for _ in 0..batch {
+            bus.append(&draft).expect("the disk takes it");
         }
-    }
-    started.elapsed()
+        batch
+    })
+}
+
+/// Lets 64 threads append until the turn is over; each has one message in flight.
+fn shared_appends(turn: Duration, path: &Path) -> f64 {
+    let bus = Bus::new(path).with_durability(Durability::Disk);
+    let draft = draft();
+    let done = AtomicU32::new(0);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while started.elapsed() < turn {
+                    bus.append(&draft).expect("the disk takes it");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    f64::from(done.into_inner()) / started.elapsed().as_secs_f64()
+}
+
+/// The system calls without which no two writers can share a file that may be replaced.
+fn locked_writes(turn: Duration, path: &Path, record: &[u8]) -> f64 {
+    let mut file = open(path);
+    rate(turn, || {
+        for _ in 0..BATCH {
+            file.lock().expect("nobody else has the lock");
+            let ours = file.metadata().expect("an open file").ino();
+            let there = std::fs::metadata(path).expect("the file is there").ino();
+            assert_eq!(ours, there);
+            file.write_all(record).expect("the disk takes it");
+            file.unlock().expect("the lock is ours");
+        }
+        BATCH
+    })
+}
+
+fn synced_writes(turn: Duration, path: &Path, record: &[u8]) -> f64 {
+    let mut file = open(path);
+    rate(turn, || {
+        file.write_all(record).expect("the disk takes it");
+        file.sync_data().expect("the disk syncs");
+        1
+    })
 }
