@@ -4,9 +4,7 @@
 //! - B2: one handle, the disk has the message, one at a time
 //! - B3: the same with 64 threads that share the handle
 
-use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +12,7 @@ use std::time::{Duration, Instant};
 use cl_bus::{Bus, Draft, Durability};
 use cl_storage::{ProjectId, TaskId};
 use cl_testkit::bench_data::BODY_BYTES;
+use cl_testkit::bench_floor;
 use cl_testkit::bench_rows::{Goal, Plan, Row, rate};
 
 /// How many threads share one handle.
@@ -80,17 +79,12 @@ fn record(place: &Place) -> Vec<u8> {
     record
 }
 
-fn open(path: &Path) -> File {
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.expect("a file can be made")
-}
-
 fn one_handle_os(plan: &mut Plan, place: &Place) {
     let record = record(place);
     let [ours, write, locked] = plan.take_turns([
         &mut || appends(plan, place, Durability::Os, BATCH),
         &mut || {
-            let mut file = open(&place.bus());
+            let mut file = bench_floor::open(&place.bus()).expect("a file can be made");
             rate(plan.turn(), || {
                 for _ in 0..BATCH {
                     file.write_all(&record).expect("the disk takes it");
@@ -176,27 +170,20 @@ fn shared_appends(turn: Duration, path: &Path) -> f64 {
     f64::from(done.into_inner()) / started.elapsed().as_secs_f64()
 }
 
-/// The system calls without which no two writers can share a file that may be replaced.
 fn locked_writes(turn: Duration, path: &Path, record: &[u8]) -> f64 {
-    let mut file = open(path);
+    let mut file = bench_floor::open(path).expect("a file can be made");
     rate(turn, || {
         for _ in 0..BATCH {
-            file.lock().expect("nobody else has the lock");
-            let ours = file.metadata().expect("an open file").ino();
-            let there = std::fs::metadata(path).expect("the file is there").ino();
-            assert_eq!(ours, there);
-            file.write_all(record).expect("the disk takes it");
-            file.unlock().expect("the lock is ours");
+            bench_floor::locked_append(&mut file, path, record).expect("the disk takes it");
         }
         BATCH
     })
 }
 
 fn synced_writes(turn: Duration, path: &Path, record: &[u8]) -> f64 {
-    let mut file = open(path);
+    let mut file = bench_floor::open(path).expect("a file can be made");
     rate(turn, || {
-        file.write_all(record).expect("the disk takes it");
-        file.sync_data().expect("the disk syncs");
+        bench_floor::synced_append(&mut file, record).expect("the disk takes it");
         1
     })
 }

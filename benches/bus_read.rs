@@ -1,16 +1,19 @@
 //! Reading a large bus, next to a bare read of the file.
 //!
 //! - B6: of 100 000 messages the last 20, all, and those behind one in the middle
+//! - B7: from the acknowledgement of a message to its hand-over by a follower that has read everything
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use cl_bus::{After, Bus};
-use cl_storage::MessageId;
-use cl_testkit::bench_data;
+use cl_bus::{After, Bus, Draft, Durability, Event, FollowOptions, Start};
+use cl_storage::{MessageId, ProjectId};
 use cl_testkit::bench_process::{self, Measured};
 use cl_testkit::bench_rows::{Goal, Plan, Row, Samples, data_folder, millis};
+use cl_testkit::{bench_data, bench_floor};
 
 /// How many messages are asked for from the end.
 const TAIL: usize = 20;
@@ -29,6 +32,9 @@ fn main() -> io::Result<()> {
     let data = data_folder(place.path());
     if plan.wants("B6") {
         reads(&mut plan, &data)?;
+    }
+    if plan.wants("B7") {
+        follow(&mut plan, &data, place.path())?;
     }
     plan.finish()
 }
@@ -108,7 +114,7 @@ fn reads(plan: &mut Plan, data: &Path) -> io::Result<()> {
                     assert_eq!(messages, call.expected(count));
                 })
             },
-            &mut || millis(|| bare_read(&path).expect("the data can be read")),
+            &mut || millis(|| bench_floor::read(&path).expect("the data can be read")),
         ]);
         plan.push(
             Row::new("B6", call.name(), "ms", &ours)
@@ -124,19 +130,6 @@ fn reads(plan: &mut Plan, data: &Path) -> io::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Reads the file in chunks and returns its length.
-fn bare_read(path: &PathBuf) -> io::Result<usize> {
-    let mut file = File::open(path)?;
-    let mut chunk = vec![0; 64 * 1024];
-    let mut length = 0;
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(length),
-            bytes => length += bytes,
-        }
-    }
 }
 
 /// Returns the peak of memory of a new process that reads the bus once.
@@ -160,4 +153,90 @@ fn read_once(call: &str, path: &Path) -> io::Result<()> {
     assert_eq!(call.read(&Bus::new(path), count), call.expected(count));
     println!("{}", bench_process::own_peak_mb()?);
     Ok(())
+}
+
+fn follow(plan: &mut Plan, data: &Path, folder: &Path) -> io::Result<()> {
+    let sizes = [1000, plan.amount(100_000, 1000)];
+    let mut buses = Vec::new();
+    for (number, size) in (0..).zip(sizes) {
+        let path = folder.join(format!("{number}.md"));
+        std::fs::copy(bench_data::bus(data, size)?, &path)?;
+        buses.push(Bus::new(path).with_durability(Durability::Os));
+    }
+    let messages = plan.amount(30, 2);
+    let mut figures = [Vec::new(), Vec::new()];
+    let [small, large] = &mut figures;
+    plan.take_turns_for(
+        2,
+        [&mut || hand_overs(&buses[0], messages, small), &mut || {
+            hand_overs(&buses[1], messages, large)
+        }],
+    );
+    let [small, large] = figures.map(Samples::new);
+    let what = |size: u32| format!("message to a follower, bus of {size}");
+    plan.push(Row::new("B7", &what(sizes[0]), "ms", &small).goal(Goal::AtMost(2.0)));
+    plan.push(
+        Row::new("B7", &what(sizes[1]), "ms", &large)
+            .goal(Goal::AtMost(2.0))
+            .reference("1.2 s (SSE)"),
+    );
+    plan.push(
+        Row::new("B7", "the same", "ms", &large)
+            .floor(&small)
+            .goal(Goal::RatioAtMost(1.5))
+            .note("floor: ours with the small bus"),
+    );
+    Ok(())
+}
+
+/// Posts messages one by one, each as soon as the one before was handed over, and returns the worst time in
+/// milliseconds. All times go to `figures`.
+fn hand_overs(bus: &Bus, messages: u32, figures: &mut Vec<f64>) -> f64 {
+    let (tell, told) = mpsc::channel();
+    let is_over = AtomicBool::new(false);
+    let worst = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let options = FollowOptions::default();
+            let follower = bus.follow(&Start::Beginning, options);
+            let mut follower = follower.expect("the data can be read");
+            while !is_over.load(Ordering::Acquire) {
+                let events = follower.poll(Duration::from_millis(50));
+                let now = Instant::now();
+                let last = events.expect("the data can be read").pop();
+                let Some(Event::Message(entry)) = last else {
+                    // The first look that finds nothing more says that all is read.
+                    tell.send((None, now)).expect("it is waited for");
+                    continue;
+                };
+                tell.send((Some(entry.message.id), now))
+                    .expect("it is waited for");
+            }
+        });
+        let next = || told.recv().expect("the follower goes on");
+        while next().0.is_some() {}
+        let mut worst = 0.0_f64;
+        for _ in 0..messages {
+            let id = bus.append(&draft()).expect("the disk takes it").id;
+            let acknowledged = Instant::now();
+            let handed_over = loop {
+                if let (Some(found), now) = next()
+                    && found == id
+                {
+                    break now;
+                }
+            };
+            let took = handed_over.saturating_duration_since(acknowledged);
+            figures.push(took.as_secs_f64() * 1e3);
+            worst = worst.max(took.as_secs_f64() * 1e3);
+        }
+        is_over.store(true, Ordering::Release);
+        worst
+    });
+    drop(told);
+    worst
+}
+
+fn draft() -> Draft {
+    let project = ProjectId::parse(bench_data::PROJECT).expect("a valid id");
+    Draft::new("INFO", project, vec![b'x'; bench_data::BODY_BYTES])
 }

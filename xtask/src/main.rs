@@ -78,8 +78,8 @@ enum Command {
         #[command(subcommand)]
         subject: Subject,
     },
-    /// Measure the message bus next to the raw cost of the disk
-    Bench,
+    /// Run the benchmarks next to the raw cost of the disk
+    Bench(bench::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,7 +122,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Subject::Agents { probe: true, .. } => smoke::probe(&workspace)?,
             Subject::Agents { keep, .. } => smoke::agents(&workspace, keep.as_deref())?,
         },
-        Command::Bench => bench::run(&workspace)?,
+        Command::Bench(options) => bench::run(&workspace, &options)?,
     };
     println!("{outcome}");
     Ok(())

@@ -277,17 +277,32 @@ impl Plan {
         &self,
         mut measurements: [&mut dyn FnMut() -> f64; N],
     ) -> [Samples; N] {
-        let mut figures: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
-        let rounds = self.amount(ROUNDS, 1);
-        for round in 0..=rounds {
-            if round == 0 && self.is_test {
-                continue;
+        if !self.is_test {
+            for measure in &mut measurements {
+                measure();
             }
+        }
+        Self::rounds(self.amount(ROUNDS, 1), measurements)
+    }
+
+    /// Lets measurements take turns `rounds` times, without warming up: few times where one turn takes seconds, many times
+    /// where it is one short process.
+    pub fn take_turns_for<const N: usize>(
+        &self,
+        rounds: u32,
+        measurements: [&mut dyn FnMut() -> f64; N],
+    ) -> [Samples; N] {
+        Self::rounds(self.amount(rounds, 1), measurements)
+    }
+
+    fn rounds<const N: usize>(
+        rounds: u32,
+        mut measurements: [&mut dyn FnMut() -> f64; N],
+    ) -> [Samples; N] {
+        let mut figures: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
+        for _ in 0..rounds {
             for (measure, figures) in measurements.iter_mut().zip(&mut figures) {
-                let figure = measure();
-                if round > 0 {
-                    figures.push(figure);
-                }
+                figures.push(measure());
             }
         }
         figures.map(Samples::new)

@@ -4,10 +4,12 @@
 //! * [`scenario`]: a root, a configuration and scripted agents for the real binary.
 //! * [`run_agent`]: one command of the binary, with a deadline.
 //! * [`survivors`]: proof that no process of a tree is left.
-//! * [`bench_rows`], [`bench_data`], [`bench_process`]: what benchmarks report, read and start.
+//! * [`bench_rows`], [`bench_data`], [`bench_process`], [`bench_floor`]: what benchmarks report, read,
+//!   start and are held against.
 //! * [`patience`]: waiting for a condition with a deadline.
 
 pub mod bench_data;
+pub mod bench_floor;
 pub mod bench_process;
 pub mod bench_rows;
 pub mod model_server;
