@@ -37,9 +37,11 @@ const TRIES: u64 = 100;
 pub(crate) struct Archive {
     pub(crate) path: PathBuf,
     pub(crate) inode: u64,
-    /// Number and time in the name, by which archives are sorted.
-    order: (u64, String),
+    pub(crate) order: ArchiveOrder,
 }
+
+/// Number and time in the name of an archive, by which archives are sorted.
+pub(crate) type ArchiveOrder = (u64, String);
 
 /// Lists the archives of the bus at `path`, oldest first.
 ///

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use cl_storage::MessageId;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use crate::archive;
+use crate::archive::{self, Archive, ArchiveOrder};
 use crate::damage::Damage;
 use crate::file::{self, FileError, FileId};
 use crate::forward;
@@ -111,6 +111,8 @@ impl Default for FollowOptions {
 pub struct Follower {
     path: PathBuf,
     open: Option<OpenBus>,
+    /// The archive after which the next file comes, while none is open.
+    passed: Option<ArchiveOrder>,
     /// What was found while starting and has not been handed out.
     found: Vec<Event>,
     /// Ids handed out last, oldest first.
@@ -144,6 +146,7 @@ impl Follower {
                 Some(place) => OpenBus::at(&mut history, place)?,
                 None => None,
             },
+            passed: history.newest_archive()?,
             found: Vec::new(),
             recent: VecDeque::new(),
             was_reset: false,
@@ -221,51 +224,55 @@ impl Follower {
             }
             events.push(Event::Reset(cause));
             self.open = None;
+            self.passed = self.archives()?.pop().map(|archive| archive.order);
             self.was_reset = true;
             self.lost_place = true;
         }
         if self.open.is_none() {
-            self.open = OpenBus::open(&self.path)?;
+            self.open_next()?;
         }
         events.extend(self.read_appended()?);
         Ok(events)
     }
 
-    /// Reads on in the files that came after the open one, if that was archived.
+    /// Reads the open file to its end and opens the one that came after it, if the
+    /// open one was archived.
     fn move_on(&mut self) -> Result<Moved, ReadError> {
-        let mut events = Vec::new();
-        loop {
-            let Some(open) = &mut self.open else {
-                return Ok(Moved::On(events));
-            };
-            let archives = archive::archives(&self.path).map_err(|e| read_error(&self.path, e))?;
-            let at = archives
-                .iter()
-                .position(|archive| archive.inode == open.id.inode());
-            let Some(at) = at else {
-                return Ok(if events.is_empty() {
-                    Moved::NotArchived
-                } else {
-                    // The rest of the way starts with the next look.
-                    Moved::On(events)
-                });
-            };
-            // Whoever wrote to it had the lock before it was moved aside: what is
-            // there now is all that it will ever have.
+        let Some(id) = self.open.as_ref().map(|open| open.id) else {
+            return Ok(Moved::NotArchived);
+        };
+        let archives = self.archives()?;
+        let Some(archive) = archives.into_iter().find(|found| found.inode == id.inode()) else {
+            return Ok(Moved::NotArchived);
+        };
+        // Whoever wrote to it had the lock before it was moved aside: what is there
+        // now is all that it will ever have.
+        if let Some(open) = &mut self.open {
             open.is_archived = true;
-            events.extend(self.read_appended()?);
-            let next = archives
-                .get(at + 1)
-                .map_or(&self.path, |archive| &archive.path);
-            let Some(next) = OpenBus::open(next)? else {
-                return Ok(Moved::On(events));
-            };
-            let is_at_path = at + 1 == archives.len();
-            self.open = Some(next);
-            if is_at_path || !events.is_empty() {
-                return Ok(Moved::On(events));
-            }
         }
+        let events = self.read_appended()?;
+        self.passed = Some(archive.order);
+        self.open_next()?;
+        Ok(Moved::On(events))
+    }
+
+    /// Opens the file that came after the archive that was passed last, if there is one.
+    fn open_next(&mut self) -> Result<(), ReadError> {
+        let archives = self.archives()?;
+        let next = archives.iter().find(|archive| {
+            self.passed
+                .as_ref()
+                .is_none_or(|passed| archive.order > *passed)
+        });
+        let next = OpenBus::open(next.map_or(&self.path, |archive| &archive.path))?;
+        if next.is_some() {
+            self.open = next;
+        }
+        Ok(())
+    }
+
+    fn archives(&self) -> Result<Vec<Archive>, FileError> {
+        archive::archives(&self.path).map_err(|e| read_error(&self.path, e))
     }
 
     /// Reads what was added to the open file; only what is new is returned.
@@ -315,7 +322,7 @@ impl Follower {
 
 /// Where a follower came whose file no longer stands at the path.
 enum Moved {
-    /// It has read on; these are the events on the way.
+    /// Into the next file, if there is one yet; these are the events on the way.
     On(Vec<Event>),
     /// The file was not archived.
     NotArchived,

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::archive::{self, Archive};
+use crate::archive::{self, Archive, ArchiveOrder};
 use crate::backward;
 use crate::file::{self, FileError, FileId};
 use crate::legacy;
@@ -101,6 +101,12 @@ impl History {
             Some(archive) => file::open_to_read(&archive.path),
             None => Ok(None),
         }
+    }
+
+    /// Returns the archive that came last.
+    pub(crate) fn newest_archive(&mut self) -> Result<Option<ArchiveOrder>, FileError> {
+        let archives = self.archives()?;
+        Ok(archives.last().map(|archive| archive.order.clone()))
     }
 
     /// Returns how many archives there are.

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_deepest_and_last_mount_counts() {
         for (path, kind) in [
-            ("/home/a", "ext4"),
+            ("/srv/a", "ext4"),
             ("/tmp/a", "tmpfs"),
             ("/tmpfile", "ext4"),
             ("/tmp/deep/a", "btrfs"),

@@ -8,8 +8,10 @@
 mod append;
 mod follow;
 mod laws;
+mod rotation;
 mod support;
 mod vectors;
+mod writers;
 
 #[cfg(feature = "test-hooks")]
 mod crash;

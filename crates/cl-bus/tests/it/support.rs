@@ -70,9 +70,16 @@ pub(crate) fn bodies(reading: &Reading) -> Vec<String> {
         .collect()
 }
 
-/// What a follower has to say right now.
+/// What a follower has to say right now; it tells one file at a time.
 pub(crate) fn events_now(follower: &mut Follower) -> Vec<Event> {
-    follower.poll(Duration::ZERO).unwrap()
+    let mut events = Vec::new();
+    loop {
+        let more = follower.poll(Duration::ZERO).unwrap();
+        if more.is_empty() {
+            return events;
+        }
+        events.extend(more);
+    }
 }
 
 pub(crate) fn messages_of(events: &[Event]) -> Vec<&Message> {

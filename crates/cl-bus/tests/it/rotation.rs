@@ -1,0 +1,190 @@
+//! A bus that is moved aside when it has grown.
+
+use cl_bus::{After, Bus, Edge, Event, FileError, Query, Reason, ResetCause, Start};
+
+use crate::support::{TestBus, bodies, events_now, fact, messages_of, read_in_every_way};
+
+/// A bus whose every message goes into a file of its own.
+fn rotating() -> TestBus {
+    let mut test = TestBus::new();
+    test.bus = test.bus.clone().rotating_at(Some(1));
+    test
+}
+
+fn archives(test: &TestBus) -> usize {
+    test.bus.check().unwrap().archives
+}
+
+#[test]
+fn archives_are_read_as_if_nothing_had_happened() {
+    let test = rotating();
+    let mut follower = test.follow(&Start::Beginning);
+    for body in ["one", "two\n---\nmsg_id: x", "three", "four"] {
+        test.post(body);
+    }
+    assert_eq!(archives(&test), 3);
+    let full = read_in_every_way(&test);
+    assert_eq!(
+        bodies(&full),
+        ["one", "two\n---\nmsg_id: x", "three", "four"]
+    );
+    let events = events_now(&mut follower);
+    assert_eq!(messages_of(&events), full.messages().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_small_bus_stays_one_file_and_a_large_one_does_not() {
+    let test = TestBus::new();
+    let body = "x".repeat(1_000_000);
+    for _ in 0..11 {
+        test.post(&body);
+    }
+    assert_eq!(archives(&test), 0, "the limit is met by the next message");
+    test.post("last");
+    assert_eq!(archives(&test), 1);
+    assert_eq!(test.bus.all().unwrap().entries.len(), 12);
+    assert!(test.bytes().len() < 1000);
+}
+
+#[test]
+fn rotating_on_request() {
+    let test = TestBus::new();
+    assert_eq!(test.bus.rotate(0).unwrap(), None, "there is no file");
+    test.post("one");
+    let size = test.bytes().len() as u64;
+    assert_eq!(test.bus.rotate(size + 1).unwrap(), None);
+    let archive = test.bus.rotate(size).unwrap().unwrap();
+    assert!(archive.exists() && !test.path().exists());
+    assert_eq!(test.bus.rotate(0).unwrap(), None, "it is gone already");
+    assert_eq!(bodies(&test.bus.all().unwrap()), ["one"]);
+    test.post("two");
+    assert_eq!(bodies(&test.bus.all().unwrap()), ["one", "two"]);
+    assert_eq!(bodies(&test.bus.tail(2).unwrap()), ["one", "two"]);
+}
+
+#[test]
+fn a_writer_with_the_old_file_open_writes_to_the_new_one() {
+    let test = TestBus::new();
+    let other = Bus::new(test.path());
+    test.post("one");
+    other.append(&fact("two")).unwrap();
+    other.rotate(0).unwrap().unwrap();
+    // Both have the archive open.
+    test.post("three");
+    other.append(&fact("four")).unwrap();
+    assert_eq!(
+        bodies(&test.bus.all().unwrap()),
+        ["one", "two", "three", "four"]
+    );
+    assert_eq!(test.bus.tail(2).unwrap().entries.len(), 2);
+    assert_eq!(archives(&test), 1);
+}
+
+#[test]
+fn a_cursor_leads_into_the_archive_that_its_file_became() {
+    let test = TestBus::new();
+    let cursors: Vec<_> = (0..4)
+        .map(|n| test.post(&format!("{n}")).cursor())
+        .collect();
+    test.bus.rotate(0).unwrap();
+    let later = test.post("later").cursor();
+    test.bus.rotate(0).unwrap();
+    assert!(!test.path().exists());
+    for (n, cursor) in cursors.into_iter().enumerate() {
+        let reading = test.bus.since(&After::Cursor(cursor)).unwrap();
+        assert_eq!(reading.entries.len(), 4 - n);
+    }
+    let nothing = test.bus.since(&After::Cursor(later.clone())).unwrap();
+    assert_eq!(nothing.entries, []);
+    let page = Query {
+        before: Some(After::Cursor(later)),
+        limit: Some(2),
+        keep: Edge::Newest,
+        ..Query::default()
+    };
+    let page = test.bus.page(&page).unwrap();
+    assert_eq!((page.entries.len(), page.has_more), (2, true));
+}
+
+#[test]
+fn following_goes_on_when_there_is_no_file_for_a_while() {
+    let test = TestBus::new();
+    test.post("one");
+    let mut follower = test.follow(&Start::End);
+    test.bus.rotate(0).unwrap();
+    assert_eq!(events_now(&mut follower), []);
+    test.post("two");
+    test.bus.rotate(0).unwrap();
+    test.post("three");
+    let events = events_now(&mut follower);
+    let found: Vec<_> = messages_of(&events)
+        .iter()
+        .map(|m| m.body.clone())
+        .collect();
+    assert_eq!(found, ["two", "three"]);
+    assert_eq!(events.len(), 2, "no reset: {events:?}");
+}
+
+#[test]
+fn an_archive_that_is_taken_away_is_told_as_before() {
+    let test = TestBus::new();
+    test.post("one");
+    let mut follower = test.follow(&Start::End);
+    let archive = test.bus.rotate(0).unwrap().unwrap();
+    std::fs::remove_file(archive).unwrap();
+    test.post("two");
+    let events = events_now(&mut follower);
+    assert_eq!(events[0], Event::Reset(ResetCause::Replaced));
+    assert_eq!(messages_of(&events)[0].body, "two");
+}
+
+#[test]
+fn archives_of_the_earlier_implementation_come_first() {
+    let test = TestBus::new();
+    let header = |id: &str| {
+        format!("---\nmsg_id: {id}\nts: 2026-02-01T10:00:00Z\ntype: FACT\nproject_id: p\n---\n")
+    };
+    let name = |stamp: &str| test.beside(&format!("bus.md.{stamp}.archived"));
+    std::fs::write(name("20260202-000000"), format!("{}two\n", header("B"))).unwrap();
+    std::fs::write(name("20260201-000000"), format!("{}one\n", header("A"))).unwrap();
+    test.post("three");
+    test.bus.rotate(0).unwrap();
+    test.post("four");
+    assert_eq!(
+        bodies(&read_in_every_way(&test)),
+        ["one", "two", "three", "four"]
+    );
+}
+
+#[test]
+fn damage_names_the_archive_that_it_is_in() {
+    let test = TestBus::with_bytes(b"---\nmsg_id: A\ntorn");
+    let archive = test.bus.rotate(0).unwrap().unwrap();
+    test.post("one");
+    let damage = test.bus.check().unwrap().damage;
+    assert_eq!(damage[0].reason, Reason::UnfinishedTail);
+    let name = archive.file_name().unwrap().to_str().unwrap();
+    assert_eq!(damage[0].archive.as_deref(), Some(name));
+    assert!(damage[0].to_string().contains(name));
+}
+
+#[test]
+fn a_link_that_looks_like_an_archive_is_none() {
+    let test = TestBus::new();
+    test.post("one");
+    let elsewhere = test.beside("elsewhere");
+    std::fs::write(&elsewhere, "[2026-02-01 10:00:00] FACT: forged\n").unwrap();
+    let name = test.beside("bus.md.20260201-000000-000001.archived");
+    std::os::unix::fs::symlink(&elsewhere, name).unwrap();
+    assert_eq!(bodies(&test.bus.all().unwrap()), ["one"]);
+    // Nor does it give its name away.
+    test.bus.rotate(0).unwrap().unwrap();
+    assert_eq!(bodies(&test.bus.all().unwrap()), ["one"]);
+    let link = Bus::new(test.beside("link.md"));
+    std::os::unix::fs::symlink(&elsewhere, link.path()).unwrap();
+    let refused = link.rotate(0).unwrap_err();
+    let is_link = |error: &cl_bus::AppendError| {
+        matches!(error, cl_bus::AppendError::File(FileError::Symlink { .. }))
+    };
+    assert!(is_link(&refused), "{refused:?}");
+}
