@@ -89,7 +89,8 @@ impl Place {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
+        // Who has read enough closes its end.
+        child.stdin.take().unwrap().write_all(input).ok();
         finished(&child.wait_with_output().unwrap())
     }
 

@@ -58,6 +58,40 @@ fn a_prompt_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_prompt_may_be_piped() {
+    let place = place(WORKING);
+    let line = format!("job --project {PROJECT} --task {TASK} --prompt-file -");
+    for (input, part) in [
+        (&b""[..], "the prompt is empty"),
+        (b" \n", "the prompt is empty"),
+        (b"\xff", "not UTF-8"),
+        (&vec![b'x'; 16 * 1024 * 1024 + 1], "larger than 16 MiB"),
+    ] {
+        place.run_with_input(&line, input).fails(2, part);
+    }
+    assert!(place.root.path().read_dir().unwrap().next().is_none());
+    place.run_with_input(&line, b"- one\n- two\n").ok();
+    let prompt = std::fs::read_to_string(place.task(TASK).prompt()).unwrap();
+    assert_eq!(prompt, "- one\n- two\n");
+}
+
+#[test]
+fn a_blank_gate_is_refused() {
+    let place = place(WORKING);
+    for blank in ["", " "] {
+        let mut command = place.command(["task", "--project", PROJECT, "--prompt", "x"]);
+        let output = command.args(["--gate", blank]).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains("the command is empty"), "{err}");
+    }
+    let blank = self::place(
+        "agents:\n  s: {type: scripted, script: script.yaml}\ndefaults:\n  gates: [\" \"]\n",
+    );
+    launch(&blank, "--prompt x").fails(2, "conductor.yaml:4:");
+}
+
+#[test]
 fn a_working_folder_that_is_none_is_refused() {
     let place = place(WORKING);
     launch(&place, "--prompt x --cwd missing").fails(3, "missing does not exist");

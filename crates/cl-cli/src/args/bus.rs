@@ -27,7 +27,7 @@ pub struct PostArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "INFO")]
     pub kind: String,
     /// The text [default: standard input]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub body: Option<String>,
     /// The run that says it [default: the enclosing run]
     #[arg(long, value_name = "RUN")]
@@ -36,16 +36,16 @@ pub struct PostArgs {
     #[arg(long, value_name = "FILE")]
     pub bus: Option<PathBuf>,
     /// A further fact; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = value::pair, allow_hyphen_values = true)]
     pub meta: Vec<(String, String)>,
     /// A message that this one answers, as ID or KIND:ID; repeatable
     #[arg(long = "parent", value_name = "ID")]
     pub parents: Vec<String>,
     /// A place that it points to, a URL or a path; repeatable
-    #[arg(long = "link", value_name = "URL")]
+    #[arg(long = "link", value_name = "URL", allow_hyphen_values = true)]
     pub links: Vec<String>,
     /// The issue that it is about
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub issue: Option<String>,
     /// Post even if the bus belongs to another project or task
     #[arg(long)]

@@ -83,9 +83,9 @@ pub struct LaunchArgs {
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
     /// What the agent is asked to do
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub prompt: Option<String>,
-    /// A file with what the agent is asked to do; wins over --prompt
+    /// A file with what the agent is asked to do, - for standard input; wins over --prompt
     #[arg(long, value_name = "FILE")]
     pub prompt_file: Option<PathBuf>,
     /// The folder the agent works in [default: the current folder]
@@ -122,7 +122,7 @@ pub struct LaunchArgs {
     #[arg(long, value_name = "RUN")]
     pub previous_run_id: Option<String>,
     /// A variable for the agent; repeatable, not for secrets
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = value::pair)]
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = value::pair, allow_hyphen_values = true)]
     pub env: Vec<(String, String)>,
     /// Stop an attempt that writes more than this [default: from the configuration]
     #[arg(long, value_name = "BYTES", value_parser = value::size)]
@@ -144,7 +144,7 @@ pub struct LoopArgs {
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub restart_delay: Option<Duration>,
     /// A command that must succeed before DONE is believed; repeatable
-    #[arg(long = "gate", value_name = "COMMAND")]
+    #[arg(long = "gate", value_name = "COMMAND", value_parser = value::command, allow_hyphen_values = true)]
     pub gates: Vec<String>,
     /// How often gates may refuse before the task fails [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

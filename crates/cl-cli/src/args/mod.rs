@@ -6,6 +6,7 @@
 mod bus;
 mod launch;
 mod looking;
+mod swallowed;
 mod value;
 
 use std::ffi::OsString;
@@ -183,12 +184,35 @@ pub fn grammar(binary: Binary) -> clap::Command {
 /// Parses a command line for `binary`.
 pub fn parse(binary: Binary, args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut grammar = grammar(binary);
-    let matches = grammar.try_get_matches_from_mut(args)?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = match grammar.try_get_matches_from_mut(&args) {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => {
+            // A value that was forgotten makes the rest of the line look wrong.
+            grammar.build();
+            let found = swallowed::option(swallowed::probably_called(&grammar, &args), &args);
+            return Err(found.map_or(error, |found| forgotten_value(&mut grammar, &found)));
+        }
+        Err(help) => return Err(help),
+    };
+    let found = swallowed::option(swallowed::called(&grammar, &matches), &args);
+    if let Some(found) = found {
+        return Err(forgotten_value(&mut grammar, &found));
+    }
     if let Some((flag, command)) = misplaced_flag(&matches) {
         let text = format!("{flag} belongs to `task` and not before `task {command}`\n");
         return Err(grammar.error(clap::error::ErrorKind::ArgumentConflict, text));
     }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+}
+
+fn forgotten_value(grammar: &mut clap::Command, found: &(String, String)) -> clap::Error {
+    let (option, value) = found;
+    let text = format!(
+        "{option} needs a value, and {value} is an option itself; if it is meant as the value, \
+         write {option}={value}\n"
+    );
+    grammar.error(clap::error::ErrorKind::InvalidValue, text)
 }
 
 /// Finds a flag for running a task that stands before a sub-command of `task`.
@@ -260,8 +284,95 @@ mod tests {
         check("run-agent stop t --runs a,b --no-restart", Ok(()));
     }
 
+    #[track_caller]
+    fn check_args(args: &[&str], expected: Result<(), &str>) {
+        let found = parse(Binary::RunAgent, args.iter().map(OsString::from)).map(|_| ());
+        match (found, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(error), Err(part)) => {
+                assert!(error.to_string().contains(part), "{args:?}: {error}");
+                assert_eq!(error.exit_code(), 2, "{args:?}");
+            }
+            (found, _) => panic!("{args:?}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn free_text_may_begin_with_a_hyphen() {
+        let texts = [
+            "- a list",
+            "---\ntitle: x\n---\ndo it",
+            "-",
+            "--",
+            "---",
+            "-x",
+            "--not an option",
+            "--nonsense",
+        ];
+        for text in texts {
+            for option in ["--body", "--issue", "--link"] {
+                check_args(
+                    &["run-agent", "bus", "post", option, text, "--json"],
+                    Ok(()),
+                );
+            }
+            for option in ["--prompt", "--gate"] {
+                check_args(&["run-agent", "task", option, text, "--json"], Ok(()));
+            }
+            let pair = format!("{text}=1");
+            check_args(&["run-agent", "bus", "post", "--meta", &pair], Ok(()));
+            check_args(&["run-agent", "job", "--env", &pair], Ok(()));
+        }
+        let args = ["run-agent", "bus", "post", "--body", "- x", "--json"];
+        let cli = parse(Binary::RunAgent, args.map(OsString::from)).unwrap();
+        let Some(Command::Bus(BusCommand::Post(post))) = &cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!((post.body.as_deref(), cli.global.json), (Some("- x"), true));
+    }
+
+    #[test]
+    fn an_option_without_its_value_does_not_swallow_the_next() {
+        for (line, part) in [
+            (
+                "bus post --body --json",
+                "--body needs a value, and --json is",
+            ),
+            (
+                "bus post --body --type FACT",
+                "--body needs a value, and --type is",
+            ),
+            (
+                "task t --prompt --prompt-file=x",
+                "--prompt needs a value, and --prompt-file=x is",
+            ),
+            ("task t --gate --gate true", "--gate needs a value"),
+            (
+                "task resume t --prompt --max-restarts 3",
+                "--prompt needs a value",
+            ),
+            ("task --prompt --help", "--prompt needs a value"),
+            ("job --env --detach", "--env needs a value"),
+        ] {
+            check(&format!("run-agent {line}"), Err(part));
+        }
+        check("run-agent bus post --body=--json", Ok(()));
+        check_args(
+            &["run-agent", "bus", "post", "--body", "--json is the flag"],
+            Ok(()),
+        );
+        // An option of another command is text like any other.
+        check("run-agent bus post --body --gate", Ok(()));
+    }
+
     #[test]
     fn values_are_checked() {
+        for blank in ["", " \t"] {
+            check_args(
+                &["run-agent", "task", "--gate", blank],
+                Err("the command is empty"),
+            );
+        }
         check("run-agent task --idle-timeout=-5s", Err("negative"));
         check("run-agent task --idle-timeout=5x", Err("not a duration"));
         check("run-agent task --max-attempts 0", Err("0 is not in"));

@@ -17,6 +17,14 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Reads a shell command; a blank one would succeed and check nothing.
+pub(super) fn command(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("the command is empty".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Reads a point in time: RFC 3339.
 pub(super) fn timestamp(text: &str) -> Result<jiff::Timestamp, String> {
     text.trim()
@@ -55,6 +63,14 @@ mod tests {
         assert_eq!(pair("a="), Ok(("a".into(), String::new())));
         assert!(pair("a").is_err());
         assert!(pair("=b").is_err());
+    }
+
+    #[test]
+    fn a_blank_command_is_none() {
+        assert_eq!(command(" make test"), Ok(" make test".into()));
+        for text in ["", " \t\n"] {
+            assert!(command(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub(super) fn project(ctx: &Context, scope: &Scope) -> Result<ProjectId, CliErro
 /// Returns the prompt that the flags give; none if they give none.
 pub(super) fn prompt(ctx: &Context, args: &LaunchArgs) -> Result<Option<String>, CliError> {
     let prompt = match (&args.prompt_file, &args.prompt) {
+        (Some(path), _) if path == Path::new("-") => piped_prompt(ctx)?,
         (Some(path), _) => read_prompt(&ctx.absolute(path))?,
         (None, Some(text)) => text.clone(),
         (None, None) => return Ok(None),
@@ -76,8 +77,19 @@ pub(super) fn prompt(ctx: &Context, args: &LaunchArgs) -> Result<Option<String>,
     Ok(Some(prompt))
 }
 
+fn piped_prompt(ctx: &Context) -> Result<String, CliError> {
+    if ctx.console.in_is_terminal() {
+        return Err(CliError::usage(
+            "the prompt was to come from standard input, which is a terminal",
+        )
+        .hint("pipe the prompt in, or say it with --prompt"));
+    }
+    prompt_text("that was piped in", std::io::stdin().lock(), |error| {
+        CliError::failed("could not read the prompt from standard input").caused_by(error)
+    })
+}
+
 fn read_prompt(path: &Path) -> Result<String, CliError> {
-    use std::io::Read as _;
     let failed = |error: std::io::Error| {
         let message = format!("could not read the prompt file {}", path.display());
         let exit = if error.kind() == std::io::ErrorKind::NotFound {
@@ -89,19 +101,28 @@ fn read_prompt(path: &Path) -> Result<String, CliError> {
             .caused_by(error)
             .hint("check the path that --prompt-file names")
     };
-    let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(LARGEST_PROMPT + 1)
+    prompt_text(&format!("in {}", path.display()), file, failed)
+}
+
+/// Reads a prompt; `which` tells in messages which one it is.
+fn prompt_text(
+    which: &str,
+    from: impl std::io::Read,
+    failed: impl Fn(std::io::Error) -> CliError,
+) -> Result<String, CliError> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    from.take(LARGEST_PROMPT + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > LARGEST_PROMPT {
         return Err(CliError::usage(format!(
-            "the prompt file {} is larger than 16 MiB",
-            path.display()
+            "the prompt {which} is larger than 16 MiB"
         )));
     }
     String::from_utf8(bytes)
-        .map_err(|_| CliError::usage(format!("the prompt file {} is not UTF-8", path.display())))
+        .map_err(|_| CliError::usage(format!("the prompt {which} is not UTF-8")))
 }
 
 /// Returns the working folder of the agents: the flag's, else `default`.
