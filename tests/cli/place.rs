@@ -23,6 +23,9 @@ pub(crate) struct Place {
     pub(crate) root: Root,
 }
 
+/// Every file with what it holds.
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
+
 /// How a command ended and what it printed.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -102,7 +105,7 @@ impl Place {
     }
 
     /// Lists every file and folder with what it holds.
-    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self) -> Files {
         let mut found = BTreeMap::new();
         let mut open = vec![self.path().to_owned()];
         while let Some(folder) = open.pop() {

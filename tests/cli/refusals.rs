@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::place::{PROJECT, Place, Ran, TASK};
+use crate::place::{Files, PROJECT, Place, Ran, TASK};
 
 /// A config whose only agent can start, so that something else is the reason.
 const WORKING: &str = "agents:\n  s: {type: scripted, script: script.yaml}\n";
@@ -143,6 +143,79 @@ fn a_task_that_is_given_up_must_be_resumed() {
     let task = place.task(TASK);
     cl_storage::marker::cancel(&task, "no longer wanted", jiff_now()).unwrap();
     launch(&place, &format!("--task {TASK} --prompt x")).fails(4, "task resume");
+}
+
+#[test]
+fn a_new_prompt_for_a_task_that_is_done_is_not_dropped() {
+    let place = place(WORKING);
+    let line = format!("--project {PROJECT} --task {TASK} --prompt");
+    place.run(&format!("task {line} first")).ok();
+    for verb in ["task", "job"] {
+        let before = place.files();
+        let ran = place.run(&format!("{verb} {line} second"));
+        let what = format!("run-agent task resume {TASK} --project {PROJECT}");
+        ran.fails(4, &what);
+        let changed: Vec<_> = changes(&before, &place.files());
+        assert!(
+            changed.iter().all(|name| name.starts_with("owner")),
+            "{changed:?}"
+        );
+    }
+    // What it was done for may be asked again, as a script that runs twice does.
+    let out = place.run(&format!("task {line} first")).ok();
+    assert!(out.contains("completed (0 attempts)"), "{out}");
+    let ran = place.run(&format!("task resume {line} second"));
+    assert!(ran.err.contains("TASK.md keeps the first"), "{}", ran.err);
+    ran.ok();
+    let out = place.run(&format!("task {line} second")).ok();
+    assert!(out.contains("completed (0 attempts)"), "{out}");
+}
+
+fn changes(before: &Files, after: &Files) -> Vec<String> {
+    let mut names: Vec<String> = before
+        .keys()
+        .chain(after.keys())
+        .filter(|path| before.get(*path) != after.get(*path))
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn a_new_prompt_for_a_task_that_is_not_done_is_used_and_told() {
+    let place = place(WORKING);
+    let script = "version: 1\nsteps:\n  - say: not yet\n";
+    std::fs::write(place.work().join("script.yaml"), script).unwrap();
+    let line = format!("--project {PROJECT} --task {TASK} --prompt");
+    let told = "TASK.md keeps the first";
+    for (prompt, is_told) in [("first", false), ("first", false), ("second", true)] {
+        let ran = place.run(&format!("job {line} {prompt}"));
+        assert_eq!(ran.err.contains(told), is_told, "{prompt}: {}", ran.err);
+        ran.ok();
+    }
+    let task = place.task(TASK);
+    assert_eq!(std::fs::read_to_string(task.prompt()).unwrap(), "first\n");
+    let newest = task
+        .runs()
+        .unwrap()
+        .into_iter()
+        .max_by_key(|run| run.id().started_at());
+    let prompt = std::fs::read_to_string(newest.unwrap().prompt()).unwrap();
+    assert!(prompt.ends_with("second\n"), "{prompt}");
+}
+
+#[test]
+fn an_id_is_announced_once_the_launch_is_accepted() {
+    let place = place(WORKING);
+    let below_file = place.work().join("script.yaml/root");
+    let line = format!("job --project {PROJECT} --prompt x");
+    let ran = place.run(&format!("{line} --root {}", below_file.display()));
+    assert!(!ran.err.contains("task: "), "{}", ran.err);
+    ran.fails(1, "");
+    let ran = place.run(&line);
+    assert!(ran.err.starts_with("task: task-"), "{}", ran.err);
+    ran.ok();
 }
 
 #[test]

@@ -20,7 +20,10 @@ mod start;
 pub use agents::{AgentEntry, LaunchAgent, PrepareError, prepare_agents, secret_values};
 pub(crate) use agents::{error_text, text_variables};
 pub use policy::{Gate, OnChildTimeout, Policy};
-pub use record::{Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin};
+pub(crate) use record::is_same_prompt;
+pub use record::{
+    Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, is_prompt_of_record,
+};
 pub use start::{LaunchError, Launched, Refusal, launch};
 pub(crate) use start::{Readiness, read_record};
 

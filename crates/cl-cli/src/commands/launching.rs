@@ -7,7 +7,7 @@ use std::time::Duration;
 use cl_config::Config;
 use cl_runner::launch::{
     AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
-    Policy, PrepareError, Refusal, launch, prepare_agents,
+    Policy, PrepareError, Refusal, is_prompt_of_record, launch, prepare_agents,
 };
 use cl_storage::task_state::ParentTask;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
@@ -227,23 +227,58 @@ pub(super) fn configured_policy(config: &Config) -> Policy {
     }
 }
 
-/// Returns the id for a new task: the one named, or one made up and announced.
-pub(super) fn new_task_id(ctx: &mut Context, scope: &Scope, project: &ProjectId) -> TaskId {
+/// The id of the task to launch.
+#[derive(Debug)]
+pub(super) enum NewId {
+    /// It was named.
+    Named(TaskId),
+    /// It was made up, so the user has yet to hear of it.
+    MadeUp(TaskId),
+}
+
+impl NewId {
+    /// Tells an id that was made up. To be called once the launch is accepted.
+    pub(super) fn announce(&self, ctx: &mut Context) {
+        if let Self::MadeUp(task) = self {
+            ctx.console.note(format_args!("task: {task}"));
+        }
+    }
+}
+
+impl AsRef<TaskId> for NewId {
+    fn as_ref(&self) -> &TaskId {
+        match self {
+            Self::Named(task) | Self::MadeUp(task) => task,
+        }
+    }
+}
+
+/// Returns the id for a new task: the one named, or one made up.
+pub(super) fn new_task_id(ctx: &mut Context, scope: &Scope, project: &ProjectId) -> NewId {
     let enclosing = scope.enclosing.as_ref().map(|found| &found.value);
     let named = scope.task.as_ref().map(|task| &task.value);
     if let Some(named) = named {
         let is_enclosing =
             enclosing.is_some_and(|found| found.task == *named && found.project == *project);
         if !is_enclosing {
-            return named.clone();
+            return NewId::Named(named.clone());
         }
         ctx.console.note(format_args!(
             "{named} is the task around this command; a sub-task of its own is made"
         ));
     }
-    let task = TaskId::generate(ctx.now(), "");
-    ctx.console.note(format_args!("task: {task}"));
-    task
+    NewId::MadeUp(TaskId::generate(ctx.now(), ""))
+}
+
+/// Tells whether `TASK.md` says something else than the prompt given, and so stays as it is.
+pub(super) fn keeps_other_prompt(task: &TaskDir, given: Option<&str>) -> bool {
+    given.is_some_and(|given| task.prompt().is_file() && !is_prompt_of_record(task, given))
+}
+
+/// Says that a launch goes by another prompt than the one in `TASK.md`.
+pub(super) fn tell_kept_prompt(ctx: &mut Context) {
+    ctx.console
+        .note("the new prompt is for this launch; TASK.md keeps the first one");
 }
 
 /// The agents of a launch, checked before anything is made or announced.

@@ -40,8 +40,9 @@ pub(super) fn start(
         Some(_) => None,
         None => Some(launching::ready(ctx, args.agent.as_deref())?),
     };
-    let task = launching::new_task_id(ctx, &scope, &project);
-    let task = scope.root().task(&project, &task)?;
+    let id = launching::new_task_id(ctx, &scope, &project);
+    let task = scope.root().task(&project, id.as_ref())?;
+    let keeps_prompt = launching::keeps_other_prompt(&task, prompt.as_deref());
     let order = Order {
         kind,
         mode: Mode::Start,
@@ -72,6 +73,10 @@ pub(super) fn start(
         };
         launching::launch_directly(ctx, order, ready)?
     };
+    id.announce(ctx);
+    if keeps_prompt {
+        launching::tell_kept_prompt(ctx);
+    }
     wait(ctx, followed, &launch_id)
 }
 
@@ -104,7 +109,9 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         return clear_only(ctx, &task);
     }
     let of_launch = file.as_ref().and_then(|file| file.prompt.clone());
-    let prompt = launching::prompt(ctx, &args.launch)?.or(of_launch);
+    let given = launching::prompt(ctx, &args.launch)?;
+    let keeps_prompt = launching::keeps_other_prompt(&task, given.as_deref());
+    let prompt = given.or(of_launch);
     if prompt.is_none() && !task.prompt().is_file() {
         return Err(CliError::usage(format!(
             "task {} has no TASK.md and no prompt was given",
@@ -156,6 +163,9 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     let ready = launching::ready(ctx, order.agent.as_deref())?;
     let followed = Wait::prepare(&order, args.launch.follow)?;
     let launch_id = launching::launch_directly(ctx, order, ready)?;
+    if keeps_prompt {
+        launching::tell_kept_prompt(ctx);
+    }
     wait(ctx, followed, &launch_id)
 }
 

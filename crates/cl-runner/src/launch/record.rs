@@ -198,6 +198,16 @@ impl LaunchFile {
     }
 }
 
+/// Tells whether `prompt` is what `TASK.md` says, the line ends behind it aside.
+pub fn is_prompt_of_record(task: &TaskDir, prompt: &str) -> bool {
+    let of_record = std::fs::read_to_string(task.prompt()).unwrap_or_default();
+    is_same_prompt(&of_record, prompt)
+}
+
+pub(crate) fn is_same_prompt(one: &str, other: &str) -> bool {
+    one.trim_end_matches('\n') == other.trim_end_matches('\n')
+}
+
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

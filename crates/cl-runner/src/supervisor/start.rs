@@ -15,7 +15,8 @@ use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::{GateVerdict, Journal, Signals, Supervisor};
 use crate::launch::{
-    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, secret_values,
+    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
+    is_prompt_of_record, is_same_prompt, secret_values,
 };
 use crate::process::reaper::Reaper;
 
@@ -307,7 +308,7 @@ fn launch_file(
         parent: record.parent.clone(),
         depth: record.depth,
         cwd: record.cwd.clone(),
-        prompt: own_prompt(task, record),
+        prompt: own_prompt(task, record)?,
         env: record.extra_env.clone(),
         agent: agent.spec.clone(),
         secrets: agent.secret_sources(),
@@ -316,10 +317,32 @@ fn launch_file(
 }
 
 /// Returns the launch's prompt if the task's prompt of record is another one.
-fn own_prompt(task: &TaskDir, record: &LaunchRecord) -> Option<String> {
-    let given = record.prompt.as_ref()?;
-    let of_record = std::fs::read_to_string(task.prompt()).unwrap_or_default();
-    (of_record.trim_end_matches('\n') != given.trim_end_matches('\n')).then(|| given.clone())
+///
+/// Refuses a prompt that the task was not done for: nobody would see it.
+fn own_prompt(task: &TaskDir, record: &LaunchRecord) -> Result<Option<String>, Refused> {
+    let Some(given) = &record.prompt else {
+        return Ok(None);
+    };
+    if is_prompt_of_record(task, given) {
+        return Ok(None);
+    }
+    let is_done = Marker::Done.path(task).is_file();
+    if is_done && record.mode == Mode::Start && !was_given(task, given) {
+        return Err(Refused::conflict(format!(
+            "task {id} is done already, and for another prompt; use `run-agent task resume {id} \
+             --project {project}` with the new prompt to take it up again",
+            id = task.id(),
+            project = task.project(),
+        )));
+    }
+    Ok(Some(given.clone()))
+}
+
+/// Tells whether the last launch was given this prompt.
+fn was_given(task: &TaskDir, prompt: &str) -> bool {
+    let last = LaunchFile::read(task).ok().flatten();
+    last.and_then(|file| file.prompt)
+        .is_some_and(|given| is_same_prompt(&given, prompt))
 }
 
 /// Keeps what belongs to the task and forgets what belonged to its last launch.
