@@ -4,6 +4,7 @@
 mod bad_input;
 mod bus;
 mod configuration;
+mod documented;
 mod listing;
 mod place;
 mod refusals;

@@ -16,6 +16,10 @@ const POLL: Duration = Duration::from_millis(20);
 /// One step of `hang`.
 const LONG: Duration = Duration::from_hours(1);
 
+/// How many lines of a failed command are shown, and how many characters of each.
+const LINES_SHOWN: usize = 10;
+const LINE_SHOWN: usize = 500;
+
 /// How much of a flood is printed at once.
 const FLOOD_CHUNK: usize = 64 * 1024;
 
@@ -81,8 +85,13 @@ enum Stop {
     Io(#[from] io::Error),
     #[error("`{0}` is not set, so this step has nowhere to write")]
     Unset(&'static str),
-    #[error("command failed with {exit}: {command}")]
-    Command { command: String, exit: String },
+    #[error("command failed with {exit}: {command}{said}")]
+    Command {
+        command: String,
+        exit: String,
+        /// The end of what it printed, on lines of its own.
+        said: String,
+    },
     #[error("{file} did not appear within {seconds} s")]
     Waited { file: String, seconds: f64 },
     #[error("the prompt does not hold {0:?}")]
@@ -93,6 +102,34 @@ enum Stop {
 enum Next {
     Continue,
     Exit(i32),
+}
+
+/// How a command ended.
+struct Ended {
+    exit: Exit,
+    output: String,
+}
+
+impl Ended {
+    /// Makes a failure a reason to stop, with the end of what the command printed.
+    fn check(self, command: &str) -> Result<(), Stop> {
+        let exit = match self.exit {
+            Exit::Code(0) => return Ok(()),
+            Exit::Code(code) => format!("exit code {code}"),
+            Exit::Signal(signal) => format!("signal {signal}"),
+        };
+        let lines: Vec<&str> = self.output.trim_end().lines().collect();
+        let last = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
+        let said = last.iter().map(|line| {
+            let shown: String = line.chars().take(LINE_SHOWN).collect();
+            format!("\n  {shown}")
+        });
+        Err(Stop::Command {
+            command: command.to_owned(),
+            exit,
+            said: said.collect(),
+        })
+    }
 }
 
 struct Player<'a> {
@@ -142,11 +179,12 @@ impl Player<'_> {
             } => self.run_shell(command, env, *background, *ignore_failure)?,
             Step::Post { kind, body } => {
                 let body = self.expand(body);
-                self.run_agent(&["bus", "post", "--type", kind, "--body", &body])?;
+                let body = format!("--body={body}");
+                self.run_agent(&["bus", "post", "--type", kind, &body])?;
             }
             Step::Spawn { prompt, task, args } => {
-                let prompt = self.expand(prompt);
-                let mut line = vec!["job", "--detach", "--prompt", &prompt];
+                let prompt = format!("--prompt={}", self.expand(prompt));
+                let mut line = vec!["job", "--detach", &prompt];
                 if let Some(task) = task {
                     line.extend(["--task", task]);
                 }
@@ -222,15 +260,11 @@ impl Player<'_> {
             env: env.clone(),
             background,
         };
-        let code = self.run(command, &shell)?;
-        match code {
-            Exit::Code(0) => Ok(()),
-            _ if ignore_failure => Ok(()),
-            exit => Err(Stop::Command {
-                command: command.to_owned(),
-                exit: format!("{exit:?}"),
-            }),
+        let ended = self.run(command, &shell)?;
+        if ignore_failure {
+            return Ok(());
         }
+        ended.check(command)
     }
 
     /// Runs `run-agent` with `args`; it must succeed.
@@ -245,17 +279,11 @@ impl Player<'_> {
             env: BTreeMap::new(),
             background: Background::No,
         };
-        match self.run(&shown, &command)? {
-            Exit::Code(0) => Ok(()),
-            exit => Err(Stop::Command {
-                command: shown,
-                exit: format!("{exit:?}"),
-            }),
-        }
+        self.run(&shown, &command)?.check(&shown)
     }
 
     /// Runs a command as the agent's shell tool would.
-    fn run(&mut self, shown: &str, command: &ShellCommand) -> Result<Exit, Stop> {
+    fn run(&mut self, shown: &str, command: &ShellCommand) -> Result<Ended, Stop> {
         let now = self.stage.now();
         let lines = self.speaker.tool_starts(shown, now);
         self.print_lines(&lines)?;
@@ -268,7 +296,10 @@ impl Player<'_> {
         let output = String::from_utf8_lossy(&output);
         let lines = self.speaker.tool_ends(shown, &output, code, now);
         self.print_lines(&lines)?;
-        Ok(exit)
+        Ok(Ended {
+            exit,
+            output: output.into_owned(),
+        })
     }
 
     fn flood(&mut self, amount: Flood, to: Output) -> Result<(), Stop> {

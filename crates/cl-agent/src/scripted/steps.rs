@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cl_config::parse_duration;
+use cl_storage::TaskId;
 use serde_json::Value;
 
 use super::script::{Flood, Keys, Resets, ScriptError, Step, scalar};
@@ -133,6 +134,9 @@ fn spawn(at: &str, value: Value) -> Result<Step, ScriptError> {
     let mut keys = Keys::new(at, value)?;
     let prompt = keys.needed_text("prompt")?;
     let task = keys.text("task")?;
+    if let Some(task) = &task {
+        TaskId::parse(task).map_err(|error| ScriptError::new(&keys.under("task"), error))?;
+    }
     let args = match keys.take("args") {
         None => Vec::new(),
         Some(Value::Array(args)) => args

@@ -251,15 +251,15 @@ fn files_and_texts_take_variables() {
 fn messages_and_children_go_through_run_agent() {
     let script = "version: 1\nsteps:\n\
         - post: {type: FACT, body: found it}\n\
-        - spawn: {prompt: sub, task: child, args: [--agent, fast]}\n";
+        - spawn: {prompt: sub, task: task-20260101-000000-child, args: [--agent, fast]}\n";
     let (code, stage, _) = played(script, &context(&[]));
     assert_eq!(code, 0);
     let lines: Vec<String> = stage.commands.iter().map(|c| c.argv.join(" ")).collect();
     assert_eq!(
         lines,
         [
-            "run-agent bus post --type FACT --body found it",
-            "run-agent job --detach --prompt sub --task child --agent fast",
+            "run-agent bus post --type FACT --body=found it",
+            "run-agent job --detach --prompt=sub --task task-20260101-000000-child --agent fast",
         ]
     );
 }
@@ -281,7 +281,10 @@ fn commands_have_options_and_a_failing_one_ends_the_script() {
     assert_eq!(stage.commands[1].background, Background::Yes);
     assert_eq!(stage.commands.len(), 3);
     assert!(stage.stdout.is_empty());
-    assert_eq!(stage.stderr, b"Error: command failed with Code(1): flaky\n");
+    assert_eq!(
+        stage.stderr,
+        b"Error: command failed with exit code 1: flaky\n  done\n"
+    );
 }
 
 #[test]
@@ -370,6 +373,10 @@ fn mistakes_are_named_with_their_place() {
     check_error(
         "version: 1\nsteps: [sya: x]",
         "steps, step 1: unknown step `sya`",
+    );
+    check_error(
+        "version: 1\nsteps: [spawn: {prompt: x, task: child}]",
+        "steps, step 1 (spawn), task: invalid task ID \"child\"",
     );
     check_error(
         "version: 1\nattempts: [[], [say: x, exit: 300]]",
