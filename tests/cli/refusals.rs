@@ -92,6 +92,13 @@ fn a_blank_gate_is_refused() {
 }
 
 #[test]
+fn a_wrong_id_is_told_with_where_it_was_given() {
+    let place = place(WORKING);
+    launch(&place, "t1 --prompt x").fails(2, "(from position TASK)");
+    launch(&place, "--task t1 --prompt x").fails(2, "(from --task)");
+}
+
+#[test]
 fn a_working_folder_that_is_none_is_refused() {
     let place = place(WORKING);
     launch(&place, "--prompt x --cwd missing").fails(3, "missing does not exist");

@@ -8,6 +8,9 @@ use cl_storage::redact::MASK;
 
 use crate::secret::is_secret_name;
 
+/// How many characters of a line are shown.
+const LONGEST_LINE: usize = 200;
+
 /// Why no configuration could be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -158,8 +161,8 @@ fn render_problem(problem: &Problem) -> String {
         margin = line.to_string().len();
         // Tabs would push the caret off its place.
         let shown = source_line.replace('\t', " ");
-        let shown = shown.trim_end();
         let before = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
+        let (shown, before) = around(shown.trim_end(), before);
         let room = shown.chars().count().saturating_sub(before).max(1);
         let carets = usize::try_from(*length).unwrap_or(1).clamp(1, room);
         let (blank, carets) = (" ".repeat(before), "^".repeat(carets));
@@ -174,6 +177,21 @@ fn render_problem(problem: &Problem) -> String {
         write!(text, "\n{:margin$} = help: {hint}", "").unwrap_or_default();
     }
     text
+}
+
+/// Returns the part of a long line around the character `at`, and where that is in it.
+fn around(line: &str, at: usize) -> (String, usize) {
+    let length = line.chars().count();
+    if length <= LONGEST_LINE {
+        return (line.to_owned(), at);
+    }
+    let last = length - LONGEST_LINE;
+    let start = at.saturating_sub(LONGEST_LINE / 2).min(last);
+    let cut_before = if start > 0 { "…" } else { "" };
+    let cut_after = if start < last { "…" } else { "" };
+    let part: String = line.chars().skip(start).take(LONGEST_LINE).collect();
+    let at = at - start + cut_before.chars().count();
+    (format!("{cut_before}{part}{cut_after}"), at)
 }
 
 /// Replaces what follows the names of secrets in a line of YAML.
@@ -253,6 +271,33 @@ mod tests {
     #[track_caller]
     fn check_mask(line: &str, expected: &str) {
         assert_eq!(mask_line(line), expected);
+    }
+
+    #[test]
+    fn of_an_endless_line_the_part_around_the_caret_is_shown() {
+        let line: String = ('a'..='z').cycle().take(20_000).collect();
+        for (column, length) in [(1, 1), (150, 3), (10_000, 1), (19_999, 50)] {
+            let place = Place::File {
+                path: "x.yaml".into(),
+                line: 1,
+                column,
+                length,
+                source_line: line.clone(),
+            };
+            let text = render_problem(&Problem {
+                place,
+                key: String::new(),
+                message: "wrong".to_owned(),
+                hint: None,
+            });
+            let lines: Vec<&str> = text.lines().collect();
+            assert!(lines[2].chars().count() <= 206, "{text}");
+            let under = lines[3].chars().position(|c| c == '^').unwrap();
+            let column = usize::try_from(column).unwrap();
+            assert_eq!(lines[2].chars().nth(under), line.chars().nth(column - 1));
+            assert!(lines[3].chars().count() <= lines[2].chars().count());
+        }
+        assert_eq!(around("short", 3), ("short".to_owned(), 3));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use serde_saphyr::budget::BudgetBreach;
 pub use serde_saphyr::{Location, Spanned};
 
 /// Why a text is not the YAML that was expected.
@@ -34,7 +35,10 @@ impl From<serde_saphyr::Error> for YamlError {
             .location()
             .map_or((0, 0), |at| (at.line(), at.column()));
         let error = error.without_snippet();
-        let text = error.to_string();
+        let text = match error {
+            serde_saphyr::Error::Budget { breach, .. } => too_much(breach),
+            other => other.to_string(),
+        };
         let message = text.lines().next().unwrap_or("not valid YAML");
         // The library repeats the position in its text; ours stands in front.
         let message = message
@@ -47,6 +51,25 @@ impl From<serde_saphyr::Error> for YamlError {
             line,
             column,
         }
+    }
+}
+
+/// Tells in words which limit of the library a document exceeds.
+fn too_much(breach: &BudgetBreach) -> String {
+    match breach {
+        BudgetBreach::Depth { depth } => format!("nested {depth} levels deep, which is too deep"),
+        BudgetBreach::Nodes { nodes: found } | BudgetBreach::Events { events: found } => {
+            format!("too large: {found} values and more")
+        }
+        BudgetBreach::Aliases { .. }
+        | BudgetBreach::Anchors { .. }
+        | BudgetBreach::AliasAnchorRatio { .. }
+        | BudgetBreach::RecordedAnchorEvents { .. }
+        | BudgetBreach::RecordedAnchorBytes { .. } => "too many anchors and aliases".to_owned(),
+        BudgetBreach::Documents { .. } => "too many documents in one file".to_owned(),
+        BudgetBreach::MergeKeys { .. } => "too many merge keys".to_owned(),
+        BudgetBreach::SequenceUnbalanced => "brackets do not match".to_owned(),
+        _ => "too large or too complex".to_owned(),
     }
 }
 
@@ -332,6 +355,22 @@ mod tests {
         let error = parse::<Record>("number: x\n").unwrap_err();
         assert_eq!((error.line, error.column), (1, 9), "{error}");
         assert!(parse::<Record>("a: [").is_err());
+    }
+
+    #[test]
+    fn what_is_too_much_is_told_in_words() {
+        let wide = format!("[{}]", "1,".repeat(300_000));
+        let deep = "[".repeat(5_000);
+        let aliases = format!("a: &a x\nb: [{}]", "*a,".repeat(60_000));
+        for (text, part) in [
+            (wide, "too large: "),
+            (deep, "recursion limit"),
+            (aliases, "anchors"),
+        ] {
+            let error = parse::<serde_json::Value>(&text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+            assert!(!error.contains('{') && !error.contains("budget"), "{error}");
+        }
     }
 
     proptest! {

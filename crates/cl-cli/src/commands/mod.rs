@@ -105,6 +105,7 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
     if is_about_one_task(command) {
         let id = position(command);
         request.task = global.one_task(id)?.map(str::to_owned);
+        request.task_is_positional = global.tasks.is_empty();
     }
     match command {
         Command::Output(args) => request.run.clone_from(&args.run),

@@ -31,6 +31,8 @@ pub struct Request {
     pub project: Option<String>,
     /// `--task` or the position.
     pub task: Option<String>,
+    /// Whether the task was named by position.
+    pub task_is_positional: bool,
     /// `--run`.
     pub run: Option<String>,
     /// `--parent-run-id`.

@@ -78,13 +78,18 @@ impl Found {
             TaskRule::Existing => TaskId::parse_existing,
             TaskRule::New => TaskId::parse,
         };
+        let task_flag = if request.task_is_positional {
+            "position TASK"
+        } else {
+            "--task"
+        };
         Ok(Self {
             root: request.root.as_ref().map(|path| {
                 let path = inputs.environment.current_dir().join(path);
                 Resolved::new(path, Origin::Flag("--root"))
             }),
             project: flag(request.project.as_deref(), "--project", ProjectId::parse)?,
-            task: flag(request.task.as_deref(), "--task", task)?,
+            task: flag(request.task.as_deref(), task_flag, task)?,
             run: flag(request.run.as_deref(), "--run", RunId::parse)?,
             parent_run: flag(
                 request.parent_run.as_deref(),
