@@ -327,6 +327,73 @@ fn a_bus_that_is_no_file_is_refused() {
 }
 
 #[test]
+fn a_file_of_other_text_is_no_bus() {
+    let place = Place::new();
+    let notes = place.work().join("notes.md");
+    let post = "bus post --project demo --bus notes.md --body x";
+    std::fs::write(&notes, "# Notes\n\nwhich somebody keeps\n").unwrap();
+    place
+        .run_changing_nothing(post)
+        .fails(4, "holds text and not a single message");
+    let ran = place.run_changing_nothing("bus check --bus notes.md");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.out.ends_with("no message and 30 bytes of other text\n"),
+        "{}",
+        ran.out
+    );
+    place.run(&format!("{post} --force")).ok();
+    // From now on it is one.
+    place.run(post).ok();
+    assert_eq!(bodies(&notes), ["x", "x"]);
+    place.run("bus check --bus notes.md").ok();
+    for (own, count) in [
+        ("", 1),
+        (" \n\n", 1),
+        ("[2026-01-01 10:00:00] FACT: y\n", 2),
+    ] {
+        std::fs::write(&notes, own).unwrap();
+        place.run_changing_nothing("bus check --bus notes.md").ok();
+        place.run(post).ok();
+        assert_eq!(bodies(&notes).len(), count, "{own:?}");
+    }
+    for command in ["post --body x", "read", "check"] {
+        place
+            .run_changing_nothing(&format!("bus {command} --bus ."))
+            .fails(4, "is a directory");
+    }
+}
+
+#[test]
+fn a_parent_that_is_elsewhere_is_warned_about() {
+    let place = with_task();
+    let to = format!("--project demo --task {TASK}");
+    let ran = place.run(&format!("bus post {to} --body x --parent MSG-elsewhere"));
+    assert!(
+        ran.err
+            .contains("Warning: MSG-elsewhere is not on this bus"),
+        "{}",
+        ran.err
+    );
+    let out = ran.ok();
+    let id = out.trim().strip_prefix("msg_id: ").unwrap();
+    let ran = place.run(&format!("bus post {to} --body y --parent {id}"));
+    assert_eq!(ran.err, "");
+    ran.ok();
+}
+
+#[test]
+fn control_characters_stay_in_a_pipe() {
+    let place = with_task();
+    let to = format!("--project demo --task {TASK}");
+    place
+        .run_with_input(&format!("bus post {to}"), b"a\x1b[31mb")
+        .ok();
+    let out = place.run(&format!("bus read {to}")).ok();
+    assert!(out.ends_with("a\x1b[31mb\n"), "{out:?}");
+}
+
+#[test]
 fn following_prints_each_message_once() {
     let place = with_task();
     let to = format!("--project demo --task {TASK}");

@@ -1,5 +1,7 @@
 //! Lists what is wrong with a bus, and copies what is right.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,9 @@ use crate::history::History;
 use crate::read::{Found, Query, ReadError};
 use crate::record;
 
+/// How much is read at once.
+const BITE: usize = 64 * 1024;
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -27,12 +32,19 @@ pub struct Report {
     pub messages: usize,
     /// Every damaged stretch, in the order of the bus.
     pub damage: Vec<Damage>,
+    /// How many bytes of other text there are in a file that was never a bus.
+    pub other_bytes: u64,
 }
 
 impl Report {
     /// Tells whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.damage.is_empty()
+        self.damage.is_empty() && !self.is_no_bus()
+    }
+
+    /// Tells whether there is text, and not a single message or a trace of one.
+    pub fn is_no_bus(&self) -> bool {
+        self.other_bytes > 0
     }
 }
 
@@ -49,6 +61,7 @@ pub fn check(path: &Path) -> Result<Report, ReadError> {
             archives: history.archive_count()?,
             messages: 0,
             damage: Vec::new(),
+            other_bytes: 0,
         };
         forward::stream(path, &Query::default(), &mut |found| {
             match found {
@@ -57,6 +70,10 @@ pub fn check(path: &Path) -> Result<Report, ReadError> {
             }
             ControlFlow::Continue(())
         })?;
+        let has_trace = report.messages > 0 || !report.damage.is_empty();
+        if !has_trace && has_text(path)? {
+            report.other_bytes = report.size_bytes;
+        }
         Ok(report)
     })
 }
@@ -111,5 +128,29 @@ fn with_lock<T>(
         Ok(outcome) => outcome,
         // A bus that cannot be locked can still be read.
         Err(_) => look(),
+    }
+}
+
+/// Tells whether the file at `path` holds more than blanks.
+fn has_text(path: &Path) -> Result<bool, ReadError> {
+    let Some(file) = file::open_to_read(path)? else {
+        return Ok(false);
+    };
+    let found = is_text(file).map_err(|e| FileError::io("read", path, e))?;
+    Ok(found)
+}
+
+fn is_text(mut file: File) -> io::Result<bool> {
+    let mut buffer = vec![0; BITE];
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(0) => return Ok(false),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if buffer[..read].iter().any(|b| !b.is_ascii_whitespace()) {
+            return Ok(true);
+        }
     }
 }

@@ -47,7 +47,7 @@ pub struct PostArgs {
     /// The issue that it is about
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub issue: Option<String>,
-    /// Post even if the bus belongs to another project or task
+    /// Post even if the bus belongs to another project or task, or the file holds other text
     #[arg(long)]
     pub force: bool,
     /// When the message counts as posted

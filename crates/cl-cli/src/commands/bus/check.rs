@@ -18,9 +18,16 @@ pub fn check(ctx: &mut Context, args: &CheckArgs) -> Result<Exit, CliError> {
         }
         let (shown, bytes) = (report.path.display(), report.size_bytes);
         let (messages, damaged) = (report.messages, report.damage.len());
-        ctx.console.line(format_args!(
-            "{shown}: {messages} messages in {bytes} bytes, {damaged} damaged"
-        ))?;
+        if report.is_no_bus() {
+            let other = report.other_bytes;
+            ctx.console.line(format_args!(
+                "{shown}: no message and {other} bytes of other text"
+            ))?;
+        } else {
+            ctx.console.line(format_args!(
+                "{shown}: {messages} messages in {bytes} bytes, {damaged} damaged"
+            ))?;
+        }
     }
     Ok(if report.is_clean() {
         Exit::Success

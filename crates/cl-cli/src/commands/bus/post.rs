@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 
 use cl_bus::message::MAX_BODY_BYTES;
-use cl_bus::{AppendError, Draft, Durability, Link, Parent};
+use cl_bus::{After, AppendError, Bus, Draft, Durability, Link, Parent};
 use cl_storage::MessageId;
 use serde_json::json;
 
@@ -26,7 +26,10 @@ pub fn post(ctx: &mut Context, args: &PostArgs) -> Result<Exit, CliError> {
     let mut bus = target.bus().with_durability(durability);
     if args.force {
         bus = bus.taking_foreign_ids();
+    } else if args.bus.is_some() {
+        refuse_other_text(&bus)?;
     }
+    warn_about_parents(ctx, &bus, &draft);
     let appended = bus.append(&draft).map_err(refused)?;
     if ctx.console.is_json() {
         ctx.console.json(&json!({
@@ -42,6 +45,33 @@ pub fn post(ctx: &mut Context, args: &PostArgs) -> Result<Exit, CliError> {
         ctx.console.line(format_args!("msg_id: {}", appended.id))?;
     }
     Ok(Exit::Success)
+}
+
+/// A file that was named by mistake must not get messages behind its text.
+fn refuse_other_text(bus: &Bus) -> Result<(), CliError> {
+    // The end of a bus tells quickly that it is one.
+    if !bus.tail(1)?.entries.is_empty() || !bus.check()?.is_no_bus() {
+        return Ok(());
+    }
+    let shown = bus.path().display();
+    Err(
+        CliError::conflict(format!("{shown} holds text and not a single message"))
+            .hint("name another file with --bus, or add --force to post behind the text"),
+    )
+}
+
+/// An id may be on another bus, or a slip of the hand.
+fn warn_about_parents(ctx: &mut Context, bus: &Bus, draft: &Draft) {
+    for parent in &draft.parents {
+        let after = After::Id(parent.msg_id.clone());
+        // A bus that cannot be read is told by the posting itself.
+        if bus.since(&after).is_err_and(|e| e.is_unknown_message()) {
+            ctx.console.warn(format_args!(
+                "{} is not on this bus; it was posted as a parent all the same",
+                parent.msg_id
+            ));
+        }
+    }
 }
 
 /// Returns the body: the flag, else what is piped in.

@@ -120,6 +120,11 @@ fn named_file(path: &Path) -> Result<Target, CliError> {
                 .hint("check the path given with --bus"),
         );
     }
+    if path.is_dir() {
+        let shown = path.display();
+        return Err(CliError::conflict(format!("{shown} is a directory"))
+            .hint("a bus is a regular file; name one in it with --bus"));
+    }
     Ok(Target::at(path.to_owned(), Origin::Flag("--bus")))
 }
 
