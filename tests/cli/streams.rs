@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 
 use cl_storage::run_info::{self, RunStatus};
 
-use crate::place::{Place, TASK, add_run, alive, ended};
+use crate::place::{PROJECT, Place, TASK, add_run, alive, ended};
 
 const EVENTS: &str = concat!(
     r#"{"type":"system","subtype":"init"}"#,
@@ -184,4 +184,32 @@ fn a_very_long_line_and_bytes_that_are_no_text() {
         &out[..60]
     );
     assert!(out.ends_with(" end\n"));
+}
+
+#[test]
+fn an_answer_that_was_shortened_says_so() {
+    const ONE_LINE: usize = 70_000_000;
+    let place = Place::new();
+    let script =
+        format!("/usr/bin/head -c {ONE_LINE} /dev/zero | /usr/bin/tr '\\000' x\necho; echo end\n");
+    std::fs::write(place.work().join("agent.sh"), script).unwrap();
+    let config =
+        "agents:\n  long: {type: command, command: [/bin/sh, agent.sh], version_args: []}\n";
+    std::fs::write(place.work().join("conductor.yaml"), config).unwrap();
+    let of = format!("--project {PROJECT} {TASK}");
+    place.run(&format!("job {of} --prompt x")).ok();
+    let json = place.run(&format!("output {of} --json")).json();
+    assert_eq!(json["truncated"], true);
+    let left_out = usize::try_from(json["left_out_bytes"].as_u64().unwrap()).unwrap();
+    let text = json["text"].as_str().unwrap();
+    let (note, answer) = text.split_once("\n\n").unwrap();
+    assert!(note.contains(&left_out.to_string()), "{note}");
+    assert!(answer.starts_with('x') && answer.ends_with("x\nend\n"));
+    assert_eq!(left_out + answer.len(), ONE_LINE + "\nend\n".len());
+    let json = place.run(&format!("output {of} --json --tail 1")).json();
+    assert_eq!(
+        (&json["text"], &json["truncated"]),
+        (&"end\n".into(), &false.into())
+    );
+    assert_eq!(json["left_out_bytes"], 0);
 }

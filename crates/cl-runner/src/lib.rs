@@ -30,6 +30,7 @@ pub mod stop;
 mod supervisor;
 
 pub use attach::wake_owner as wake;
+pub use output::left_out_bytes;
 pub use supervisor::supervise;
 
 pub(crate) use launch::{error_text as launch_error_text, text_variables as launch_text_variables};

@@ -20,6 +20,7 @@ const LARGEST_COPY: u64 = 4 * 1024 * 1024;
 pub(crate) fn ensure(
     run: &RunDir,
     final_text: Option<&str>,
+    left_out_bytes: u64,
     agent: &str,
     exit_code: i32,
     redactor: &Redactor,
@@ -31,6 +32,9 @@ pub(crate) fn ensure(
         _ => {}
     }
     let text = match final_text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) if left_out_bytes > 0 => {
+            format!("{}\n\n{text}\n", note(left_out_bytes, "first"))
+        }
         Some(text) => format!("{text}\n"),
         None => plain_output(&run.stdout()).unwrap_or_else(|| placeholder(run, agent, exit_code)),
     };
@@ -49,18 +53,35 @@ fn is_blank(path: &Path) -> bool {
 /// Returns what was printed that is not JSON; `None` if there is nothing of it.
 fn plain_output(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    fs::File::open(path)
-        .ok()?
-        .take(LARGEST_COPY)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    let file = fs::File::open(path).ok()?;
+    let left_out = file.metadata().ok()?.len().saturating_sub(LARGEST_COPY);
+    file.take(LARGEST_COPY).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let plain: Vec<&str> = text
         .lines()
         .filter(|line| !line.trim_start().starts_with('{'))
         .collect();
     let plain = plain.join("\n");
-    (!plain.trim().is_empty()).then(|| plain.trim_end().to_owned() + "\n")
+    let head = if left_out > 0 {
+        note(left_out, "last") + "\n\n"
+    } else {
+        String::new()
+    };
+    (!plain.trim().is_empty()).then(|| format!("{head}{}\n", plain.trim_end()))
+}
+
+/// How the first line of an answer begins that does not hold all that was printed.
+const NOTE: &str = "[Conductor Loop left out the ";
+
+/// Returns that line. The format is read back by [`left_out_bytes`].
+fn note(bytes: u64, which: &str) -> String {
+    format!("{NOTE}{which} {bytes} bytes; agent-stdout.txt in this folder has them]")
+}
+
+/// Returns how many bytes of an agent's output an answer lacks, from its first line.
+pub fn left_out_bytes(answer: &str) -> Option<u64> {
+    let (_, rest) = answer.strip_prefix(NOTE)?.split_once(' ')?;
+    rest.split_once(" bytes;")?.0.parse().ok()
 }
 
 fn placeholder(run: &RunDir, agent: &str, exit_code: i32) -> String {
@@ -122,7 +143,7 @@ mod tests {
         }
         fs::write(run.stdout(), stdout).unwrap();
         fs::write(run.stderr(), "one\ntwo\n").unwrap();
-        ensure(&run, final_text, "codex", 3, &Redactor::default()).unwrap();
+        ensure(&run, final_text, 0, "codex", 3, &Redactor::default()).unwrap();
         assert_eq!(fs::read_to_string(run.output()).unwrap(), expected);
     }
 
@@ -136,6 +157,22 @@ mod tests {
                            The end of what it wrote to standard error:\n\n    one\n    two\n";
         check(None, None, "{\"type\":\"x\"}\n", placeholder);
         check(None, Some("  "), "", placeholder);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_says_so() {
+        let (_folder, run) = run();
+        ensure(&run, Some("end"), 77, "x", 0, &Redactor::default()).unwrap();
+        let text = fs::read_to_string(run.output()).unwrap();
+        assert!(text.ends_with("]\n\nend\n"), "{text}");
+        assert_eq!(left_out_bytes(&text), Some(77));
+        fs::remove_file(run.output()).unwrap();
+        let line = "x".repeat(99) + "\n";
+        fs::write(run.stdout(), line.repeat(50_000)).unwrap();
+        ensure(&run, None, 0, "x", 0, &Redactor::default()).unwrap();
+        let text = fs::read_to_string(run.output()).unwrap();
+        assert_eq!(left_out_bytes(&text), Some(5_000_000 - LARGEST_COPY));
+        assert_eq!(left_out_bytes("an answer\n"), None);
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(super) struct Said {
     text: String,
     /// Whether the next piece starts a message of its own.
     is_new_message: bool,
+    /// How many bytes at the start were given up.
+    left_out_bytes: u64,
 }
 
 impl Said {
@@ -97,6 +99,11 @@ impl Said {
         (!text.is_empty()).then_some(text)
     }
 
+    /// Returns how many bytes are missing before the text.
+    pub(super) fn left_out_bytes(&self) -> u64 {
+        self.left_out_bytes
+    }
+
     /// Returns the last line that is not blank.
     pub(super) fn last_line(&self) -> Option<&str> {
         self.text
@@ -114,6 +121,7 @@ impl Said {
                 from += 1;
             }
             self.text.drain(..from);
+            self.left_out_bytes += from as u64;
         }
     }
 }
@@ -167,6 +175,8 @@ mod tests {
         said.push_piece("end");
         assert!(said.text.len() <= 2 * KEPT_TEXT + piece.len());
         assert!(said.text.ends_with("\u{e9}end"));
+        let all = 40 * piece.len() + 3;
+        assert_eq!(said.left_out_bytes(), (all - said.text.len()) as u64);
     }
 
     #[test]

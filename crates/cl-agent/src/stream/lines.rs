@@ -58,6 +58,40 @@ impl LineSplitter {
     }
 }
 
+/// Makes text of a byte stream, without waiting for the end of a line.
+#[derive(Debug, Default)]
+pub(super) struct TextPieces {
+    /// The start of a character whose rest is still to come, three bytes at most.
+    partial: Vec<u8>,
+}
+
+impl TextPieces {
+    /// Returns the text that `bytes` completes; what is not UTF-8 becomes U+FFFD.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> String {
+        let mut all = std::mem::take(&mut self.partial);
+        all.extend_from_slice(bytes);
+        let end = all.len() - unfinished_len(&all);
+        self.partial = all.split_off(end);
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Returns what is left of a character that never came whole.
+    pub(super) fn finish(self) -> String {
+        String::from_utf8_lossy(&self.partial).into_owned()
+    }
+}
+
+/// Returns how many bytes at the end are the start of one character.
+fn unfinished_len(bytes: &[u8]) -> usize {
+    let tail = &bytes[bytes.len().saturating_sub(3)..];
+    (1..=tail.len())
+        .find(|&len| {
+            let error = std::str::from_utf8(&tail[tail.len() - len..]).err();
+            error.is_some_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+        })
+        .unwrap_or(0)
+}
+
 /// Returns the JSON object on a line, whatever stands before it.
 ///
 /// Colour codes, NUL bytes and text of another writer can stand on the same line
@@ -135,6 +169,23 @@ mod tests {
         assert_eq!(split(&["\u{e9}\n".as_bytes()]), ["\u{e9}"]);
         assert_eq!(split(&[&[0xc3], &[0xa9, b'\n']]), ["\u{e9}"]);
         assert!(split(&[]).is_empty());
+    }
+
+    #[test]
+    fn text_comes_whole_from_any_pieces() {
+        let whole = "a\u{e9}\u{20ac}\u{1f600}\nb\u{e9}";
+        let mut bytes = whole.as_bytes().to_vec();
+        bytes.extend_from_slice(b"\xff\xe2\x82");
+        for size in 1..=bytes.len() {
+            let mut text = String::new();
+            let mut pieces = TextPieces::default();
+            for piece in bytes.chunks(size) {
+                text.push_str(&pieces.feed(piece));
+                assert!(pieces.partial.len() < 4);
+            }
+            text.push_str(&pieces.finish());
+            assert_eq!(text, format!("{whole}\u{fffd}\u{fffd}"), "{size}");
+        }
     }
 
     #[test]

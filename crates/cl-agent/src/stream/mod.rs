@@ -24,7 +24,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::kind::Dialect;
 use facts::Facts;
-use lines::{LineSplitter, json_part, plain_text};
+use lines::{LineSplitter, TextPieces, json_part, plain_text};
+
+/// How much of a line is shown while the agent runs.
+const SHOWN_CHARS: usize = 500;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +51,8 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// The agent's answer; after a failure, what it said until then.
     pub final_text: Option<String>,
+    /// How much of a very long answer is missing at its start.
+    pub left_out_bytes: u64,
     /// The agent's own name for the conversation.
     pub session_id: Option<String>,
     /// The model that answered, if the stream names it.
@@ -106,12 +111,13 @@ impl From<&cl_config::OutputMap> for JsonlMapping {
 /// Reads the standard output of one run piece by piece.
 ///
 /// It holds at most one line (64 MiB) and the end of what the agent said
-/// (32 MiB); a longer line is passed over.
+/// (32 MiB); a longer line is passed over, unless all the output is text.
 #[derive(Debug)]
 pub struct StreamParser {
     dialect: Dialect,
     paths: jsonl::Paths,
     splitter: LineSplitter,
+    text: TextPieces,
     facts: Facts,
     produced_output: bool,
 }
@@ -123,6 +129,7 @@ impl StreamParser {
             dialect,
             paths: jsonl::Paths::default(),
             splitter: LineSplitter::default(),
+            text: TextPieces::default(),
             facts: Facts::default(),
             produced_output: false,
         }
@@ -146,20 +153,21 @@ impl StreamParser {
             dialect,
             paths,
             splitter,
+            text,
             facts,
             ..
         } = self;
-        splitter.feed(bytes, |line| read_line(*dialect, paths, line, "\n", facts));
+        if *dialect == Dialect::Text {
+            facts.said.push_piece(&text.feed(bytes));
+        } else {
+            splitter.feed(bytes, |line| read_line(*dialect, paths, line, facts));
+        }
     }
 
     /// Returns the state so far, for display.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            last_line: self
-                .facts
-                .said
-                .last_line()
-                .map(|line| plain_text(line).chars().take(500).collect()),
+            last_line: self.facts.said.last_line().map(shown_line),
             tool: self.facts.tool.clone(),
             session_id: self.facts.session_id.clone(),
             model: self.facts.model.clone(),
@@ -183,20 +191,26 @@ impl StreamParser {
             dialect,
             paths,
             splitter,
+            text,
             mut facts,
             produced_output,
         } = self;
-        splitter.finish(|line| read_line(dialect, &paths, line, "", &mut facts));
+        if dialect == Dialect::Text {
+            facts.said.push_piece(&text.finish());
+        } else {
+            splitter.finish(|line| read_line(dialect, &paths, line, &mut facts));
+        }
         outcome::decide(dialect, facts, exit, stderr_tail, produced_output)
     }
 }
 
-fn read_line(dialect: Dialect, paths: &jsonl::Paths, line: &[u8], end: &str, facts: &mut Facts) {
-    if dialect == Dialect::Text {
-        facts.said.push_piece(&String::from_utf8_lossy(line));
-        facts.said.push_piece(end);
-        return;
-    }
+/// Returns the start of a line for display, however long the line is.
+fn shown_line(line: &str) -> String {
+    let start: String = line.chars().take(4 * SHOWN_CHARS).collect();
+    plain_text(&start).chars().take(SHOWN_CHARS).collect()
+}
+
+fn read_line(dialect: Dialect, paths: &jsonl::Paths, line: &[u8], facts: &mut Facts) {
     let Some(event) = json_part(line) else {
         return;
     };

@@ -32,14 +32,18 @@ pub(super) fn decide(
         session_not_found = is_session_missing(&reported.text);
         to_failure(&reported, &facts)
     });
-    let answer = facts.answer.take();
+    let (final_text, left_out_bytes) = match facts.answer.take() {
+        Some(answer) => (Some(answer), 0),
+        None => (
+            facts.said.trimmed().map(str::to_owned),
+            facts.said.left_out_bytes(),
+        ),
+    };
     Outcome {
         success,
         failure,
-        final_text: match answer {
-            Some(answer) => Some(answer),
-            None => facts.said.trimmed().map(str::to_owned),
-        },
+        final_text,
+        left_out_bytes,
         session_id: facts.session_id,
         model: facts.model,
         usage: facts.usage,

@@ -1,6 +1,7 @@
 //! `output`: what a run left.
 
 use std::collections::VecDeque;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const STARTING_SECONDS: i64 = 5;
 
 /// The most of a file that one JSON document holds: it is built in memory.
 const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
+
+/// Longer than the line that tells what an answer lacks.
+const LONGEST_NOTE: u64 = 200;
 
 /// Prints what a run left.
 pub fn run(ctx: &mut Context, args: &OutputArgs) -> Result<Exit, CliError> {
@@ -66,6 +70,7 @@ struct Source {
     path: PathBuf,
     what: &'static str,
     is_rendered: bool,
+    is_answer: bool,
 }
 
 impl Source {
@@ -75,18 +80,21 @@ impl Source {
             path,
             what,
             is_rendered: false,
+            is_answer: false,
         };
         match args.file {
             OutputFile::Stdout => plain(run.stdout(), "standard output"),
             OutputFile::Stderr => plain(run.stderr(), "standard error"),
             OutputFile::Prompt => plain(run.prompt(), "prompt"),
-            OutputFile::Output if !is_live && run.output().is_file() => {
-                plain(run.output(), "answer")
-            }
+            OutputFile::Output if !is_live && run.output().is_file() => Self {
+                is_answer: true,
+                ..plain(run.output(), "answer")
+            },
             OutputFile::Output => Self {
                 path: run.stdout(),
                 what: "output",
                 is_rendered: !args.raw,
+                is_answer: false,
             },
         }
     }
@@ -227,9 +235,9 @@ fn print_json(
 ) -> Result<(), CliError> {
     let mut bytes = Vec::new();
     let mut file = source.open_at(args)?;
-    let is_cut = file
-        .limit_to_last(LARGEST_DOCUMENT)
-        .map_err(|error| unreadable(&source.path, error))?;
+    let failed = |error| unreadable(&source.path, error);
+    let cut = file.limit_to_last(LARGEST_DOCUMENT).map_err(failed)?;
+    let left_out = cut + left_out_before(source, args).map_err(failed)?;
     file.read_on(|piece| {
         bytes.extend_from_slice(piece);
         Ok::<_, CliError>(())
@@ -250,8 +258,22 @@ fn print_json(
         "rendered": source.is_rendered,
         "text": text,
         "lossy": is_lossy,
-        "truncated": is_cut,
+        "truncated": left_out > 0,
+        "left_out_bytes": left_out,
     }))
+}
+
+/// Returns how much of the output an answer lacks; what `--tail` leaves out was asked for.
+fn left_out_before(source: &Source, args: &OutputArgs) -> std::io::Result<u64> {
+    if !source.is_answer || args.tail > 0 {
+        return Ok(0);
+    }
+    let mut start = Vec::new();
+    if let Some(file) = open_regular(&source.path)? {
+        file.take(LONGEST_NOTE).read_to_end(&mut start)?;
+    }
+    let start = String::from_utf8_lossy(&start);
+    Ok(cl_runner::left_out_bytes(&start).unwrap_or(0))
 }
 
 fn last_lines(text: &str, count: usize) -> &str {

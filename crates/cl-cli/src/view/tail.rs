@@ -31,17 +31,15 @@ impl GrowingFile {
         Ok(())
     }
 
-    /// Moves so that at most the last `limit` bytes are read; tells whether that left any out.
-    pub(crate) fn limit_to_last(&mut self, limit: u64) -> io::Result<bool> {
+    /// Moves so that at most the last `limit` bytes are read; returns how many that left out.
+    pub(crate) fn limit_to_last(&mut self, limit: u64) -> io::Result<u64> {
         let size = match open_regular(&self.path)? {
             Some(file) => file.metadata()?.len(),
             None => 0,
         };
-        let is_cut = size.saturating_sub(self.position) > limit;
-        if is_cut {
-            self.position = size - limit;
-        }
-        Ok(is_cut)
+        let left_out = size.saturating_sub(self.position).saturating_sub(limit);
+        self.position += left_out;
+        Ok(left_out)
     }
 
     /// Hands out everything that is there now; tells whether there was anything.
@@ -161,8 +159,8 @@ mod tests {
         let path = folder.path().join("f");
         std::fs::write(&path, "0123456789").unwrap();
         let mut file = GrowingFile::new(&path);
-        assert!(!file.limit_to_last(10).unwrap());
-        assert!(file.limit_to_last(3).unwrap());
+        assert_eq!(file.limit_to_last(10).unwrap(), 0);
+        assert_eq!(file.limit_to_last(3).unwrap(), 7);
         let mut read = Vec::new();
         file.read_on(|piece| {
             read.extend_from_slice(piece);

@@ -107,7 +107,7 @@ static AGENT: &[Field] = &[
         "output",
         Kind::Choice(&["text", "jsonl"]),
         "text",
-        "What the program prints: text, all of it the answer, or one JSON value per line, read with `output_map`. Type `command` only.",
+        "What the program prints: text, all of it the answer (of a very long one at least the last 16 MiB), or one JSON value per line, read with `output_map`. Type `command` only.",
     ),
     field(
         "output_map",

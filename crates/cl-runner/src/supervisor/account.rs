@@ -26,6 +26,7 @@ impl Supervisor {
         if let Err(error) = output::ensure(
             run,
             final_text,
+            end.outcome.left_out_bytes,
             &self.record.agent,
             end.exit_code,
             &self.redactor,
