@@ -5,6 +5,7 @@ mod bad_input;
 mod bus;
 mod configuration;
 mod documented;
+mod gc;
 mod listing;
 mod place;
 mod refusals;

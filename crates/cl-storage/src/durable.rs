@@ -14,6 +14,7 @@
 //! Every sync has a [`SyncPoint`], so that tests can replay what a loss of power
 //! leaves without that one sync.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -131,6 +132,15 @@ pub fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
 fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)?;
     sync_folder(parent(to)?, SyncPoint::RenamedEntry)
+}
+
+/// Renames `from` to `to`, both names in the open `folder`, and syncs the folder; fails
+/// with [`io::ErrorKind::AlreadyExists`] if something is at `to`.
+pub fn rename_inside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
+    rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE)?;
+    crash::point("renamed-inside");
+    sync_all(folder, SyncPoint::RenamedEntry)
 }
 
 /// Removes the file at `path` and syncs its folder; a missing file is fine.

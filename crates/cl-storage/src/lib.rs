@@ -20,13 +20,15 @@
 //! [`process`], the folder layout in [`layout`], run records in [`run_info`],
 //! task files in [`task_state`], [`launch`], [`owner`], [`control`] and
 //! [`marker`], run slots in [`slot`], what it all means in [`status`] and
-//! [`snapshot`], masking of secrets in [`redact`].
+//! [`snapshot`], masking of secrets in [`redact`], deletion of what is old in
+//! [`gc`].
 
 pub mod clock;
 pub mod control;
 pub mod crash;
 pub mod durable;
 pub mod failure;
+pub mod gc;
 pub mod id;
 pub mod layout;
 pub mod lock;

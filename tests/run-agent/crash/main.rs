@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod bus;
+mod gc;
 mod identity;
 mod killed;
 mod points;

@@ -4,6 +4,7 @@
 //! accepted as hidden aliases.
 
 mod bus;
+mod keeping;
 mod launch;
 mod looking;
 mod swallowed;
@@ -18,6 +19,7 @@ use clap::{
 };
 
 pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, PostArgs, ReadArgs, Since};
+pub use keeping::GcArgs;
 pub use launch::{
     ChildTimeout, JobArgs, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs,
     TaskArgs, TaskCommand,
@@ -142,6 +144,8 @@ pub enum Command {
     /// Post and read messages
     #[command(subcommand)]
     Bus(BusCommand),
+    /// Delete old runs and finished tasks
+    Gc(GcArgs),
     /// Check the configuration, the root and the agents
     Validate(ValidateArgs),
     /// Show the configuration

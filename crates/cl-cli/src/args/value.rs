@@ -7,6 +7,22 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     cl_config::parse_duration(text).map_err(|error| error.to_string())
 }
 
+/// Reads an age: a duration, which may begin with days, such as `7d` or `1d12h`.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let Some((days, rest)) = text.trim().split_once('d') else {
+        return duration(text);
+    };
+    let wrong = || format!("{text:?} is no duration; write 24h, 7d or 1d12h");
+    let days: u64 = days.parse().map_err(|_| wrong())?;
+    let rest = match rest {
+        "" => Duration::ZERO,
+        rest => duration(rest).map_err(|_| wrong())?,
+    };
+    let days = days.checked_mul(86_400).map(Duration::from_secs);
+    days.and_then(|days| days.checked_add(rest))
+        .ok_or_else(|| format!("{text:?} is too long"))
+}
+
 /// Reads `name=value`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -56,6 +72,31 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_have_days() {
+        let hours = |n| Ok(Duration::from_hours(n));
+        for (text, expected) in [
+            ("24h", hours(24)),
+            ("7d", hours(168)),
+            ("1d12h", hours(36)),
+            ("0", hours(0)),
+        ] {
+            assert_eq!(age(text), expected, "{text}");
+        }
+        for text in [
+            "d",
+            "xd",
+            "1dx",
+            "-1d",
+            "1.5d",
+            "1d-1h",
+            "99999999999999999d",
+            "",
+        ] {
+            assert!(age(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn pairs_need_a_name() {

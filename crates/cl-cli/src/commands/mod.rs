@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod completion;
 pub mod config;
+pub mod gc;
 pub mod job;
 mod launching;
 pub mod list;
@@ -62,6 +63,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Bus(BusCommand::Read(args)) => bus::read(ctx, args),
         Command::Bus(BusCommand::Discover(args)) => bus::discover(ctx, args),
         Command::Bus(BusCommand::Check(args)) => bus::check(ctx, args),
+        Command::Gc(args) => gc::run(ctx, args),
         Command::Validate(args) => validate::run(ctx, args),
         Command::Config(command) => config::run(ctx, command),
         Command::Version => version::run(ctx),
@@ -131,6 +133,7 @@ fn infers_project(command: &Command) -> bool {
         command,
         Command::Recover(_)
             | Command::Ps
+            | Command::Gc(_)
             | Command::Validate(_)
             | Command::Config(_)
             | Command::Version

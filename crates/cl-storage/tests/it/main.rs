@@ -4,6 +4,8 @@
 //! file beside it, and both must open.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod gc;
+
 use cl_storage::owner::Owner;
 use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::task_state::{ResultStatus, TaskState};
