@@ -5,6 +5,7 @@ mod bad_input;
 mod bus;
 mod configuration;
 mod documented;
+mod doctor;
 mod gc;
 mod listing;
 mod place;

@@ -25,6 +25,8 @@ pub use record::{
     Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, is_prompt_of_record,
 };
 pub use start::{LaunchError, Launched, Refusal, launch};
+pub use record::{Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin};
+pub use start::{LaunchError, Launched, Refusal, launch, room_for};
 pub(crate) use start::{Readiness, read_record};
 
 /// The variable that marks a supervisor's process with the folder of its task.

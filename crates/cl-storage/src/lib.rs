@@ -21,11 +21,12 @@
 //! task files in [`task_state`], [`launch`], [`owner`], [`control`] and
 //! [`marker`], run slots in [`slot`], what it all means in [`status`] and
 //! [`snapshot`], masking of secrets in [`redact`], deletion of what is old in
-//! [`gc`].
+//! [`gc`], the search for damage in [`doctor`], the room on the disk in [`space`].
 
 pub mod clock;
 pub mod control;
 pub mod crash;
+pub mod doctor;
 pub mod durable;
 pub mod failure;
 pub mod gc;
@@ -40,6 +41,7 @@ pub mod redact;
 pub mod run_info;
 pub mod slot;
 pub mod snapshot;
+pub mod space;
 pub mod status;
 pub mod task_state;
 pub mod yaml;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::value;
 
@@ -34,4 +34,13 @@ pub struct GcArgs {
     /// How large a bus may grow before --rotate-bus moves it aside
     #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = value::size)]
     pub bus_max_size: u64,
+}
+
+/// `doctor`.
+#[derive(Debug, Subcommand)]
+pub enum DoctorCommand {
+    /// Look for damage below the root, changing nothing
+    ///
+    /// Ends with 0 if nothing of level error was found, with 1 otherwise.
+    Storage,
 }

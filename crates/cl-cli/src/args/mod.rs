@@ -19,7 +19,7 @@ use clap::{
 };
 
 pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, PostArgs, ReadArgs, Since};
-pub use keeping::GcArgs;
+pub use keeping::{DoctorCommand, GcArgs};
 pub use launch::{
     ChildTimeout, JobArgs, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs,
     TaskArgs, TaskCommand,
@@ -146,6 +146,9 @@ pub enum Command {
     Bus(BusCommand),
     /// Delete old runs and finished tasks
     Gc(GcArgs),
+    /// Look for damage
+    #[command(subcommand)]
+    Doctor(DoctorCommand),
     /// Check the configuration, the root and the agents
     Validate(ValidateArgs),
     /// Show the configuration

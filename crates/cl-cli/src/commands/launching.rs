@@ -8,7 +8,9 @@ use cl_config::Config;
 use cl_runner::launch::{
     AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
     Policy, PrepareError, Refusal, is_prompt_of_record, launch, prepare_agents,
+    Policy, PrepareError, Refusal, launch, prepare_agents, room_for,
 };
+use cl_storage::space::Room;
 use cl_storage::task_state::ParentTask;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
 
@@ -307,7 +309,7 @@ pub(super) fn ready(ctx: &Context, agent: Option<&str>) -> Result<Ready, CliErro
 
 /// Launches `order` under a supervisor of its own and returns the launch's id.
 pub(super) fn launch_directly(
-    ctx: &Context,
+    ctx: &mut Context,
     order: Order,
     ready: Ready,
 ) -> Result<String, CliError> {
@@ -342,6 +344,10 @@ pub(super) fn launch_directly(
     };
     // The kernel's link is still this program after its file was replaced.
     launch(&record, &order.task, Path::new("/proc/self/exe")).map_err(launch_error)?;
+    if room_for(&order.task) == Room::Low {
+        ctx.console
+            .warn("less than 1 GiB is free where the root is; `run-agent gc` deletes old runs");
+    }
     Ok(launch_id)
 }
 
@@ -373,6 +379,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
                 Refusal::Failed => Exit::Failed,
             };
             CliError::new(exit, message)
+        }
+        LaunchError::NoRoom { .. } => {
+            CliError::failed(error.to_string()).hint("make room; `run-agent gc` deletes old runs")
         }
         other => CliError::failed("the task could not be launched").caused_by(other),
     }

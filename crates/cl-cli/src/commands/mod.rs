@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod completion;
 pub mod config;
+pub mod doctor;
 pub mod gc;
 pub mod job;
 mod launching;
@@ -23,7 +24,7 @@ pub mod version;
 mod waiting;
 pub mod watch;
 
-use crate::args::{BusCommand, Cli, Command, TaskCommand};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, TaskCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -64,6 +65,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Bus(BusCommand::Discover(args)) => bus::discover(ctx, args),
         Command::Bus(BusCommand::Check(args)) => bus::check(ctx, args),
         Command::Gc(args) => gc::run(ctx, args),
+        Command::Doctor(DoctorCommand::Storage) => doctor::storage(ctx),
         Command::Validate(args) => validate::run(ctx, args),
         Command::Config(command) => config::run(ctx, command),
         Command::Version => version::run(ctx),
@@ -134,6 +136,7 @@ fn infers_project(command: &Command) -> bool {
         Command::Recover(_)
             | Command::Ps
             | Command::Gc(_)
+            | Command::Doctor(_)
             | Command::Validate(_)
             | Command::Config(_)
             | Command::Version

@@ -43,7 +43,7 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     Ok(tell_end(ctx, recoveries.len(), failed))
 }
 
-fn act(ctx: &Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
+fn act(ctx: &mut Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
     match &recovery.action {
         Action::Resume => resume(ctx, &recovery.task),
         Action::Mark(_) | Action::RecordStop => {
@@ -61,7 +61,7 @@ fn act(ctx: &Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> 
     }
 }
 
-fn resume(ctx: &Context, task: &TaskDir) -> Result<(), CliError> {
+fn resume(ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
     let file = LaunchFile::read(task)
         .map_err(|error| CliError::failed("could not tell how it was launched").caused_by(error))?
         .ok_or_else(|| CliError::failed("it is not known how it was launched"))?;

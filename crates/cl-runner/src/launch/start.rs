@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cl_storage::TaskDir;
 use cl_storage::process::ProcessIdentity;
+use cl_storage::space::{self, Room};
 
 use super::record::{LaunchRecord, RECORD_VERSION};
 use super::{SUPERVISE_COMMAND, SUPERVISED_TASK};
@@ -64,6 +65,12 @@ pub enum LaunchError {
         /// Where its log is, if it got that far.
         log: String,
     },
+    /// The disk has too little room.
+    #[error("less than 100 MiB are free for {}, and a task needs room", path.display())]
+    NoRoom {
+        /// The task's folder.
+        path: PathBuf,
+    },
     /// It said why not.
     #[error("{message}")]
     Refused {
@@ -91,6 +98,10 @@ pub fn launch(
     task: &TaskDir,
     executable: &Path,
 ) -> Result<Launched, LaunchError> {
+    if room_for(task) == Room::TooLittle {
+        let path = task.path().to_owned();
+        return Err(LaunchError::NoRoom { path });
+    }
     let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
     let length = u32::try_from(bytes.len())
         .ok()
@@ -131,6 +142,11 @@ pub fn launch(
             Err(error)
         }
     }
+}
+
+/// Judges the room on the disk of `task`; what cannot be measured is enough.
+pub fn room_for(task: &TaskDir) -> Room {
+    space::free_bytes(task.path()).map_or(Room::Enough, Room::of)
 }
 
 /// The variables of an enclosing run, which a supervisor must not inherit.

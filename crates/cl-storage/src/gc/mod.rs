@@ -32,6 +32,7 @@ use crate::run_info::RunStatus;
 use folder::Folder;
 pub use folder::TRASH;
 pub use plan::{Kept, Plan, Policy, RunFacts, STARTING, Standing, TaskFacts, plan};
+pub(crate) use survey::names;
 use survey::{Needed, Seen};
 
 /// Something that a collection tells.

@@ -72,7 +72,7 @@ pub(super) fn look(
 }
 
 /// Lists the names in `folder` with what they are, sorted; a missing one has none.
-pub(super) fn names(folder: &Path) -> Result<Vec<(String, fs::FileType)>, LayoutError> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<(String, fs::FileType)>, LayoutError> {
     let failed = |source| LayoutError::Io {
         path: folder.to_owned(),
         source,
