@@ -125,7 +125,7 @@ fn what_died_is_told() {
 fn folders_without_record_are_told_unless_they_start() {
     let place = place();
     let task = place.task(TASK);
-    task.create_run(jiff::Timestamp::try_from(SystemTime::now()).unwrap())
+    task.create_run(cl_storage::Clock::now(&cl_storage::SystemClock))
         .unwrap();
     assert_eq!(findings(&place, 0), [""; 0]);
     let orphan = task.create_run("2026-01-01T00:00:01Z".parse().unwrap());

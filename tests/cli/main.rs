@@ -7,6 +7,7 @@ mod configuration;
 mod documented;
 mod doctor;
 mod gc;
+mod legacy;
 mod listing;
 mod place;
 mod refusals;

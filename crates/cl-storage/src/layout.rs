@@ -204,6 +204,7 @@ impl ProjectDir {
             path,
             project: self.id.clone(),
             id: task.clone(),
+            flat: None,
         })
     }
 
@@ -229,6 +230,7 @@ impl ProjectDir {
                 path: self.path.join(id.as_str()),
                 project: self.id.clone(),
                 id,
+                flat: None,
             })
             .collect())
     }
@@ -240,9 +242,26 @@ pub struct TaskDir {
     path: PathBuf,
     project: ProjectId,
     id: TaskId,
+    /// The one run that the folder itself is, in the old flat layout.
+    flat: Option<RunId>,
 }
 
 impl TaskDir {
+    /// Names a folder of the old flat layout, which is only read.
+    pub(crate) fn flat(path: PathBuf, project: ProjectId, id: TaskId, run: RunId) -> Self {
+        Self {
+            path,
+            project,
+            id,
+            flat: Some(run),
+        }
+    }
+
+    /// Tells whether the folder is one of the old flat layout, which is only read.
+    pub fn is_flat(&self) -> bool {
+        self.flat.is_some()
+    }
+
     /// Creates the task's folder, its `runs` folder and everything above, durably.
     pub fn ensure(&self) -> Result<(), LayoutError> {
         if let Some(root) = self.path.ancestors().nth(2) {
@@ -342,19 +361,34 @@ impl TaskDir {
 
     /// Returns a run's folder, which may be missing but is no link.
     pub fn run(&self, id: &RunId) -> Result<RunDir, LayoutError> {
+        if let Some(run) = &self.flat {
+            let path = if run == id {
+                self.path.clone()
+            } else {
+                self.path.join(id.as_str())
+            };
+            return Ok(self.run_at(path, id.clone()));
+        }
         let runs = self.runs_folder();
         look(&runs)?;
         let path = runs.join(id.as_str());
         look(&path)?;
-        Ok(RunDir {
+        Ok(self.run_at(path, id.clone()))
+    }
+
+    fn run_at(&self, path: PathBuf, id: RunId) -> RunDir {
+        RunDir {
             path,
             task: self.clone(),
-            id: id.clone(),
-        })
+            id,
+        }
     }
 
     /// Lists the runs, sorted by id; ids of one second are not in start order.
     pub fn runs(&self) -> Result<Vec<RunDir>, LayoutError> {
+        if let Some(run) = &self.flat {
+            return Ok(vec![self.run_at(self.path.clone(), run.clone())]);
+        }
         let runs = self.runs_folder();
         look(&runs)?;
         let ids = list_folders(&runs, |name| RunId::parse(name).ok())?;

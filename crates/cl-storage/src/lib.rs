@@ -21,7 +21,8 @@
 //! task files in [`task_state`], [`launch`], [`owner`], [`control`] and
 //! [`marker`], run slots in [`slot`], what it all means in [`status`] and
 //! [`snapshot`], masking of secrets in [`redact`], deletion of what is old in
-//! [`gc`], the search for damage in [`doctor`], the room on the disk in [`space`].
+//! [`gc`], the search for damage in [`doctor`], folders of the old
+//! layout in [`legacy`], the room on the disk in [`space`].
 
 pub mod clock;
 pub mod control;
@@ -32,6 +33,7 @@ pub mod failure;
 pub mod gc;
 pub mod id;
 pub mod layout;
+pub mod legacy;
 pub mod lock;
 pub mod marker;
 pub mod owner;

@@ -254,7 +254,11 @@ impl RunInfo {
     pub fn read(run: &RunDir) -> Result<Option<Self>, RecordError> {
         let path = run.info();
         let Some(text) = record::read_text(&path)? else {
-            return Ok(None);
+            return if run.task().is_flat() {
+                crate::legacy::read(run)
+            } else {
+                Ok(None)
+            };
         };
         format::parse(&text, run)
             .map(Some)

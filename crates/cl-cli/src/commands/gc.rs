@@ -6,10 +6,12 @@ use cl_storage::gc::{self, Event, GcError, Kept, Policy, RunDeleted, TaskDeleted
 use cl_storage::{ProjectDir, ProjectId, Root};
 use serde::Serialize;
 
+use super::flat;
 use crate::args::GcArgs;
 use crate::console::Console;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 
 /// Everything that was done, or would be.
 #[derive(Debug, Default, Serialize)]
@@ -63,7 +65,7 @@ pub fn run(ctx: &mut Context, args: &GcArgs) -> Result<Exit, CliError> {
     }
     // Deleting is never limited by where one happens to stand.
     let only = match &ctx.global.project {
-        Some(_) => Some(scope.existing_project()?.id().clone()),
+        Some(_) => Some(project(ctx, &scope)?),
         None => None,
     };
     let mut account = Account {
@@ -95,6 +97,19 @@ pub fn run(ctx: &mut Context, args: &GcArgs) -> Result<Exit, CliError> {
         printed?;
     }
     account.finish(ctx)
+}
+
+/// Returns the project that was named; one of old folders only has no garbage of ours.
+fn project(ctx: &mut Context, scope: &Scope) -> Result<ProjectId, CliError> {
+    let old = flat::scan(ctx);
+    match flat::existing_project(scope, &old)? {
+        Some(project) => Ok(project.id().clone()),
+        None => Err(CliError::conflict(format!(
+            "cannot collect in {}: it has folders of the old layout only, which are only read",
+            scope.require_project()?
+        ))
+        .hint("remove such folders by hand when they are not needed any more")),
+    }
 }
 
 impl Account {

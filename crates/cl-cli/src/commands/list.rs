@@ -1,9 +1,12 @@
 //! `list`: projects, the tasks of a project, or the runs of a task.
 
+use std::collections::BTreeSet;
+
 use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
 use serde_json::json;
 
+use super::flat;
 use crate::args::ListArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -53,9 +56,17 @@ fn projects(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
     if scope.has_root()? {
         names = scope.root().projects()?;
     }
-    let names: Vec<&str> = names.iter().map(|project| project.id().as_str()).collect();
+    let old = flat::scan(ctx);
+    warn_about(&mut ctx.console, &old.problems);
+    let ours: BTreeSet<&str> = names.iter().map(|project| project.id().as_str()).collect();
+    let legacy: BTreeSet<&str> = (old.tasks.iter())
+        .map(|task| task.project().as_str())
+        .filter(|name| !ours.contains(name))
+        .collect();
+    let names: BTreeSet<&str> = ours.union(&legacy).copied().collect();
     if ctx.console.is_json() {
-        ctx.console.json(&json!({"projects": names}))?;
+        ctx.console
+            .json(&json!({"projects": names, "legacy_projects": legacy}))?;
     } else if names.is_empty() {
         let root = scope.root().path().display();
         ctx.console
@@ -74,8 +85,13 @@ fn tasks(
     scope: &Scope,
     filter: Option<&[TaskStatus]>,
 ) -> Result<Exit, CliError> {
-    let project = scope.existing_project()?;
-    let mut survey = Survey::of_project(scope.root(), &project, ctx.now())?;
+    let old = flat::of_project(flat::scan(ctx), scope.require_project()?);
+    let project = flat::existing_project(scope, &old)?;
+    let mut survey = Survey::default();
+    if let Some(project) = &project {
+        survey = Survey::of_project(scope.root(), project, ctx.now())?;
+    }
+    survey.add_old(scope.root(), &old, ctx.now());
     if let Some(statuses) = filter {
         survey.filter(statuses);
     }
@@ -85,7 +101,10 @@ fn tasks(
         return Ok(Exit::Success);
     }
     if survey.rows.is_empty() {
-        let (which, id) = (if filter.is_some() { "such " } else { "" }, project.id());
+        let (which, id) = (
+            if filter.is_some() { "such " } else { "" },
+            scope.require_project()?,
+        );
         ctx.console
             .note(format_args!("Project {id} has no {which}tasks"));
         return Ok(Exit::Success);
@@ -116,7 +135,7 @@ fn tasks(
 }
 
 fn runs(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
-    let task = scope.existing_task()?;
+    let task = flat::existing_task(ctx, scope)?;
     let now = ctx.now();
     let view = TaskView::read(scope.root(), &task, now)?;
     let rows: Vec<RunRow> = view.runs.iter().map(|run| RunRow::new(run, now)).collect();

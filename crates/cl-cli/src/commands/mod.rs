@@ -4,6 +4,7 @@ pub mod bus;
 pub mod completion;
 pub mod config;
 pub mod doctor;
+mod flat;
 pub mod gc;
 pub mod job;
 mod launching;

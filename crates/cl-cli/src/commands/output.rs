@@ -5,11 +5,13 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cl_storage::legacy;
 use cl_storage::run_info::RunStatus;
 use cl_storage::snapshot::{RunView, TaskView};
 use cl_storage::{RunDir, RunId, TaskDir};
 use serde_json::json;
 
+use super::flat;
 use crate::args::{OutputArgs, OutputFile};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -34,7 +36,7 @@ const LONGEST_NOTE: u64 = 200;
 /// Prints what a run left.
 pub fn run(ctx: &mut Context, args: &OutputArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let task = scope.existing_task()?;
+    let task = flat::existing_task(ctx, &scope)?;
     let named = scope.run.as_ref().map(|run| &run.value);
     let run = match named {
         Some(id) => Scope::existing_run(&task, id)?,
@@ -82,6 +84,18 @@ impl Source {
             is_rendered: false,
             is_answer: false,
         };
+        if run.task().is_flat() {
+            let (file, what) = match args.file {
+                OutputFile::Stdout => (legacy::File::Stdout, "standard output"),
+                OutputFile::Stderr => (legacy::File::Stderr, "standard error"),
+                OutputFile::Prompt => (legacy::File::Prompt, "prompt"),
+                OutputFile::Output if legacy::file(run, legacy::File::Output).is_file() => {
+                    (legacy::File::Output, "answer")
+                }
+                OutputFile::Output => (legacy::File::Stdout, "output"),
+            };
+            return plain(legacy::file(run, file), what);
+        }
         match args.file {
             OutputFile::Stdout => plain(run.stdout(), "standard output"),
             OutputFile::Stderr => plain(run.stderr(), "standard error"),
@@ -254,6 +268,7 @@ fn print_json(
         "project_id": task.project(),
         "task_id": task.id(),
         "run_id": run.id(),
+        "legacy": task.is_flat(),
         "file": source.path,
         "rendered": source.is_rendered,
         "text": text,

@@ -3,6 +3,7 @@
 use cl_storage::snapshot::TaskView;
 use serde_json::json;
 
+use super::flat;
 use super::list::parse_filter;
 use crate::args::StatusArgs;
 use crate::context::Context;
@@ -44,20 +45,24 @@ pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
 fn look(ctx: &mut Context, scope: &Scope) -> Result<Survey, CliError> {
     let now = ctx.now();
     if scope.task.is_some() {
-        let view = TaskView::read(scope.root(), &scope.existing_task()?, now)?;
+        let view = TaskView::read(scope.root(), &flat::existing_task(ctx, scope)?, now)?;
         hint_at_missing_records(ctx, &view);
         let mut survey = Survey::default();
         survey.add(&view);
         return Ok(survey);
     }
+    let mut old = flat::scan(ctx);
+    let mut survey = Survey::default();
     if scope.project.is_some() {
-        return Survey::of_project(scope.root(), &scope.existing_project()?, now);
+        old = flat::of_project(old, scope.require_project()?);
+        if let Some(project) = flat::existing_project(scope, &old)? {
+            survey = Survey::of_project(scope.root(), &project, now)?;
+        }
+    } else if scope.has_root()? {
+        survey = Survey::of_root(scope.root(), now)?;
     }
-    if scope.has_root()? {
-        Survey::of_root(scope.root(), now)
-    } else {
-        Ok(Survey::default())
-    }
+    survey.add_old(scope.root(), &old, now);
+    Ok(survey)
 }
 
 /// Says once that the newest run has no record, unless it is only starting.
@@ -66,8 +71,9 @@ fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
     let Some(latest) = view.latest_run() else {
         return;
     };
-    let is_missing =
-        latest.info.as_ref().is_ok_and(|info| info.version == 0) && !latest.run.info().exists();
+    let is_missing = !view.task.is_flat()
+        && latest.info.as_ref().is_ok_and(|info| info.version == 0)
+        && !latest.run.info().exists();
     let age = now.duration_since(latest.sort_time()).as_secs();
     if is_missing && age > STARTING_SECONDS {
         let id = latest.run.id();
@@ -78,7 +84,7 @@ fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
 }
 
 fn print_word(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
-    let view = TaskView::read(scope.root(), &scope.existing_task()?, ctx.now())?;
+    let view = TaskView::read(scope.root(), &flat::existing_task(ctx, scope)?, ctx.now())?;
     if ctx.console.is_json() {
         ctx.console.json(&json!({"status": view.status}))?;
     } else {

@@ -5,6 +5,7 @@ use cl_storage::RunId;
 use cl_storage::snapshot::TaskView;
 use serde_json::json;
 
+use super::flat;
 use crate::args::StopArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -12,7 +13,7 @@ use crate::error::{CliError, Exit};
 /// Stops a task and everything below it.
 pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let task = scope.existing_task()?;
+    let task = flat::changeable_task(ctx, &scope, "stop")?;
     let view = TaskView::read(scope.root(), &task, ctx.now())?;
     let wanted = wanted_runs(&task, args)?;
     let active: Vec<RunId> = view

@@ -3,6 +3,7 @@
 use cl_runner::launch::{Kind, LaunchFile, Mode};
 use cl_storage::TaskDir;
 
+use super::flat;
 use super::launching::{self, Order};
 use super::nesting;
 use super::waiting::{Wait, wait};
@@ -101,7 +102,7 @@ fn require_prompt_of_record(scope: &crate::scope::Scope, kind: Kind) -> Result<(
 /// Takes a task up again.
 pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let task = scope.existing_task()?;
+    let task = flat::changeable_task(ctx, &scope, "resume")?;
     let file = LaunchFile::read(&task).map_err(|error| {
         CliError::failed(format!("could not tell how {} was launched", task.id())).caused_by(error)
     })?;

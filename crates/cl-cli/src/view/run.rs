@@ -36,6 +36,8 @@ pub(crate) struct RunRow {
     pub(crate) failure: Option<FailureFact>,
     pub(crate) usage: Option<UsageFact>,
     pub(crate) path: String,
+    /// Of the old flat layout, and only read.
+    pub(crate) legacy: bool,
     /// Why its record could not be read.
     pub(crate) problem: Option<String>,
 }
@@ -80,6 +82,7 @@ impl RunRow {
             usage: info
                 .and_then(|info| info.usage.clone())
                 .map(UsageFact::from),
+            legacy: view.run.task().is_flat(),
             path: view.run.path().to_string_lossy().into_owned(),
             problem: view.info.as_ref().err().map(describe_record_error),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use cl_storage::legacy;
 use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectDir, ProjectId, Root, TaskId};
@@ -68,6 +69,17 @@ impl Survey {
             }
         }
         Ok(())
+    }
+
+    /// Adds tasks of the old flat layout.
+    pub(crate) fn add_old(&mut self, root: &Root, old: &legacy::Scan, now: Timestamp) {
+        self.problems.extend(old.problems.iter().cloned());
+        for task in &old.tasks {
+            match TaskView::read(root, task, now) {
+                Ok(view) => self.add(&view),
+                Err(error) => self.problems.push(error.to_string()),
+            }
+        }
     }
 
     /// Adds one task.

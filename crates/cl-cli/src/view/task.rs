@@ -45,6 +45,8 @@ pub(crate) struct TaskRow {
     pub(crate) depends_on: Vec<TaskId>,
     pub(crate) blocked_by: Vec<TaskId>,
     pub(crate) last_activity: Option<Timestamp>,
+    /// Of the old flat layout, and only read.
+    pub(crate) legacy: bool,
     pub(crate) problems: Vec<String>,
 }
 
@@ -92,6 +94,7 @@ impl TaskRow {
             depends_on: Vec::new(),
             blocked_by: Vec::new(),
             last_activity: last_activity(view, latest),
+            legacy: view.task.is_flat(),
             problems: problems(view),
         }
     }
@@ -166,6 +169,9 @@ impl TaskRow {
         }
         if let Some(failure) = self.failure.as_ref().filter(|_| !self.status.is_success()) {
             notes.push(failure.to_string());
+        }
+        if self.legacy {
+            notes.push("old layout".to_owned());
         }
         if !self.problems.is_empty() {
             notes.push("damaged records".to_owned());
