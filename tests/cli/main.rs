@@ -8,6 +8,7 @@ mod documented;
 mod doctor;
 mod gc;
 mod legacy;
+mod facts;
 mod listing;
 mod place;
 mod refusals;

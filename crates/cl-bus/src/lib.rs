@@ -21,7 +21,7 @@
 //! Map of the modules: what a message is in [`message`], its bytes in `record`,
 //! `escape`, `header` and `legacy`, finding records in bytes in `scan`, damage
 //! in [`damage`], appending in [`append`], reading in [`read`], following in
-//! [`follow`], checking in [`check`](mod@check), names and places of buses in [`place`], opening
+//! [`follow`], checking in [`check`](mod@check), facts and their promotion in [`facts`], names and places of buses in [`place`], opening
 //! files in `file`. [`Bus`] ties them together.
 
 #![warn(missing_docs)]
@@ -34,6 +34,7 @@ pub mod check;
 mod commit;
 pub mod damage;
 mod escape;
+pub mod facts;
 mod file;
 mod filter;
 pub mod follow;

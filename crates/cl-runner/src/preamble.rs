@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use cl_storage::{RunDir, RunId};
+use cl_storage::{Root, RunDir, RunId};
 
 use crate::launch::Kind;
 
@@ -24,7 +24,7 @@ pub struct Preamble<'a> {
     /// One run or the loop: only the loop's agent is told about DONE.
     pub kind: Kind,
     /// The root; its parent may hold instructions for agents.
-    pub root: &'a Path,
+    pub root: &'a Root,
     /// Why the last claim to be done was refused.
     pub rejection: Option<&'a str>,
     /// Whether this attempt continues earlier work.
@@ -55,7 +55,8 @@ pub fn prompt(preamble: &Preamble<'_>, task_prompt: &str) -> String {
     writeln!(text, "Write output.md to {}", run.output().display()).unwrap_or_default();
     text.push_str(MESSAGES);
     text.push_str(DELEGATION);
-    text.push_str(&methodology(preamble.root));
+    text.push_str(&known_facts(run, preamble.root));
+    text.push_str(&methodology(preamble.root.path()));
     if preamble.kind == Kind::Task {
         writeln!(
             text,
@@ -106,6 +107,31 @@ Wait for parts in short waits, because your shell may end a slow command, and th
     run-agent watch --task task-20260101-000000-example --timeout 60s
     run-agent output --task task-20260101-000000-example
 "#;
+
+/// Points to what other tasks found out, if it was promoted.
+fn known_facts(run: &RunDir, root: &Root) -> String {
+    let of_project = root.project(run.task().project()).ok();
+    let of_project = of_project.map(|project| (project.facts(), "this project"));
+    let of_all = Some((root.global_facts(), "all projects"));
+    let found: Vec<_> = [of_project, of_all]
+        .into_iter()
+        .flatten()
+        .filter(|(path, _)| path.is_file())
+        .collect();
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\n## Known Facts\n\n");
+    for (path, whose) in found {
+        let path = path.display();
+        writeln!(
+            text,
+            "Read {path} before you begin: facts about {whose}, found by other tasks."
+        )
+        .unwrap_or_default();
+    }
+    text
+}
 
 /// Points to instructions that stand beside the root, if there are any.
 fn methodology(root: &Path) -> String {

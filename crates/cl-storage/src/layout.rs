@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! <root>/.conductor/slots/<n>              run slots
+//! <root>/_global/GLOBAL-FACTS.md           facts for all projects
+//! <root>/<project>/PROJECT-FACTS.md        facts for all tasks of a project
 //! <root>/<project>/<task>/
 //!     TASK.md  TASK-MESSAGE-BUS.md         prompt of record, bus
 //!     DONE  CANCELLED  STOP-REQUESTED      markers
@@ -27,6 +29,10 @@ use crate::id::{ProjectId, RunId, TaskId};
 pub const TASK_BUS: &str = "TASK-MESSAGE-BUS.md";
 /// File name of a project's bus.
 pub const PROJECT_BUS: &str = "PROJECT-MESSAGE-BUS.md";
+/// File name of a project's promoted facts.
+pub const PROJECT_FACTS: &str = "PROJECT-FACTS.md";
+/// File name of the facts that were promoted for all projects.
+pub const GLOBAL_FACTS: &str = "GLOBAL-FACTS.md";
 
 /// Why a place below the root cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +124,11 @@ impl Root {
         self.path.join(".conductor")
     }
 
+    /// Returns the path of the facts for all projects; no project's id starts with `_`.
+    pub fn global_facts(&self) -> PathBuf {
+        self.path.join("_global").join(GLOBAL_FACTS)
+    }
+
     /// Returns a project's folder, which may be missing but is no link.
     pub fn project(&self, id: &ProjectId) -> Result<ProjectDir, LayoutError> {
         let path = self.path.join(id.as_str());
@@ -194,6 +205,11 @@ impl ProjectDir {
     /// Returns the path of the project's bus.
     pub fn bus(&self) -> PathBuf {
         self.path.join(PROJECT_BUS)
+    }
+
+    /// Returns the path of the facts for all tasks of the project.
+    pub fn facts(&self) -> PathBuf {
+        self.path.join(PROJECT_FACTS)
     }
 
     /// Returns a task's folder, which may be missing but is no link.
@@ -342,6 +358,16 @@ impl TaskDir {
     /// Returns the path of the supervisor's log.
     pub fn supervisor_log(&self) -> PathBuf {
         self.path.join("supervisor.log")
+    }
+
+    /// Returns the path of the lock under which the end of the task is told to its project.
+    pub fn propagation_lock(&self) -> PathBuf {
+        self.path.join("TASK-COMPLETE-FACT-PROPAGATION.lock")
+    }
+
+    /// Returns the path of the record of what was told to the project last.
+    pub fn propagation(&self) -> PathBuf {
+        self.path.join("TASK-COMPLETE-FACT-PROPAGATION.yaml")
     }
 
     /// Returns the folder of requests to the owner.

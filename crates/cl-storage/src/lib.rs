@@ -23,11 +23,13 @@
 //! [`snapshot`], masking of secrets in [`redact`], deletion of what is old in
 //! [`gc`], the search for damage in [`doctor`], folders of the old
 //! layout in [`legacy`], the room on the disk in [`space`].
+//! [`snapshot`], masking of secrets in [`redact`], digests in [`digest`].
 
 pub mod clock;
 pub mod control;
 pub mod crash;
 pub mod doctor;
+pub mod digest;
 pub mod durable;
 pub mod failure;
 pub mod gc;

@@ -132,6 +132,29 @@ fn every_command_of_the_preamble_works_in_an_agent() {
     }
 }
 
+#[test]
+fn a_prompt_names_the_promoted_facts_that_there_are() {
+    let stage = Stage::new(
+        "
+  - run: run-agent bus post --type FACT --body 'The schema version is 3'
+  - done: true",
+    );
+    stage.task("top", "").assert_code(0);
+    let prompt = |task: &str| std::fs::read_to_string(&stage.info(task).prompt_path).unwrap();
+    assert!(!prompt("top").contains("FACTS.md"), "{}", prompt("top"));
+    let root = stage.scenario.root();
+    let global = format!("Read {} before", root.global_facts().display());
+    let project = stage.dir("top").path().with_file_name("PROJECT-FACTS.md");
+    let project = format!("Read {} before", project.display());
+    stage.ok("facts promote");
+    stage.task("second", "").assert_code(0);
+    assert!(prompt("second").contains(&project), "{}", prompt("second"));
+    assert!(!prompt("second").contains(&global));
+    stage.ok("facts promote --global");
+    stage.task("third", "").assert_code(0);
+    assert!(prompt("third").contains(&project) && prompt("third").contains(&global));
+}
+
 /// Returns the indented command lines of a real prompt.
 fn shown_commands() -> Vec<String> {
     let stage = Stage::new("  - done: true");

@@ -6,6 +6,7 @@
 )]
 
 mod append;
+mod facts;
 mod follow;
 mod laws;
 mod rotation;

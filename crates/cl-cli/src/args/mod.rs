@@ -5,6 +5,7 @@
 
 mod bus;
 mod keeping;
+mod facts;
 mod launch;
 mod looking;
 mod swallowed;
@@ -20,6 +21,7 @@ use clap::{
 
 pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, PostArgs, ReadArgs, Since};
 pub use keeping::{DoctorCommand, GcArgs};
+pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use launch::{
     ChildTimeout, JobArgs, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs,
     TaskArgs, TaskCommand,
@@ -149,6 +151,9 @@ pub enum Command {
     /// Look for damage
     #[command(subcommand)]
     Doctor(DoctorCommand),
+    /// List facts and promote them to the project or to all projects
+    #[command(subcommand)]
+    Facts(FactsCommand),
     /// Check the configuration, the root and the agents
     Validate(ValidateArgs),
     /// Show the configuration

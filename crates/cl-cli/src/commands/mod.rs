@@ -6,6 +6,7 @@ pub mod config;
 pub mod doctor;
 mod flat;
 pub mod gc;
+pub mod facts;
 pub mod job;
 mod launching;
 pub mod list;
@@ -26,6 +27,7 @@ mod waiting;
 pub mod watch;
 
 use crate::args::{BusCommand, Cli, Command, DoctorCommand, TaskCommand};
+use crate::args::{BusCommand, Cli, Command, FactsCommand, TaskCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -67,6 +69,8 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Bus(BusCommand::Check(args)) => bus::check(ctx, args),
         Command::Gc(args) => gc::run(ctx, args),
         Command::Doctor(DoctorCommand::Storage) => doctor::storage(ctx),
+        Command::Facts(FactsCommand::List(args)) => facts::list(ctx, args),
+        Command::Facts(FactsCommand::Promote(args)) => facts::promote(ctx, args),
         Command::Validate(args) => validate::run(ctx, args),
         Command::Config(command) => config::run(ctx, command),
         Command::Version => version::run(ctx),

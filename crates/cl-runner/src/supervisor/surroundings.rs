@@ -71,7 +71,7 @@ impl Supervisor {
             parent_run: parent_run.as_ref(),
             conductor_url: self.record.conductor_url.as_deref(),
             kind: self.record.kind,
-            root: self.root.path(),
+            root: &self.root,
             rejection: rejection.as_deref(),
             is_continued,
         };
