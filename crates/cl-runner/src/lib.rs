@@ -5,7 +5,7 @@
 //! parent of the agents. Commands and servers only launch, watch ([`attach`])
 //! and ask ([`stop`]); killing them never hurts a run. What a dead supervisor
 //! left behind is settled by whoever owns the task next ([`settle`]) and taken
-//! up again by [`recover`].
+//! up again by [`recover`]. The end of a task is told to its project by [`propagate`].
 //!
 //! Invariants:
 //!
@@ -23,6 +23,7 @@ mod output;
 pub mod preamble;
 pub mod process;
 pub mod processes;
+pub mod propagate;
 pub mod recover;
 pub mod scripted;
 pub mod settle;

@@ -20,6 +20,7 @@ use rustix::process::Signal;
 
 use crate::process::end::{end_blocking, signal};
 use crate::process::tree::{self, Search};
+use crate::propagate::{self, Samples};
 
 /// Why a task is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +130,22 @@ fn settle_owned(
     }
     state.waiting_for = None;
     state.write(task)?;
+    let is_completed = |result: &TaskResult| result.status == ResultStatus::Completed;
+    if state.result.as_ref().is_some_and(is_completed) {
+        tell_project(task, clock);
+    }
     Ok(settled)
+}
+
+/// Tells the project that the task is done, unless its supervisor has done so.
+fn tell_project(task: &TaskDir, clock: &dyn Clock) {
+    let Some(notice) = propagate::tell(task, Samples::LeftOut, clock) else {
+        return;
+    };
+    let draft = Draft::new(notice.kind, task.project().clone(), notice.body);
+    let draft =
+        (notice.meta.into_iter()).fold(draft, |draft, (name, value)| draft.meta(name, value));
+    post_shortly(task, &draft.task(task.id().clone()));
 }
 
 /// Takes the markers that keep a task from running away, and starts nothing.
@@ -320,20 +336,22 @@ fn record_end(
     let draft = Draft::new(kind, info.project_id.clone(), body)
         .task(info.task_id.clone())
         .run(info.run_id.clone());
-    // A message must not hold up what else has to be settled.
+    post_shortly(run.run.task(), &draft);
+    Ok(())
+}
+
+/// Posts a message that must not hold up what else has to be settled.
+fn post_shortly(task: &TaskDir, draft: &Draft) {
     let policy = LockPolicy {
         wait: Duration::from_secs(1),
         attempts: 1,
         ..LockPolicy::default()
     };
-    if let Err(error) = Bus::new(run.run.task().bus())
-        .with_lock_policy(policy)
-        .append(&draft)
-    {
+    if let Err(error) = Bus::new(task.bus()).with_lock_policy(policy).append(draft) {
         tracing::error!(
             error = &error as &dyn std::error::Error,
-            "could not post the end of a lost run"
+            kind = draft.kind,
+            "could not post about a lost task"
         );
     }
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod gc;
 mod identity;
 mod killed;
 mod points;
+mod propagation;
 mod random;
 mod recovery;
 mod rig;

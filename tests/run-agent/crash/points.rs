@@ -107,6 +107,9 @@ points! {
     end_recorded, "end-recorded", EndedAgent;
     before_the_result, "result-unrecorded", EndedAgent;
     after_the_result, "result-recorded", Result;
+    before_the_project_is_told, "propagation-unposted", Result;
+    after_the_project_was_told, "propagation-posted", Result;
+    after_that_was_recorded, "propagation-recorded", Result;
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod delegating;
 mod ending;
 mod limits;
 mod nested;
+mod propagation;
 mod restart;
 mod stage;
 mod stopping;

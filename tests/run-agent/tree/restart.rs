@@ -182,7 +182,7 @@ fn events_come_in_order_with_their_bodies() {
         .iter()
         .map(|message| message.kind.as_str())
         .collect();
-    let expected = "INFO RUN_START FACT RUN_CRASH WARNING INFO RUN_START RUN_STOP INFO";
+    let expected = "INFO RUN_START FACT RUN_CRASH WARNING INFO RUN_START RUN_STOP INFO FACT";
     assert_eq!(kinds.join(" "), expected);
     let place = |name: &str| stage.runs("top")[0].path().join(name).display().to_string();
     let (folder, output) = (

@@ -4,6 +4,7 @@ use cl_storage::task_state::{ResultStatus, TaskResult};
 use cl_storage::{Failure, FailureKind};
 
 use super::Supervisor;
+use crate::propagate::{self, Samples};
 
 /// How long the last messages may wait for a bus that cannot be written.
 const LAST_WORDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -104,6 +105,9 @@ impl Supervisor {
             // Told when it holds, not before.
             self.post(kind, &body, &[]);
         }
+        if recorded.is_ok() && status == ResultStatus::Completed {
+            self.tell_project();
+        }
         let until = tokio::time::Instant::now() + LAST_WORDS_WITHIN;
         while self.journal.has_backlog() && tokio::time::Instant::now() < until {
             self.next_event(std::time::Duration::from_millis(200)).await;
@@ -122,6 +126,14 @@ impl Supervisor {
             );
         }
         exit_code
+    }
+
+    /// Tells the project that the task is done, and the task's bus that it was told.
+    fn tell_project(&mut self) {
+        let samples = Samples::Masked(&self.redactor);
+        if let Some(notice) = propagate::tell(&self.task, samples, &self.clock) {
+            self.post(notice.kind, &notice.body, &notice.meta);
+        }
     }
 
     fn last_words(
