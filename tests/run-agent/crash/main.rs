@@ -7,6 +7,7 @@
 
 mod bus;
 mod gc;
+mod facts;
 mod identity;
 mod killed;
 mod points;

@@ -12,15 +12,13 @@ use super::{
 use crate::bus::Bus;
 use crate::message::Message;
 
-/// Which facts are asked for.
+/// Which facts are asked for; our own messages about the ends of tasks never are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// The type of message, in any case; files and sheets hold facts only.
     pub kind: String,
     /// Only what was stated strictly later.
     pub since: Option<Timestamp>,
-    /// Whether our own messages about the ends of tasks are asked for, too.
-    pub with_bookkeeping: bool,
 }
 
 impl Default for Query {
@@ -28,7 +26,6 @@ impl Default for Query {
         Self {
             kind: FACT.to_owned(),
             since: None,
-            with_bookkeeping: false,
         }
     }
 }
@@ -155,7 +152,7 @@ impl Place<'_> {
         for message in reading.into_messages() {
             let is_wanted = message.kind.eq_ignore_ascii_case(&query.kind)
                 && query.wants(Some(message.timestamp))
-                && (query.with_bookkeeping || !is_bookkeeping(&message));
+                && !is_bookkeeping(&message);
             if is_wanted && message.truncated {
                 torn += 1;
             } else if is_wanted {

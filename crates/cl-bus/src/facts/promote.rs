@@ -69,6 +69,11 @@ impl Promotion<'_> {
         };
         if let Some(folder) = place.path().parent().filter(|_| place.is_global()) {
             durable::create_folders(folder, Mode::Shared).map_err(write_error)?;
+            let found = folder.symlink_metadata().map_err(write_error)?;
+            if !found.is_dir() {
+                // A link would lead out of the root.
+                return Err(SheetError::NotRegular(place.path().to_owned()).into());
+            }
         }
         lock::with_lock_file(&place.lock(), lock::SHORT_WAIT, || {
             let sheet = Sheet::read(place)?;

@@ -244,7 +244,6 @@ fn type_and_time_select() {
         let query = Query {
             kind: kind.to_owned(),
             since: since.map(|time| time.parse().unwrap()),
-            ..Query::default()
         };
         let facts = in_tasks(&ground.project, &query).unwrap().facts;
         facts.into_iter().map(|fact| fact.text).collect::<Vec<_>>()
@@ -360,6 +359,21 @@ fn a_sheet_that_is_no_file_is_refused() {
         .promote(&ground.sheet(), facts)
         .unwrap_err();
     assert!(error.to_string().contains("not a regular file"), "{error}");
+}
+
+#[test]
+fn a_link_does_not_lead_out_of_the_root() {
+    let ground = Ground::new();
+    ground.post(FIRST, "known");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = ground.folder.path().join("_global");
+    std::os::unix::fs::symlink(elsewhere.path(), link).unwrap();
+    let facts = in_tasks(&ground.project, &Query::default()).unwrap().facts;
+    let error = promotion(&Redactor::default())
+        .promote(&SheetPlace::of_root(&ground.root), facts)
+        .unwrap_err();
+    assert!(error.to_string().contains("not a regular file"), "{error}");
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
 
 #[test]

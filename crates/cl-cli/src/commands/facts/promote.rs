@@ -62,7 +62,6 @@ fn query(ctx: &Context, args: &PromoteArgs) -> Result<Query, CliError> {
     Ok(Query {
         kind: kind.to_owned(),
         since: args.since.map(|since| since.before(ctx.now())),
-        with_bookkeeping: false,
     })
 }
 
