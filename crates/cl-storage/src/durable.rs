@@ -19,11 +19,12 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::RenameFlags;
 
 use crate::crash;
+use crate::power_loss::Turn;
 
 /// The ending of temporary files, which every reader ignores.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -54,6 +55,9 @@ impl Mode {
 }
 
 /// Names each place in the code that syncs.
+///
+/// A place that is added gets a point of its own: tests leave out one at a time,
+/// and a point that is used twice could hide that one of the two is not needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SyncPoint {
     /// The content of a whole file, before it gets its name.
@@ -62,6 +66,10 @@ pub enum SyncPoint {
     ReplacedEntry,
     /// The name of a file that was created.
     CreatedEntry,
+    /// The content of a file that another program wrote.
+    FoundContent,
+    /// The name of a file that another program wrote.
+    FoundEntry,
     /// The new name of a file or folder.
     RenamedEntry,
     /// The absence of a removed file.
@@ -78,10 +86,12 @@ pub enum SyncPoint {
 
 impl SyncPoint {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::FileContent,
         Self::ReplacedEntry,
         Self::CreatedEntry,
+        Self::FoundContent,
+        Self::FoundEntry,
         Self::RenamedEntry,
         Self::RemovedEntry,
         Self::FolderEntry,
@@ -98,7 +108,7 @@ impl SyncPoint {
 pub fn replace(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let (temporary, folder) = write_temporary(path, content, mode)?;
     crash::point("replace-before-rename");
-    temporary.persist(path).map_err(|e| e.error)?;
+    persist(temporary, path, tempfile::NamedTempFile::persist)?;
     crash::point("replace-before-folder-sync");
     sync_folder(folder, SyncPoint::ReplacedEntry)
 }
@@ -109,8 +119,32 @@ pub fn replace(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
 /// not at all.
 pub fn create_new(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let (temporary, folder) = write_temporary(path, content, mode)?;
-    temporary.persist_noclobber(path).map_err(|e| e.error)?;
+    persist(temporary, path, tempfile::NamedTempFile::persist_noclobber)?;
     sync_folder(folder, SyncPoint::CreatedEntry)
+}
+
+/// Creates an empty file at `path`; one that is there already is fine.
+///
+/// Returns after the folder entry is on disk, also if it is that of somebody who
+/// did not sync.
+pub fn create_if_missing(path: &Path, mode: Mode) -> io::Result<()> {
+    match create_new(path, b"", mode) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => keep(path),
+        other => other,
+    }
+}
+
+/// Makes a file that another program wrote survive a loss of power.
+///
+/// A link is an error.
+pub fn keep(path: &Path) -> io::Result<()> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    sync_all(&file, SyncPoint::FoundContent)?;
+    sync_folder(parent(path)?, SyncPoint::FoundEntry)
 }
 
 /// Renames `from` to `to` in the same folder and syncs the folder.
@@ -128,9 +162,8 @@ pub fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     rename_with(from, to, RenameFlags::NOREPLACE)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
 fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
-    rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)?;
+    change_name(from, to, flags)?;
     sync_folder(parent(to)?, SyncPoint::RenamedEntry)
 }
 
@@ -141,14 +174,24 @@ pub fn rename_inside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
     rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE)?;
     crash::point("renamed-inside");
     sync_all(folder, SyncPoint::RenamedEntry)
+#[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
+fn change_name(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+    let mut turn = Turn::take();
+    rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)?;
+    turn.renamed(from, to);
+    Ok(())
 }
 
 /// Removes the file at `path` and syncs its folder; a missing file is fine.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_folder(parent(path)?, SyncPoint::RemovedEntry),
+    match discard(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        // Whoever removed it may have died before the sync.
+        _ => {}
+    }
+    match sync_folder(parent(path)?, SyncPoint::RemovedEntry) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
+        other => other,
     }
 }
 
@@ -166,21 +209,30 @@ pub fn remove_folder_tree(path: &Path) -> io::Result<()> {
             other => break other.map(|()| aside)?,
         }
     };
-    fs::remove_dir_all(aside)
+    let mut turn = Turn::take();
+    fs::remove_dir_all(&aside)?;
+    turn.removed(&aside);
+    Ok(())
 }
 
 /// Removes the file at `path` without syncing: a loss of power may bring it back.
 ///
 /// For tidying up what means nothing without the files that were never written.
 pub fn discard(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)
+    let mut turn = Turn::take();
+    fs::remove_file(path)?;
+    turn.removed(path);
+    Ok(())
 }
 
 /// Removes the folder at `path`, which must be empty, without syncing.
 ///
 /// See [`discard`].
 pub fn discard_folder(path: &Path) -> io::Result<()> {
-    fs::remove_dir(path)
+    let mut turn = Turn::take();
+    fs::remove_dir(path)?;
+    turn.removed(path);
+    Ok(())
 }
 
 /// Creates the folder at `path` and all missing folders above it, durably.
@@ -204,10 +256,17 @@ pub fn create_folders(path: &Path, mode: Mode) -> io::Result<()> {
 
 /// Creates the folder at `path`, whose parent exists; fails if something is there.
 pub fn create_folder(path: &Path, mode: Mode) -> io::Result<()> {
+    make_folder(path, mode)?;
+    sync_folder(parent(path)?, SyncPoint::FolderEntry)
+}
+
+fn make_folder(path: &Path, mode: Mode) -> io::Result<()> {
+    let mut turn = Turn::take();
     fs::DirBuilder::new()
         .mode(mode.folder_bits())
         .create(path)?;
-    sync_folder(parent(path)?, SyncPoint::FolderEntry)
+    turn.made_folder(path);
+    Ok(())
 }
 
 /// Syncs the entry of a folder that somebody else made, unless something in it
@@ -230,13 +289,16 @@ fn sync_found_folder(path: &Path) -> io::Result<()> {
 /// [`sync_folder`].
 pub fn open_append(path: &Path, mode: Mode) -> io::Result<File> {
     let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    File::options()
+    let mut turn = Turn::take();
+    let file = File::options()
         .read(true)
         .append(true)
         .create(true)
         .mode(mode.file_bits())
         .custom_flags(no_follow)
-        .open(path)
+        .open(path)?;
+    turn.made_file(path, &file);
+    Ok(file)
 }
 
 /// Appends `bytes` to `file`, which was opened by [`open_append`].
@@ -244,10 +306,9 @@ pub fn open_append(path: &Path, mode: Mode) -> io::Result<File> {
 /// One write, and further ones only for what the system did not take. Not
 /// synced: that is [`sync_data`]. After an error some of the bytes may be there.
 pub fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
-    let mut file = file;
     let mut left = bytes;
     while !left.is_empty() {
-        match file.write(left) {
+        match append_once(file, left) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => left = &left[written..],
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -261,7 +322,17 @@ pub fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
 ///
 /// Not synced: what is taken back was acknowledged to nobody.
 pub fn take_back(file: &File, size: u64) -> io::Result<()> {
-    file.set_len(size)
+    let mut turn = Turn::take();
+    file.set_len(size)?;
+    turn.cut(file, size);
+    Ok(())
+}
+
+fn append_once(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
+    let mut turn = Turn::take();
+    let written = file.write(bytes)?;
+    turn.appended(file, &bytes[..written]);
+    Ok(written)
 }
 
 /// Replaces the content of `file` in place, without syncing.
@@ -269,20 +340,30 @@ pub fn take_back(file: &File, size: u64) -> io::Result<()> {
 /// For what means nothing once the machine has stopped, in files that must keep
 /// their inode because it carries a lock.
 pub fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
+    let mut turn = Turn::take();
     file.set_len(0)?;
-    file.write_all_at(bytes, 0)
+    file.write_all_at(bytes, 0)?;
+    turn.cut(file, 0);
+    turn.wrote(file, 0, bytes);
+    Ok(())
 }
 
 /// Syncs the data of `file`, and its length.
 #[expect(clippy::disallowed_methods, reason = "the owner of syncs")]
-pub fn sync_data(file: &File, _point: SyncPoint) -> io::Result<()> {
-    file.sync_data()
+pub fn sync_data(file: &File, point: SyncPoint) -> io::Result<()> {
+    let mut turn = Turn::take();
+    file.sync_data()?;
+    turn.synced(file, point);
+    Ok(())
 }
 
 /// Syncs `file` with its mode.
 #[expect(clippy::disallowed_methods, reason = "the owner of syncs")]
-fn sync_all(file: &File, _point: SyncPoint) -> io::Result<()> {
-    file.sync_all()
+fn sync_all(file: &File, point: SyncPoint) -> io::Result<()> {
+    let mut turn = Turn::take();
+    file.sync_all()?;
+    turn.synced(file, point);
+    Ok(())
 }
 
 /// Syncs the entries of the folder at `path`; the empty path is the current folder.
@@ -312,17 +393,45 @@ fn write_temporary<'a>(
     mode: Mode,
 ) -> io::Result<(tempfile::NamedTempFile, &'a Path)> {
     let folder = parent(path)?;
-    let temporary = tempfile::Builder::new()
-        .prefix(&format!(".{}.", file_name(path)))
-        .suffix(TEMPORARY_SUFFIX)
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
+    let temporary = make_temporary(folder, &file_name(path))?;
     append(temporary.as_file(), content)?;
     temporary
         .as_file()
         .set_permissions(fs::Permissions::from_mode(mode.file_bits()))?;
     sync_all(temporary.as_file(), SyncPoint::FileContent)?;
     Ok((temporary, folder))
+}
+
+fn make_temporary(folder: &Path, name: &str) -> io::Result<tempfile::NamedTempFile> {
+    let mut turn = Turn::take();
+    let temporary = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(TEMPORARY_SUFFIX)
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    turn.made_file(temporary.path(), temporary.as_file());
+    Ok(temporary)
+}
+
+/// Gives a temporary file its name; on an error it is removed.
+fn persist(
+    temporary: tempfile::NamedTempFile,
+    path: &Path,
+    give_name: impl FnOnce(tempfile::NamedTempFile, PathBuf) -> Result<File, tempfile::PersistError>,
+) -> io::Result<()> {
+    let mut turn = Turn::take();
+    let from = temporary.path().to_owned();
+    match give_name(temporary, path.to_owned()) {
+        Ok(_) => {
+            turn.renamed(&from, path);
+            Ok(())
+        }
+        Err(tempfile::PersistError { error, file }) => {
+            drop(file);
+            turn.removed(&from);
+            Err(error)
+        }
+    }
 }
 
 fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
@@ -422,5 +531,6 @@ mod tests {
     fn remove_tolerates_a_missing_file() {
         let folder = tempfile::tempdir().unwrap();
         remove(&folder.path().join("missing")).unwrap();
+        remove(&folder.path().join("missing/f")).unwrap();
     }
 }

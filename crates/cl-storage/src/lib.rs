@@ -24,6 +24,8 @@
 //! [`gc`], the search for damage in [`doctor`], folders of the old
 //! layout in [`legacy`], the room on the disk in [`space`].
 //! [`snapshot`], masking of secrets in [`redact`], digests in [`digest`].
+//! [`snapshot`], masking of secrets in [`redact`]. For tests: [`crash`] and
+//! [`power_loss`].
 
 pub mod clock;
 pub mod control;
@@ -39,6 +41,7 @@ pub mod legacy;
 pub mod lock;
 pub mod marker;
 pub mod owner;
+pub mod power_loss;
 pub mod process;
 pub mod record;
 pub mod redact;

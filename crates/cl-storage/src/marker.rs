@@ -173,7 +173,7 @@ fn is_expired(text: &str, now: Timestamp) -> bool {
 
 /// Creates `DONE`; one that is there already is fine.
 pub fn create_done(task: &TaskDir) -> io::Result<()> {
-    create(task, Marker::Done, "")
+    durable::create_if_missing(&Marker::Done.path(task), Mode::Shared)
 }
 
 /// Creates `STOP-REQUESTED`; a permanent wish until the next start or resume.
@@ -210,13 +210,6 @@ pub fn reject_done(task: &TaskDir) -> io::Result<String> {
         .ok_or_else(|| io::Error::other("no free name for a rejected DONE"))?;
     durable::rename(&from, &task.path().join(&name))?;
     Ok(name)
-}
-
-fn create(task: &TaskDir, marker: Marker, content: &str) -> io::Result<()> {
-    match durable::create_new(&marker.path(task), content.as_bytes(), Mode::Shared) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
 }
 
 fn first_line(text: &str) -> &str {

@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod gc;
+#[cfg(feature = "test-hooks")]
+mod power_loss;
 
 use cl_storage::owner::Owner;
 use cl_storage::run_info::{RunInfo, RunStatus};
