@@ -11,7 +11,7 @@ use cl_storage::redact::Redactor;
 /// Raw output is copied up to this size; the rest is in the raw file.
 const LARGEST_COPY: u64 = 4 * 1024 * 1024;
 
-/// Makes sure that `output.md` is there; never touches one that the agent wrote.
+/// Makes sure that `output.md` is there, and on disk; never changes one that the agent wrote.
 ///
 /// In this order: the agent's own file unless it is blank, the final text of its
 /// stream, what it printed that is not JSON, a placeholder that names the agent,
@@ -28,7 +28,7 @@ pub(crate) fn ensure(
     let path = run.output();
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_dir() => return Err(io::Error::other("output.md is a folder")),
-        Ok(meta) if meta.is_file() && !is_blank(&path) => return Ok(()),
+        Ok(meta) if meta.is_file() && !is_blank(&path) => return durable::keep(&path),
         _ => {}
     }
     let text = match final_text.map(str::trim).filter(|text| !text.is_empty()) {
