@@ -9,12 +9,16 @@ pub(super) fn is_torn_opening(gap: &[u8]) -> bool {
 }
 
 /// Tells whether nothing in `gap` can be part of an edited body.
+///
+/// What stands behind NULs never is: they are where a loss of power took the
+/// beginning of the next record, and the text is the rest of it.
 pub(super) fn is_clean_gap(gap: &[u8], is_last: bool) -> bool {
     let decided = if is_last { decided_len(gap) } else { gap.len() };
-    gap_parts(&gap[..decided]).all(|part| match part.kind {
-        GapKind::Nuls | GapKind::Torn => true,
-        GapKind::Line => legacy::parse(&gap[part.start..part.end]).is_some(),
-    })
+    gap_parts(&gap[..decided])
+        .take_while(|part| part.kind != GapKind::Nuls)
+        .all(|part| {
+            part.kind == GapKind::Torn || legacy::parse(&gap[part.start..part.end]).is_some()
+        })
 }
 
 /// Returns how much of the text behind the last record can no longer change its meaning.

@@ -289,6 +289,19 @@ fn nuls_are_no_text_and_hide_nothing() {
         &expected,
         &[Reason::NulRun],
     );
+    // The beginning of a record is lost, and its rest belongs to nobody.
+    for separator in ["", "\n", "\n---\nms"] {
+        let torn = [
+            &hn("A", 3),
+            "one\n",
+            separator,
+            "\0\0",
+            "rest\n\n",
+            b,
+            "two\n",
+        ];
+        check_file(&texts(&torn), &expected, &[Reason::NulRun]);
+    }
     check_file(
         &texts(&[a, "on", &nuls, "\n\n", b, "two\n"]),
         &[r#"A "on" truncated"#, r#"B "two""#],
