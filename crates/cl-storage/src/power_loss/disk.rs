@@ -301,3 +301,96 @@ pub(super) fn read_in(path: &Path) -> io::Result<Tree> {
     }
     Ok(tree)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable::SyncPoint;
+
+    const FOLDER: Node = 0;
+    const FILE: Node = 1;
+
+    fn made(name: &str) -> Operation {
+        let (folder, name, node) = (FOLDER, name.into(), FILE);
+        Operation::MadeFile { folder, name, node }
+    }
+
+    fn wrote(offset: u64, bytes: &str) -> Operation {
+        let (node, bytes) = (FILE, bytes.into());
+        Operation::Wrote {
+            node,
+            offset,
+            bytes,
+        }
+    }
+
+    fn synced(node: Node) -> Operation {
+        let point = SyncPoint::FileContent;
+        Operation::Synced { node, point }
+    }
+
+    fn renamed(from: &str, to: &str) -> Operation {
+        let (from, to) = ((FOLDER, from.into()), (FOLDER, to.into()));
+        let node = FILE;
+        Operation::Renamed { node, from, to }
+    }
+
+    #[track_caller]
+    fn check(operations: &[Operation], loss: Loss, expected: &[(&str, &str)]) {
+        let mut disk = Disk::new();
+        for operation in operations {
+            disk.apply(operation);
+        }
+        let item = |content: &str| Item::File(content.into());
+        let expected: Tree = expected
+            .iter()
+            .map(|(name, content)| ((*name).into(), item(content)))
+            .collect();
+        assert_eq!(disk.after(loss), expected);
+    }
+
+    #[test]
+    fn a_name_and_a_content_need_a_sync_each() {
+        let all = [made("f"), wrote(0, "one"), synced(FILE), synced(FOLDER)];
+        check(&all, Loss::Everything, &[("f", "one")]);
+        check(&all[..3], Loss::Everything, &[]);
+        check(&all[..3], Loss::Nothing, &[("f", "one")]);
+        let unsynced = [made("f"), wrote(0, "one"), synced(FOLDER)];
+        check(&unsynced, Loss::Everything, &[("f", "")]);
+    }
+
+    #[test]
+    fn a_rename_is_lost_whole_and_brings_no_content_along() {
+        let mut operations = vec![made("f.tmp"), wrote(0, "one"), synced(FOLDER)];
+        operations.push(renamed("f.tmp", "f"));
+        check(&operations, Loss::Everything, &[("f.tmp", "")]);
+        check(&operations, Loss::Nothing, &[("f", "one")]);
+        operations.push(synced(FOLDER));
+        check(&operations, Loss::Everything, &[("f", "")]);
+    }
+
+    #[test]
+    fn what_was_synced_stays_whatever_comes_after() {
+        let begin = [made("f"), wrote(0, "one"), synced(FILE), synced(FOLDER)];
+        let cut = Operation::Cut {
+            node: FILE,
+            size: 3,
+        };
+        let operations = [&begin[..], &[wrote(3, "two"), cut]].concat();
+        check(&operations, Loss::Everything, &[("f", "one")]);
+        let mut found = std::collections::BTreeSet::new();
+        let mut disk = Disk::new();
+        for operation in &operations[..5] {
+            disk.apply(operation);
+        }
+        for seed in 0..200 {
+            let Item::File(bytes) = &disk.after(Loss::Chance(seed))[&OsString::from("f")] else {
+                panic!("a file");
+            };
+            assert!(bytes.starts_with(b"one"));
+            found.insert(String::from_utf8(bytes[3..].to_vec()).unwrap());
+        }
+        let expected = ["", "\0\0\0", "t", "tw", "two"].map(String::from);
+        assert!(found.iter().eq(&expected), "{found:?}");
+    }
+}

@@ -202,3 +202,60 @@ impl Expected {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable::{self, Mode};
+    use crate::power_loss::Recording;
+
+    fn look(folder: &Path) -> Facts {
+        let text = std::fs::read_to_string(folder.join("f")).ok();
+        text.map(|text| ("f".to_owned(), text))
+            .into_iter()
+            .collect()
+    }
+
+    /// Does `action` as a step that makes the file `f` hold `one`.
+    fn examine(action: impl FnOnce(&Path)) -> (Option<Breach>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let recording = Recording::start(folder.path()).unwrap();
+        recording.step("f", "one", || action(&path));
+        let operations = recording.finish();
+        let mut examination = Examination::new(&operations, &look);
+        let unrecorded = examination.unrecorded(folder.path()).unwrap();
+        (examination.examine(None).unwrap().breach, unrecorded)
+    }
+
+    #[test]
+    fn a_durable_step_is_no_breach() {
+        let (breach, unrecorded) =
+            examine(|path| durable::replace(path, b"one", Mode::Shared).unwrap());
+        assert!(breach.is_none(), "{breach:?}");
+        assert_eq!(unrecorded, [""; 0]);
+    }
+
+    #[test]
+    fn what_was_promised_too_early_is_a_breach() {
+        let (breach, unrecorded) = examine(|path| {
+            let file = durable::open_append(path, Mode::Shared).unwrap();
+            durable::append(&file, b"one").unwrap();
+        });
+        assert_eq!(unrecorded, [""; 0]);
+        let breach = breach.unwrap();
+        assert!(matches!(breach.found.as_str(), ABSENT | ""), "{breach}");
+    }
+
+    #[test]
+    fn what_nobody_wrote_is_a_breach() {
+        let (breach, _) = examine(|path| durable::replace(path, b"two", Mode::Shared).unwrap());
+        assert_eq!(breach.unwrap().found, "two");
+    }
+
+    #[test]
+    fn what_was_changed_past_the_recording_is_named() {
+        let (_, unrecorded) = examine(|path| std::fs::write(path, "one").unwrap());
+        assert_eq!(unrecorded, ["/f"]);
+    }
+}
