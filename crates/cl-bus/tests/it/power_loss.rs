@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cl_bus::{Bus, Damage, Durability, Reason};
-use cl_storage::durable::SyncPoint;
+use cl_storage::durable::{self, Mode, SyncPoint};
 use cl_storage::power_loss::{Examination, Operation, Recording};
 
 use crate::support::fact;
@@ -58,6 +58,20 @@ impl Workload {
                 });
             }
         });
+    }
+
+    /// A record whose writer died in the middle, and the next writer.
+    fn torn_record(&self) {
+        let file = durable::open_append(&self.path, Mode::Shared).unwrap();
+        durable::append(&file, b"\n---\nmsg_id: MSG-1\nts: 20").unwrap();
+        let bus = Bus::new(&self.path);
+        self.post(&bus, Durability::Disk, "after a torn record");
+        durable::append(
+            &file,
+            b"\n---\nmsg_id: MSG-2\ntype: FACT\nbody_bytes: 9\n---\none",
+        )
+        .unwrap();
+        self.post(&bus, Durability::Disk, "after a torn body");
     }
 
     /// Files that are moved aside by a request and because they are full.
@@ -156,6 +170,7 @@ fn record_workload() -> (tempfile::TempDir, Vec<Operation>) {
         path: folder.path().join(BUS),
     };
     workload.both_levels();
+    workload.torn_record();
     workload.many_writers();
     workload.rotations();
     let operations = workload.recording.finish();
