@@ -4,11 +4,11 @@
 mod bad_input;
 mod bus;
 mod configuration;
-mod documented;
 mod doctor;
+mod documented;
+mod facts;
 mod gc;
 mod legacy;
-mod facts;
 mod listing;
 mod place;
 mod refusals;

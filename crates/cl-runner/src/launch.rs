@@ -24,8 +24,6 @@ pub(crate) use record::is_same_prompt;
 pub use record::{
     Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, is_prompt_of_record,
 };
-pub use start::{LaunchError, Launched, Refusal, launch};
-pub use record::{Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin};
 pub use start::{LaunchError, Launched, Refusal, launch, room_for};
 pub(crate) use start::{Readiness, read_record};
 

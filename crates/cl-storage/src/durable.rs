@@ -14,9 +14,11 @@
 //! Every sync has a [`SyncPoint`], so that tests can replay what a loss of power
 //! leaves without that one sync.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -170,10 +172,21 @@ fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
 /// Renames `from` to `to`, both names in the open `folder`, and syncs the folder; fails
 /// with [`io::ErrorKind::AlreadyExists`] if something is at `to`.
 pub fn rename_inside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+    let mut turn = Turn::take();
     #[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
     rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE)?;
+    turn.renamed(&inside(folder, from), &inside(folder, to));
+    drop(turn);
     crash::point("renamed-inside");
     sync_all(folder, SyncPoint::RenamedEntry)
+}
+
+/// Returns a path that leads through an open folder.
+fn inside(folder: &File, name: &CStr) -> PathBuf {
+    let folder = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    Path::new(&folder).join(OsStr::from_bytes(name.to_bytes()))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
 fn change_name(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     let mut turn = Turn::take();

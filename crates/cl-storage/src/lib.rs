@@ -20,18 +20,16 @@
 //! [`process`], the folder layout in [`layout`], run records in [`run_info`],
 //! task files in [`task_state`], [`launch`], [`owner`], [`control`] and
 //! [`marker`], run slots in [`slot`], what it all means in [`status`] and
-//! [`snapshot`], masking of secrets in [`redact`], deletion of what is old in
-//! [`gc`], the search for damage in [`doctor`], folders of the old
-//! layout in [`legacy`], the room on the disk in [`space`].
-//! [`snapshot`], masking of secrets in [`redact`], digests in [`digest`].
-//! [`snapshot`], masking of secrets in [`redact`]. For tests: [`crash`] and
-//! [`power_loss`].
+//! [`snapshot`], masking of secrets in [`redact`], digests in [`digest`],
+//! deletion of what is old in [`gc`], the search for damage in [`doctor`],
+//! folders of the old layout in [`legacy`], the room on the disk in [`space`].
+//! For tests: [`crash`] and [`power_loss`].
 
 pub mod clock;
 pub mod control;
 pub mod crash;
-pub mod doctor;
 pub mod digest;
+pub mod doctor;
 pub mod durable;
 pub mod failure;
 pub mod gc;

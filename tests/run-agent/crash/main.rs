@@ -6,8 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod bus;
-mod gc;
 mod facts;
+mod gc;
 mod identity;
 mod killed;
 mod points;

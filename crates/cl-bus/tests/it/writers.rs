@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use cl_bus::{Bus, Durability, Event, Reason, Start};
 
-use crate::support::{TestBus, events_now, fact};
+use crate::support::{TestBus, fact};
 
 /// `<path of the bus>;<name of the writer>;<number of messages>;<durability>;<limit of a file>`.
 const SCENARIO: &str = "CL_BUS_TEST_WRITER";

@@ -4,8 +4,8 @@
 //! accepted as hidden aliases.
 
 mod bus;
-mod keeping;
 mod facts;
+mod keeping;
 mod launch;
 mod looking;
 mod swallowed;
@@ -20,8 +20,8 @@ use clap::{
 };
 
 pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, PostArgs, ReadArgs, Since};
-pub use keeping::{DoctorCommand, GcArgs};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
+pub use keeping::{DoctorCommand, GcArgs};
 pub use launch::{
     ChildTimeout, JobArgs, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs,
     TaskArgs, TaskCommand,

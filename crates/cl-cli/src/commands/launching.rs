@@ -7,8 +7,7 @@ use std::time::Duration;
 use cl_config::Config;
 use cl_runner::launch::{
     AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
-    Policy, PrepareError, Refusal, is_prompt_of_record, launch, prepare_agents,
-    Policy, PrepareError, Refusal, launch, prepare_agents, room_for,
+    Policy, PrepareError, Refusal, is_prompt_of_record, launch, prepare_agents, room_for,
 };
 use cl_storage::space::Room;
 use cl_storage::task_state::ParentTask;
