@@ -1,5 +1,6 @@
 //! Finds the facts of a task or a project.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use cl_storage::{LayoutError, ProjectDir, TaskDir};
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::bus::Bus;
 use crate::message::Message;
+use crate::read::{self, Entry, Found};
 
 /// Which facts are asked for; our own messages about the ends of tasks never are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,24 +142,24 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn messages(&self, bus: &Path, query: &Query, into: &mut Collected) {
-        let reading = match Bus::new(bus).all() {
-            Ok(reading) => reading,
-            Err(error) => {
-                let cause = std::error::Error::source(&error);
-                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                return into.warn(bus, format!("could not be read ({error}{cause})"));
-            }
-        };
         let mut torn = 0;
-        for message in reading.into_messages() {
-            let is_wanted = message.kind.eq_ignore_ascii_case(&query.kind)
-                && query.wants(Some(message.timestamp))
-                && !is_bookkeeping(&message);
-            if is_wanted && message.truncated {
-                torn += 1;
-            } else if is_wanted {
-                into.facts.extend(self.of_message(&message));
+        let read = Bus::new(bus).for_each(&read::Query::default(), |found| {
+            if let Found::Entry(Entry { message, .. }) = found {
+                let is_wanted = message.kind.eq_ignore_ascii_case(&query.kind)
+                    && query.wants(Some(message.timestamp))
+                    && !is_bookkeeping(&message);
+                if is_wanted && message.truncated {
+                    torn += 1;
+                } else if is_wanted {
+                    into.facts.extend(self.of_message(&message));
+                }
             }
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = read {
+            let cause = std::error::Error::source(&error);
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            into.warn(bus, format!("could not be read ({error}{cause})"));
         }
         if torn > 0 {
             let problem =

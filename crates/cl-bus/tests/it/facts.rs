@@ -287,6 +287,18 @@ fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
 }
 
 #[test]
+fn facts_in_archives_are_found() {
+    let ground = Ground::new();
+    let bus = Bus::new(ground.task(FIRST).bus());
+    ground.post(FIRST, "archived");
+    assert!(bus.rotate(1).unwrap().is_some());
+    ground.post(FIRST, "recent");
+    let new = ground.promote().new;
+    let texts: Vec<_> = new.iter().map(|fact| fact.text.as_str()).collect();
+    assert_eq!(texts, ["archived", "recent"]);
+}
+
+#[test]
 fn a_torn_fact_is_left_out() {
     let ground = Ground::new();
     ground.post(FIRST, "whole");

@@ -1,17 +1,22 @@
 //! What there is to tell about the end of a task, and its key.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use cl_bus::facts::{FACT, is_bookkeeping};
-use cl_bus::{Bus, Message};
+use cl_bus::{Bus, Entry, Found, Message, Query};
 use cl_storage::marker::Marker;
 use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::{RunDir, TaskDir, digest};
 use jiff::Timestamp;
 
 use super::PropagateError;
+
+/// How many facts the message refers to, the last ones.
+const REFERRED_FACTS: usize = 20;
 
 /// Everything that is told about the end of a task.
 #[derive(Debug)]
@@ -21,8 +26,10 @@ pub(super) struct Account {
     pub(super) done_at: Timestamp,
     /// Runs by id, with their records where these can be read.
     pub(super) runs: Vec<(RunDir, Option<RunInfo>)>,
-    /// The facts that the task stated, in the order of its bus.
-    pub(super) facts: Vec<Message>,
+    /// How many facts the task stated.
+    pub(super) fact_count: usize,
+    /// The last of them, in the order of the task's bus.
+    pub(super) facts: VecDeque<Message>,
     /// The latest message about the end of the latest run.
     pub(super) latest_event: Option<Message>,
 }
@@ -58,7 +65,8 @@ impl Account {
             done_path,
             done_at,
             runs,
-            facts: Vec::new(),
+            fact_count: 0,
+            facts: VecDeque::new(),
             latest_event: None,
         };
         account.read_bus()?;
@@ -67,15 +75,26 @@ impl Account {
 
     fn read_bus(&mut self) -> Result<(), PropagateError> {
         let latest = self.latest().map(|(run, _)| run.id().to_string());
-        for message in Bus::new(self.task.bus()).all()?.into_messages() {
-            let is_end = matches!(message.kind.as_str(), "RUN_STOP" | "RUN_CRASH");
-            if is_end && latest.as_ref() == Some(&message.run_id) {
-                self.latest_event = Some(message);
-            } else if message.kind.eq_ignore_ascii_case(FACT) && !is_bookkeeping(&message) {
-                self.facts.push(message);
+        Bus::new(self.task.bus()).for_each(&Query::default(), |found| {
+            if let Found::Entry(Entry { message, .. }) = found {
+                self.take_message(message, latest.as_deref());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(())
+    }
+
+    fn take_message(&mut self, message: Message, latest: Option<&str>) {
+        let is_end = matches!(message.kind.as_str(), "RUN_STOP" | "RUN_CRASH");
+        if is_end && latest == Some(message.run_id.as_str()) {
+            self.latest_event = Some(message);
+        } else if message.kind.eq_ignore_ascii_case(FACT) && !is_bookkeeping(&message) {
+            self.fact_count += 1;
+            self.facts.push_back(message);
+            if self.facts.len() > REFERRED_FACTS {
+                self.facts.pop_front();
             }
         }
-        Ok(())
     }
 
     /// Returns the run that started last; one without a record only if none has one.
@@ -104,7 +123,7 @@ impl Account {
     }
 
     pub(super) fn key_text(&self) -> String {
-        let mut text = format!("{}|fact_count={}", self.done_at, self.facts.len());
+        let mut text = format!("{}|fact_count={}", self.done_at, self.fact_count);
         let time = |time: Option<Timestamp>| time.map(|t| t.to_string()).unwrap_or_default();
         // Writing to a String cannot fail.
         for (run, _) in &self.runs {

@@ -12,8 +12,6 @@ use jiff::Timestamp;
 use super::Samples;
 use super::account::Account;
 
-/// How many facts the message refers to.
-const REFERRED_FACTS: usize = 20;
 /// How many facts the message quotes.
 const QUOTED_FACTS: usize = 5;
 /// The most characters of a quoted fact.
@@ -33,8 +31,7 @@ pub(super) fn draft(account: &Account, key: &str, samples: Samples<'_>, now: Tim
     if let Some(event) = &account.latest_event {
         draft = draft.parent(Parent::new(event.id.clone(), "source_run_event"));
     }
-    let first = account.facts.len().saturating_sub(REFERRED_FACTS);
-    for fact in &account.facts[first..] {
+    for fact in &account.facts {
         draft = draft.parent(Parent::new(fact.id.clone(), "source_fact"));
     }
     draft = draft
@@ -79,7 +76,7 @@ fn values(account: &Account, key: &str, now: Timestamp) -> Vec<(&'static str, St
         ("completed_run_count", count(RunStatus::Completed)),
         ("failed_run_count", count(RunStatus::Failed)),
         ("running_run_count", count(RunStatus::Running)),
-        ("task_fact_count", account.facts.len().to_string()),
+        ("task_fact_count", account.fact_count.to_string()),
         (
             "source_run_ids",
             ids(account.runs.iter().map(|(run, _)| run)),
@@ -142,7 +139,7 @@ fn body(account: &Account, values: &[(&'static str, String)], samples: Samples<'
         _ if account.facts.is_empty() => text.push_str("- none\n"),
         Samples::LeftOut => text.push_str("- left out: told by whoever settled the task\n"),
         Samples::Masked(_) => {
-            for fact in &account.facts[first..] {
+            for fact in account.facts.iter().skip(first) {
                 writeln!(text, "- {}", quote(fact, samples)).unwrap_or_default();
             }
         }
