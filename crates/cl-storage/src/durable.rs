@@ -84,11 +84,13 @@ pub enum SyncPoint {
     BusEntry,
     /// Records on a bus.
     BusRecord,
+    /// The messages of a bus, copied to a new file.
+    BusCopy,
 }
 
 impl SyncPoint {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::FileContent,
         Self::ReplacedEntry,
         Self::CreatedEntry,
@@ -100,6 +102,7 @@ impl SyncPoint {
         Self::FoundFolderEntry,
         Self::BusEntry,
         Self::BusRecord,
+        Self::BusCopy,
     ];
 }
 
