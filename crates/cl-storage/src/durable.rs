@@ -14,11 +14,9 @@
 //! Every sync has a [`SyncPoint`], so that tests can replay what a loss of power
 //! leaves without that one sync.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -74,6 +72,8 @@ pub enum SyncPoint {
     FoundEntry,
     /// The new name of a file or folder.
     RenamedEntry,
+    /// The name of a folder that is about to be deleted.
+    SetAsideEntry,
     /// The absence of a removed file.
     RemovedEntry,
     /// The name of a folder that was created.
@@ -90,13 +90,14 @@ pub enum SyncPoint {
 
 impl SyncPoint {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::FileContent,
         Self::ReplacedEntry,
         Self::CreatedEntry,
         Self::FoundContent,
         Self::FoundEntry,
         Self::RenamedEntry,
+        Self::SetAsideEntry,
         Self::RemovedEntry,
         Self::FolderEntry,
         Self::FoundFolderEntry,
@@ -172,29 +173,38 @@ fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     sync_folder(parent(to)?, SyncPoint::RenamedEntry)
 }
 
-/// Renames `from` to `to`, both names in the open `folder`, and syncs the folder; fails
-/// with [`io::ErrorKind::AlreadyExists`] if something is at `to`.
-pub fn rename_inside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
-    let mut turn = Turn::take();
-    #[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
-    rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE)?;
-    turn.renamed(&inside(folder, from), &inside(folder, to));
-    drop(turn);
-    crash::point("renamed-inside");
-    sync_all(folder, SyncPoint::RenamedEntry)
-}
-
-/// Returns a path that leads through an open folder.
-fn inside(folder: &File, name: &CStr) -> PathBuf {
-    let folder = format!("/proc/self/fd/{}", folder.as_raw_fd());
-    Path::new(&folder).join(OsStr::from_bytes(name.to_bytes()))
-}
-
 #[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
 fn change_name(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     let mut turn = Turn::take();
     rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)?;
     turn.renamed(from, to);
+    Ok(())
+}
+
+/// Gives the folder `from` the name `to`, under which it is about to be deleted; both
+/// names are in the open `folder`. Syncs the folder; fails with
+/// [`io::ErrorKind::AlreadyExists`] if something is at `to`.
+pub fn set_aside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+    change_name_inside(folder, from, to)?;
+    crash::point("renamed-inside");
+    sync_all(folder, SyncPoint::SetAsideEntry)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
+fn change_name_inside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+    let mut turn = Turn::take();
+    rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE)?;
+    turn.renamed_inside(folder, from, to);
+    Ok(())
+}
+
+/// Removes the empty folder `name` in the open `folder`, without syncing.
+///
+/// For what was [set aside](set_aside) and emptied.
+pub fn discard_folder_inside(folder: &File, name: &CStr) -> io::Result<()> {
+    let mut turn = Turn::take();
+    rustix::fs::unlinkat(folder, name, rustix::fs::AtFlags::REMOVEDIR)?;
+    turn.removed_inside(folder, name);
     Ok(())
 }
 
@@ -209,26 +219,6 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-/// Removes the folder at `path` and everything in it; links are not followed.
-///
-/// The folder first gets a temporary name, durably, so that no reader ever sees
-/// half of it. What a crash leaves under that name may be removed by anyone.
-pub fn remove_folder_tree(path: &Path) -> io::Result<()> {
-    let folder = parent(path)?;
-    let aside = loop {
-        let text = crate::id::random_text(8);
-        let aside = folder.join(format!(".{}.{text}{TEMPORARY_SUFFIX}", file_name(path)));
-        match rename_no_replace(path, &aside) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            other => break other.map(|()| aside)?,
-        }
-    };
-    let mut turn = Turn::take();
-    fs::remove_dir_all(&aside)?;
-    turn.removed(&aside);
-    Ok(())
 }
 
 /// Removes the file at `path` without syncing: a loss of power may bring it back.
@@ -501,22 +491,6 @@ mod tests {
         assert_eq!(fs::read(&to).unwrap(), b"new");
         rename_no_replace(&to, &from).unwrap();
         assert!(from.exists() && !to.exists());
-    }
-
-    #[test]
-    fn a_tree_is_removed_and_what_its_links_name_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let (tree, outside) = (folder.path().join("tree"), folder.path().join("outside"));
-        create_folders(&tree.join("a/b"), Mode::Shared).unwrap();
-        fs::write(tree.join("a/b/f"), "x").unwrap();
-        fs::create_dir(&outside).unwrap();
-        fs::write(outside.join("f"), "x").unwrap();
-        std::os::unix::fs::symlink(&outside, tree.join("a/link")).unwrap();
-        remove_folder_tree(&tree).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(outside.join("f").exists());
-        let error = remove_folder_tree(&tree).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Folder {
         let trash = format!("{TRASH}{name}-{}", random_text(8));
         let trash = c_name(OsStr::new(&trash))?;
         crash::point("gc-before-rename");
-        durable::rename_inside(&self.0, &c_name(OsStr::new(name))?, &trash)?;
+        durable::set_aside(&self.0, &c_name(OsStr::new(name))?, &trash)?;
         Ok(trash)
     }
 
@@ -97,7 +97,10 @@ impl Folder {
                 }
             }
         }
-        gone_is_fine(unlinkat(&self.0, name, AtFlags::REMOVEDIR))
+        match durable::discard_folder_inside(&self.0, name) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     /// Removes the folder `name`; folders in it are moved here.

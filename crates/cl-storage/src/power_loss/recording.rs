@@ -1,9 +1,10 @@
 //! Turns that say what was done.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -206,15 +207,31 @@ impl State {
         Some((folder, path.file_name()?.to_owned()))
     }
 
-    fn take_entry(&mut self, entry: &(Node, OsString), path: &Path) -> Node {
+    fn rename(&mut self, from: (Node, OsString), to: (Node, OsString)) {
+        let node = self.take_entry(&from);
+        self.entries.insert(to.clone(), node);
+        self.operations.push(Operation::Renamed { node, from, to });
+    }
+
+    fn remove(&mut self, entry: (Node, OsString)) {
+        self.take_entry(&entry);
+        let (folder, name) = entry;
+        self.operations.push(Operation::Removed { folder, name });
+    }
+
+    fn take_entry(&mut self, entry: &(Node, OsString)) -> Node {
         let node = self.entries.remove(entry);
         assert!(
             node.is_some(),
             "CL_POWER_LOSS: {} was not made through durable",
-            path.display()
+            entry.1.display()
         );
         node.unwrap_or_default()
     }
+}
+
+fn name_of(name: &CStr) -> OsString {
+    OsStr::from_bytes(name.to_bytes()).to_owned()
 }
 
 /// The right to change something.
@@ -278,21 +295,31 @@ impl Turn {
         }
     }
 
-    pub(crate) fn renamed(&mut self, from_path: &Path, to_path: &Path) {
+    pub(crate) fn renamed(&mut self, from: &Path, to: &Path) {
         let Some(state) = &mut *self.0 else { return };
-        if let (Some(from), Some(to)) = (state.entry(from_path), state.entry(to_path)) {
-            let node = state.take_entry(&from, from_path);
-            state.entries.insert(to.clone(), node);
-            state.operations.push(Operation::Renamed { node, from, to });
+        if let (Some(from), Some(to)) = (state.entry(from), state.entry(to)) {
+            state.rename(from, to);
+        }
+    }
+
+    pub(crate) fn renamed_inside(&mut self, folder: &File, from: &CStr, to: &CStr) {
+        let Some(state) = &mut *self.0 else { return };
+        if let Some(node) = state.find(folder.metadata()) {
+            state.rename((node, name_of(from)), (node, name_of(to)));
         }
     }
 
     pub(crate) fn removed(&mut self, path: &Path) {
         let Some(state) = &mut *self.0 else { return };
         if let Some(entry) = state.entry(path) {
-            state.take_entry(&entry, path);
-            let (folder, name) = entry;
-            state.operations.push(Operation::Removed { folder, name });
+            state.remove(entry);
+        }
+    }
+
+    pub(crate) fn removed_inside(&mut self, folder: &File, name: &CStr) {
+        let Some(state) = &mut *self.0 else { return };
+        if let Some(node) = state.find(folder.metadata()) {
+            state.remove((node, name_of(name)));
         }
     }
 

@@ -5,6 +5,7 @@
     reason = "the same calls as those of turns that record"
 )]
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::path::Path;
 
@@ -39,6 +40,12 @@ impl Turn {
 
     #[inline]
     pub(crate) fn removed(&mut self, _path: &Path) {}
+
+    #[inline]
+    pub(crate) fn renamed_inside(&mut self, _folder: &File, _from: &CStr, _to: &CStr) {}
+
+    #[inline]
+    pub(crate) fn removed_inside(&mut self, _folder: &File, _name: &CStr) {}
 
     #[inline]
     pub(crate) fn synced(&mut self, _file: &File, _point: SyncPoint) {}

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cl_storage::control::{self, Answer, Outcome, Request, RequestBody};
 use cl_storage::durable::{self, Mode, SyncPoint};
+use cl_storage::gc::{self, Event, Policy};
 use cl_storage::marker::{self, Marker, Markers};
 use cl_storage::owner::{Owner, Ownership};
 use cl_storage::power_loss::{ABSENT, Examination, Operation, Recording};
@@ -110,6 +111,7 @@ impl Workload {
             self.step(&task, &what, "completed -", |_| {
                 run_info::update(&run, |info| {
                     (info.status, info.phase, info.exit_code) = (RunStatus::Completed, None, 0);
+                    info.end_time = Some(NOW);
                 })
                 .unwrap();
             });
@@ -245,16 +247,41 @@ impl Workload {
         slot.release().unwrap();
     }
 
-    /// A run that is removed whole or not at all.
-    fn removal(&self) {
+    /// Runs that are collected, each whole or not at all.
+    fn collection(&self) {
         let task = self.task("p", "first");
-        let run = task.runs().unwrap().remove(0);
-        let output = format!("{} output {}", task.id(), run.id());
-        self.recording.begin(&output, ABSENT);
-        self.step(&task, &format!("run {}", run.id()), ABSENT, |_| {
-            durable::remove_folder_tree(run.path()).unwrap();
-        });
-        self.recording.acknowledge(&output, ABSENT);
+        let mut keys = Vec::new();
+        for run in task.runs().unwrap() {
+            for what in ["run", "output"] {
+                keys.push(format!("{} {what} {}", task.id(), run.id()));
+            }
+        }
+        let policy = Policy {
+            older_than: Duration::from_hours(1),
+            keep_failed: false,
+            orphans: false,
+            delete_done_tasks: false,
+            dry_run: false,
+        };
+        let now = NOW + jiff::SignedDuration::from_hours(1000);
+        for key in &keys {
+            self.recording.begin(key, ABSENT);
+        }
+        let mut deleted = 0;
+        gc::collect(
+            &self.root,
+            Some(task.project()),
+            &policy,
+            now,
+            &mut |event| {
+                deleted += usize::from(matches!(event, Event::Run(_)));
+            },
+        )
+        .unwrap();
+        assert_eq!(deleted * 2, keys.len());
+        for key in &keys {
+            self.recording.acknowledge(key, ABSENT);
+        }
     }
 }
 
@@ -381,7 +408,7 @@ fn record_workload() -> (tempfile::TempDir, Vec<Operation>, Vec<Request>) {
     workload.folder_of_a_dead_process();
     workload.unused_task();
     workload.slots();
-    workload.removal();
+    workload.collection();
     let requests = workload.requests.into_inner();
     (folder, workload.recording.finish(), requests)
 }
