@@ -10,6 +10,9 @@ use crate::yaml::{self, YamlError};
 /// Records are small; a larger file is damaged or not ours.
 const LARGEST_RECORD: u64 = 4 * 1024 * 1024;
 
+/// Nearly every record is smaller.
+const USUAL_RECORD: usize = 8 * 1024;
+
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,7 +78,8 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RecordError::io(path)(e)),
     };
-    let mut bytes = Vec::new();
+    // Room for a usual record, so that one call reads it.
+    let mut bytes = Vec::with_capacity(USUAL_RECORD);
     file.take(LARGEST_RECORD + 1)
         .read_to_end(&mut bytes)
         .map_err(RecordError::io(path))?;
@@ -102,9 +106,14 @@ pub fn read<T: serde::de::DeserializeOwned>(
     let Some(text) = read_text(path)? else {
         return Ok(None);
     };
-    let found = yaml::parse::<Version>(&text)
-        .map_err(RecordError::malformed(path))?
-        .version;
+    let found = match first_line_version(&text) {
+        Some(version) => version,
+        None => {
+            yaml::parse_record::<Version>(&text)
+                .map_err(RecordError::malformed(path))?
+                .version
+        }
+    };
     if found > known {
         return Err(RecordError::TooNew {
             path: path.to_owned(),
@@ -112,9 +121,15 @@ pub fn read<T: serde::de::DeserializeOwned>(
             known,
         });
     }
-    yaml::parse(&text)
+    yaml::parse_record(&text)
         .map(Some)
         .map_err(RecordError::malformed(path))
+}
+
+/// Returns the version if the text begins with it, as ours do.
+fn first_line_version(text: &str) -> Option<u32> {
+    let (first, _) = text.split_once('\n')?;
+    first.strip_prefix("version: ")?.parse().ok()
 }
 
 /// Replaces the record at `path`; returns after it is on disk.

@@ -4,6 +4,8 @@
 //! Files with a fixed key order that other programs read (run records, bus
 //! headers) are written with [`Mapping`]; our own files with [`to_text`].
 
+mod strict;
+
 use std::fmt::Write as _;
 
 use serde_saphyr::budget::BudgetBreach;
@@ -76,6 +78,13 @@ fn too_much(breach: &BudgetBreach) -> String {
 /// Reads one YAML document.
 pub fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     serde_saphyr::from_str(text.trim_start_matches('\u{feff}')).map_err(YamlError::from)
+}
+
+/// Reads one YAML document of ours; the plain shape in which we write is read fast.
+///
+/// Value and error are those of [`parse`].
+pub fn parse_record<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, YamlError> {
+    strict::parse(text).map_or_else(|| parse(text), Ok)
 }
 
 /// Writes `value` as a YAML document, four-space indent, nothing folded.
@@ -254,6 +263,10 @@ fn needs_escape(c: char) -> bool {
 }
 
 fn reads_as_other_type(value: &str) -> bool {
+    reads_as_word_or_number(value) || looks_like_date(value)
+}
+
+fn reads_as_word_or_number(value: &str) -> bool {
     const WORDS: [&str; 13] = [
         "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan", "<<",
     ];
@@ -262,7 +275,6 @@ fn reads_as_other_type(value: &str) -> bool {
         .iter()
         .any(|word| value.eq_ignore_ascii_case(word) || unsigned.eq_ignore_ascii_case(word))
         || looks_like_number(unsigned)
-        || looks_like_date(value)
 }
 
 /// Errs on the side of quoting: a leading digit and nothing but number characters.

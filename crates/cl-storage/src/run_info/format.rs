@@ -211,7 +211,7 @@ pub(super) fn parse(text: &str, run: &RunDir) -> Result<RunInfo, YamlError> {
     if text.trim().is_empty() {
         return Err(empty);
     }
-    let raw: Raw = yaml::parse(text)?;
+    let raw: Raw = yaml::parse_record(text)?;
     if raw.run_id.is_none() && raw.status.is_none() {
         let message = "neither run_id nor status is there".to_owned();
         return Err(YamlError {

@@ -1,0 +1,179 @@
+//! Looking at every task of a project, next to the bare system calls that truth costs.
+//!
+//! The floor reads what a listing must read when nothing is derived: the records
+//! of every task and run, and one look at each marker. Ours and the floor take
+//! turns; the ratio is what counts, and no figure is checked.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cl_storage::run_info::{RunInfo, RunStatus};
+use cl_storage::task_state::{ResultStatus, TaskResult, TaskState};
+use cl_storage::{ProjectDir, ProjectId, Root, RunId, TaskDir, TaskId, snapshot};
+use jiff::Timestamp;
+
+const RUNS: u32 = 3;
+const ROUNDS: u32 = 5;
+const BEGIN: &str = "2026-01-01T00:00:00Z";
+
+fn main() {
+    // `cargo test --benches` runs benchmarks to see that they work; once is enough.
+    let is_test = std::env::args().any(|arg| arg == "--test");
+    let sizes: &[u32] = if is_test { &[10] } else { &[1000, 10_000] };
+    let rounds = if is_test { 1 } else { ROUNDS };
+    println!(
+        "{:<28} {:>12} {:>12} {:>8}",
+        "listing, 3 runs a task", "ours ms", "floor ms", "ratio"
+    );
+    for &tasks in sizes {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let root = Root::at(folder.path()).expect("the folder can be a root");
+        let project = make_tree(&root, tasks);
+        let (mut ours, mut floor) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..rounds {
+            ours += timed(|| read_all(&root, &project, tasks));
+            floor += timed(|| touch_all(&project));
+        }
+        print_row(&format!("{tasks} tasks"), ours / rounds, floor / rounds);
+    }
+}
+
+fn print_row(name: &str, ours: Duration, floor: Duration) {
+    println!(
+        "{name:<28} {:>12.2} {:>12.2} {:>8.2}",
+        ours.as_secs_f64() * 1e3,
+        floor.as_secs_f64() * 1e3,
+        ours.as_secs_f64() / floor.as_secs_f64()
+    );
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    work();
+    started.elapsed()
+}
+
+fn read_all(root: &Root, project: &ProjectDir, tasks: u32) {
+    let views = snapshot::read_project(root, project, begin()).expect("the tree is readable");
+    assert_eq!(views.len(), tasks as usize, "every task is there");
+    assert!(
+        views.iter().all(|view| view.runs.len() == RUNS as usize),
+        "every run is there"
+    );
+}
+
+/// Opens, reads and looks at the same files, and makes nothing of them.
+fn touch_all(project: &ProjectDir) {
+    let mut bytes = 0;
+    for entry in fs::read_dir(project.path()).expect("a folder") {
+        let task = entry.expect("an entry").path();
+        for marker in ["DONE", "CANCELLED", "STOP-REQUESTED", "owner.yaml"] {
+            bytes += fs::symlink_metadata(task.join(marker)).map_or(0, |meta| meta.len());
+        }
+        for record in ["task-state.yaml", "launch.yaml"] {
+            bytes += fs::read(task.join(record)).map_or(0, |text| text.len() as u64);
+        }
+        for run in fs::read_dir(task.join("runs")).expect("a folder") {
+            let record = run.expect("an entry").path().join("run-info.yaml");
+            bytes += fs::read(record).map_or(0, |text| text.len() as u64);
+        }
+    }
+    std::hint::black_box(bytes);
+}
+
+fn begin() -> Timestamp {
+    BEGIN.parse().expect("a valid time")
+}
+
+fn make_tree(root: &Root, tasks: u32) -> ProjectDir {
+    let id = ProjectId::parse("bench").expect("a valid id");
+    let project = root.project(&id).expect("no link");
+    for n in 0..tasks {
+        let id = TaskId::parse(&format!("task-20260101-000000-bench-{n:06}")).expect("a valid id");
+        make_task(&project.task(&id).expect("no link"), n);
+    }
+    project
+}
+
+/// Makes a task as its owner leaves it: attempts until the last one says it is done.
+fn make_task(task: &TaskDir, n: u32) {
+    fs::create_dir_all(task.runs_folder()).expect("a folder can be made");
+    let mut previous = None;
+    for attempt in 1..=RUNS {
+        let id = RunId::parse(&format!(
+            "20260101-000000{attempt:04}-{}-{attempt}",
+            1000 + n
+        ));
+        let run = task.run(&id.expect("a valid id")).expect("no link");
+        fs::create_dir(run.path()).expect("a folder can be made");
+        let mut info = RunInfo::preparing(&run, "claude", begin());
+        let is_last = attempt == RUNS;
+        info.phase = None;
+        info.status = if is_last {
+            RunStatus::Completed
+        } else {
+            RunStatus::Failed
+        };
+        info.exit_code = i32::from(!is_last);
+        info.previous_run_id = previous.replace(run.id().clone());
+        info.end_time = Some(begin());
+        info.pid = 4242;
+        info.pgid = 4242;
+        info.attempt = Some(attempt);
+        info.agent_version = "2.1.50 (Claude Code)".into();
+        info.commandline = "claude -p --output-format stream-json < prompt.md".into();
+        info.argv = ["claude", "-p", "--output-format", "stream-json"]
+            .map(str::to_owned)
+            .into();
+        write(&run.info(), &info.to_yaml());
+        write(&run.stdout(), "done\n");
+        write(&run.output(), "done\n");
+    }
+    let state = TaskState {
+        version: 1,
+        launch_id: "20260101-000000-bench".to_owned(),
+        result: Some(TaskResult {
+            status: ResultStatus::Completed,
+            exit_code: 0,
+            ended_at: begin(),
+            failure: None,
+            left_children: Vec::new(),
+        }),
+        ..TaskState::default()
+    };
+    let state = cl_storage::yaml::to_text(&state).expect("plain values");
+    write(&task.state(), &state);
+    write(&task.launch(), LAUNCH);
+    write(&task.bus(), "");
+    write(&task.path().join("DONE"), "");
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("the disk takes it");
+}
+
+/// As a launch is recorded, cut to what matters for the size.
+const LAUNCH: &str = "\
+version: 1
+launch_id: 20260101-000000-bench
+kind: task
+origin: foreground
+launched_at: \"2026-01-01T00:00:00Z\"
+agent_name: claude
+depth: 0
+cwd: /srv/work
+agent:
+    name: claude
+    kind: claude
+    program: claude
+    prompt: stdin
+secrets: {}
+policy:
+    max_attempts: 100
+    restart_delay_ms: 1000
+    idle_timeout_ms: null
+    gates: []
+    resume_session: false
+";
