@@ -83,6 +83,7 @@ pub fn settle_lost(
     match settle_owned(root, task, reason, grace, clock) {
         Ok(settled) if settled.survivors == 0 => {
             ownership.release()?;
+            cl_storage::index::note_end(root, task);
             Ok(settled)
         }
         // It stays lost: what cannot be ended or recorded must not drop out of sight.

@@ -24,6 +24,8 @@
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
 //! folders of the old layout in [`legacy`], the room on the disk in [`space`].
 //! For tests: [`crash`] and [`power_loss`].
+//! [`snapshot`], what listings need not read again in [`index`], masking of
+//! secrets in [`redact`].
 
 pub mod clock;
 pub mod control;
@@ -34,6 +36,7 @@ pub mod durable;
 pub mod failure;
 pub mod gc;
 pub mod id;
+pub mod index;
 pub mod layout;
 pub mod legacy;
 pub mod lock;

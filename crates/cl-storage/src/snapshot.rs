@@ -99,6 +99,52 @@ impl TaskView {
         })
     }
 
+    /// Returns the run that stands for the task: the latest with a readable record, else the latest.
+    pub fn shown_run(&self) -> Option<&RunView> {
+        let readable = self.latest_info().map(|info| &info.run_id);
+        readable
+            .and_then(|id| self.runs.iter().rev().find(|run| run.run.id() == id))
+            .or_else(|| self.latest_run())
+    }
+
+    /// Returns the configured name of the agent, or its kind.
+    pub fn agent(&self) -> Option<String> {
+        if let Some(launch) = &self.launch {
+            return Some(launch.agent_name.clone());
+        }
+        let info = self.shown_run()?.info.as_ref().ok()?;
+        [&info.agent_name, &info.agent]
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .cloned()
+    }
+
+    /// Returns why it failed; what the owner said at the end counts more than the run shown.
+    pub fn failure(&self) -> Option<Failure> {
+        let said = self
+            .state
+            .as_ref()
+            .filter(|_| self.owner_state == OwnerState::None)
+            .and_then(|state| state.result.as_ref()?.failure.clone());
+        said.or_else(|| self.shown_run()?.failure())
+    }
+
+    /// Returns the newest change of bus, state and the run shown, in whole seconds.
+    ///
+    /// The streams of a run are looked at until it has ended: its record is
+    /// written after them.
+    pub fn last_activity(&self) -> Option<Timestamp> {
+        let mut files = vec![self.task.bus(), self.task.state()];
+        if let Some(shown) = self.shown_run() {
+            files.push(shown.run.info());
+            if !matches!(shown.status, RunStatus::Completed | RunStatus::Failed) {
+                files.extend([shown.run.stdout(), shown.run.stderr(), shown.run.output()]);
+            }
+        }
+        let newest = files.iter().filter_map(|file| modified(file)).max();
+        newest.or_else(|| modified(self.task.path()))
+    }
+
     /// Tells whether the task has anything that runs: an owner, an agent or a child.
     pub fn is_active(&self) -> bool {
         self.owner_state == OwnerState::Alive
@@ -164,6 +210,12 @@ fn read_task(
     };
     view.status = status::task_status(&facts(&view));
     Ok(view)
+}
+
+fn modified(path: &std::path::Path) -> Option<Timestamp> {
+    use std::os::unix::fs::MetadataExt as _;
+    // Fractions of a second are the file system's, not the user's.
+    Timestamp::from_second(path.symlink_metadata().ok()?.mtime()).ok()
 }
 
 fn keep<T>(result: Result<Option<T>, RecordError>, problems: &mut Vec<RecordError>) -> Option<T> {

@@ -1,7 +1,9 @@
 //! What a task's files mean: the one status function.
 
-/// The status of a task, derived and never stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+/// The status of a task, derived from its files; only the index of ended tasks stores it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
     /// Given up by a person.

@@ -40,6 +40,11 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
         failed |= outcome.is_err();
         tell(ctx, recovery, outcome.err().as_ref())?;
     }
+    if !args.dry_run {
+        for project in scope.root().projects()? {
+            cl_storage::index::sweep(scope.root(), &project);
+        }
+    }
     Ok(tell_end(ctx, recoveries.len(), failed))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cl_storage::legacy;
+use cl_storage::index::ProjectIndex;
 use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectDir, ProjectId, Root, TaskId};
@@ -58,7 +59,12 @@ impl Survey {
         project: &ProjectDir,
         now: Timestamp,
     ) -> Result<(), CliError> {
+        let index = ProjectIndex::open(root, project);
         for task in project.tasks()? {
+            if let Some(ended) = index.find(&task) {
+                self.rows.push(TaskRow::of_ended(&task, ended));
+                continue;
+            }
             match TaskView::read(root, &task, now) {
                 Ok(view) => self.add(&view),
                 Err(error) => {

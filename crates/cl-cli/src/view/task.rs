@@ -1,13 +1,12 @@
 //! One task as it is shown.
 
-use std::path::Path;
-
+use cl_storage::index::Ended;
 use cl_storage::marker::Marker;
 use cl_storage::owner::OwnerState;
-use cl_storage::run_info::RunInfo;
-use cl_storage::snapshot::{RunView, TaskView};
+use cl_storage::run_info::RunStatus;
+use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
-use cl_storage::{Failure, ProjectId, RunId, TaskId};
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -53,13 +52,10 @@ pub(crate) struct TaskRow {
 impl TaskRow {
     /// Makes the row of a task.
     pub(crate) fn new(view: &TaskView) -> Self {
-        let latest = latest_run(view);
+        let latest = view.shown_run();
         let state = view.state.as_ref();
         let is_owned = view.owner_state == OwnerState::Alive;
         let launch = view.launch.as_ref();
-        let agent = launch
-            .map(|launch| launch.agent_name.clone())
-            .or_else(|| latest.and_then(|run| run_agent(run.info.as_ref().ok()?)));
         Self {
             project_id: view.task.project().clone(),
             task_id: view.task.id().clone(),
@@ -81,8 +77,8 @@ impl TaskRow {
                 .and_then(|state| state.waiting_for.clone()),
             wake_at: state.filter(|_| is_owned).and_then(|state| state.wake_at),
             attempts: state.map(|state| state.attempts.this_launch),
-            agent,
-            failure: failure(view, latest).map(FailureFact::from),
+            agent: view.agent(),
+            failure: view.failure().map(FailureFact::from),
             parent: launch
                 .and_then(|launch| launch.parent.clone())
                 .map(|parent| ParentRef {
@@ -95,7 +91,41 @@ impl TaskRow {
             blocked_by: Vec::new(),
             last_activity: last_activity(view, latest),
             legacy: view.task.is_flat(),
+            last_activity: view.last_activity(),
             problems: problems(view),
+        }
+    }
+
+    /// Makes the row of a task that has ended; the same as from a look at its files.
+    pub(crate) fn of_ended(task: &TaskDir, ended: Ended) -> Self {
+        Self {
+            project_id: task.project().clone(),
+            task_id: task.id().clone(),
+            status: ended.status,
+            exit_code: ended.exit_code,
+            latest_status: ended.latest_status.map(RunStatus::as_str),
+            pid_alive: ended.latest_run.is_some().then_some(false),
+            latest_run: ended.latest_run,
+            kind: ended.kind,
+            active: false,
+            runs: ended.runs,
+            done: ended.is_done,
+            owner: OwnerState::None,
+            waiting_for: None,
+            wake_at: None,
+            attempts: ended.attempts,
+            agent: ended.agent,
+            failure: ended.failure.map(FailureFact::from),
+            parent: ended.parent.map(|parent| ParentRef {
+                project_id: parent.project,
+                task_id: parent.task,
+                run_id: parent.run,
+            }),
+            children: Vec::new(),
+            depends_on: Vec::new(),
+            blocked_by: Vec::new(),
+            last_activity: ended.last_activity,
+            problems: Vec::new(),
         }
     }
 
@@ -184,31 +214,6 @@ fn or_dash(value: Option<&impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 
-/// The latest run that has a readable record, else the latest.
-fn latest_run(view: &TaskView) -> Option<&RunView> {
-    let readable = view.latest_info().map(|info| &info.run_id);
-    readable
-        .and_then(|id| view.runs.iter().rev().find(|run| run.run.id() == id))
-        .or_else(|| view.latest_run())
-}
-
-fn run_agent(info: &RunInfo) -> Option<String> {
-    [&info.agent_name, &info.agent]
-        .into_iter()
-        .find(|name| !name.is_empty())
-        .cloned()
-}
-
-/// What the owner said at the end counts more than what the latest run says.
-fn failure(view: &TaskView, latest: Option<&RunView>) -> Option<Failure> {
-    let said = view
-        .state
-        .as_ref()
-        .filter(|_| view.owner_state == OwnerState::None)
-        .and_then(|state| state.result.as_ref()?.failure.clone());
-    said.or_else(|| latest?.failure())
-}
-
 fn children(view: &TaskView) -> Vec<ChildRef> {
     let all = view.state.iter().flat_map(|state| &state.children);
     all.map(|child| ChildRef {
@@ -229,19 +234,41 @@ fn problems(view: &TaskView) -> Vec<String> {
         .collect()
 }
 
-/// The newest change of bus, state, run record and output.
-fn last_activity(view: &TaskView, latest: Option<&RunView>) -> Option<Timestamp> {
-    let mut files = vec![view.task.bus(), view.task.state()];
-    if let Some(run) = latest.map(|view| &view.run) {
-        files.extend([run.info(), run.stdout(), run.stderr(), run.output()]);
-    }
-    let newest = files.iter().filter_map(|file| modified(file)).max();
-    newest.or_else(|| modified(view.task.path()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cl_storage::run_info::{self, RunInfo};
+    use cl_storage::{Root, marker};
 
-fn modified(path: &Path) -> Option<Timestamp> {
-    let time = path.symlink_metadata().ok()?.modified().ok()?;
-    let time = Timestamp::try_from(time).ok()?;
-    // Fractions of a second are the file system's, not the user's.
-    Timestamp::from_second(time.as_second()).ok()
+    #[test]
+    fn an_ended_task_has_the_same_row_with_and_without_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        let id = TaskId::parse("task-20260101-000000-abc").unwrap();
+        let task = root.task(&project, &id).unwrap();
+        task.ensure().unwrap();
+        let check = || {
+            let view = TaskView::read(&root, &task, Timestamp::UNIX_EPOCH).unwrap();
+            let ended = Ended::of(&view).unwrap();
+            let rows = [TaskRow::new(&view), TaskRow::of_ended(&task, ended)];
+            let [read, indexed] = rows.map(|row| serde_json::to_value(row).unwrap());
+            assert_eq!(read, indexed);
+        };
+        for second in 1..3 {
+            let now = Timestamp::from_second(second).unwrap();
+            let run = task.create_run(now).unwrap();
+            let mut info = RunInfo::preparing(&run, "scripted", now);
+            info.status = RunStatus::Failed;
+            info.exit_code = 1;
+            info.failure = Some(cl_storage::Failure::new(
+                cl_storage::FailureKind::AgentCrash,
+                "exited",
+            ));
+            run_info::create(&run, &info).unwrap();
+            check();
+        }
+        marker::create_done(&task).unwrap();
+        check();
+    }
 }

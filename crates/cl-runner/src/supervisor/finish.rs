@@ -124,6 +124,8 @@ impl Supervisor {
                 error = &error as &dyn std::error::Error,
                 "could not give the task up"
             );
+        } else {
+            cl_storage::index::note_end(&self.root, &self.task);
         }
         exit_code
     }
