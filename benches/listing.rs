@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use cl_storage::index::{self, ProjectIndex};
 use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::task_state::{ResultStatus, TaskResult, TaskState};
 use cl_storage::{ProjectDir, ProjectId, Root, RunId, TaskDir, TaskId, snapshot};
@@ -37,6 +38,16 @@ fn main() {
             floor += timed(|| touch_all(&project));
         }
         print_row(&format!("{tasks} tasks"), ours / rounds, floor / rounds);
+
+        let tasks_of = project.tasks().expect("the tree is readable");
+        wait_for_index(&root, &project, &tasks_of);
+        let (mut ours, mut floor) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..rounds {
+            ours += timed(|| find_all(&root, &project));
+            floor += timed(|| look_at_all(&tasks_of));
+        }
+        let name = format!("{tasks} tasks, indexed");
+        print_row(&name, ours / rounds, floor / rounds);
     }
 }
 
@@ -78,6 +89,46 @@ fn touch_all(project: &ProjectDir) {
         for run in fs::read_dir(task.join("runs")).expect("a folder") {
             let record = run.expect("an entry").path().join("run-info.yaml");
             bytes += fs::read(record).map_or(0, |text| text.len() as u64);
+        }
+    }
+    std::hint::black_box(bytes);
+}
+
+/// Sweeps until the tree is old enough to be described.
+fn wait_for_index(root: &Root, project: &ProjectDir, tasks: &[TaskDir]) {
+    let until = Instant::now() + Duration::from_mins(1);
+    loop {
+        index::sweep(root, project);
+        let found = ProjectIndex::open(root, project);
+        if tasks.iter().all(|task| found.find(task).is_some()) {
+            return;
+        }
+        assert!(Instant::now() < until, "the tree never settles");
+    }
+}
+
+fn find_all(root: &Root, project: &ProjectDir) {
+    let found = ProjectIndex::open(root, project);
+    for task in project.tasks().expect("the tree is readable") {
+        assert!(found.find(&task).is_some(), "nothing has changed");
+    }
+}
+
+/// One look at everything that must be unchanged.
+fn look_at_all(tasks: &[TaskDir]) {
+    let mut bytes = 0;
+    for task in tasks {
+        for name in [
+            "",
+            "runs",
+            "task-state.yaml",
+            "launch.yaml",
+            "TASK-MESSAGE-BUS.md",
+        ] {
+            bytes += fs::symlink_metadata(task.path().join(name)).map_or(0, |meta| meta.len());
+        }
+        for run in task.runs().expect("the tree is readable") {
+            bytes += fs::symlink_metadata(run.info()).map_or(0, |meta| meta.len());
         }
     }
     std::hint::black_box(bytes);
