@@ -315,7 +315,7 @@ pub fn note_end(root: &Root, task: &TaskDir) {
 /// Takes note as [`note_end`] does, as if `age` nanoseconds had passed since.
 fn note_end_aged(root: &Root, task: &TaskDir, age: i128) {
     let result = with_pending(root, task.project().as_str(), |files, pending| {
-        pending.write_all(format!("{}\n", task.id()).as_bytes())?;
+        durable::append(pending, format!("{}\n", task.id()).as_bytes())?;
         let now = time_of(pending)? + age;
         let text = fs::read_to_string(&files.pending)?;
         let mut noted: Vec<TaskId> = text
@@ -345,7 +345,7 @@ pub fn sweep(root: &Root, project: &ProjectDir) {
 /// Sweeps as if `age` nanoseconds had passed since.
 fn sweep_aged(root: &Root, project: &ProjectDir, age: i128) {
     let result = with_pending(root, project.id().as_str(), |files, pending| {
-        pending.write_all(b"\n")?;
+        durable::append(pending, b"\n")?;
         let now = time_of(pending)? + age;
         let dirs = project.tasks().map_err(io::Error::other)?;
         let (lines, young) = describe(root, dirs.into_iter(), now);
@@ -368,7 +368,7 @@ fn log(result: io::Result<()>) {
 fn with_pending(
     root: &Root,
     project: &str,
-    operation: impl FnOnce(&Files, &mut fs::File) -> io::Result<()>,
+    operation: impl FnOnce(&Files, &fs::File) -> io::Result<()>,
 ) -> io::Result<()> {
     let files = Files::of(root, project);
     durable::create_folders(&files.folder, Mode::Private)?;
@@ -386,10 +386,10 @@ fn time_of(file: &fs::File) -> io::Result<i128> {
 }
 
 /// Leaves in the pending file what is still to be described.
-fn keep_pending(pending: &mut fs::File, young: &[TaskId], later: &[TaskId]) -> io::Result<()> {
+fn keep_pending(pending: &fs::File, young: &[TaskId], later: &[TaskId]) -> io::Result<()> {
     let lines = young.iter().chain(later).map(|id| format!("{id}\n"));
-    pending.set_len(0)?;
-    pending.write_all(lines.collect::<String>().as_bytes())
+    durable::take_back(pending, 0)?;
+    durable::append(pending, lines.collect::<String>().as_bytes())
 }
 
 /// Returns the lines of the tasks that have ended, and the tasks that changed too recently.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use cl_storage::legacy;
 use cl_storage::index::ProjectIndex;
+use cl_storage::legacy;
 use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectDir, ProjectId, Root, TaskId};
