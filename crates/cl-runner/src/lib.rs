@@ -18,6 +18,7 @@
 //! - Decisions are pure functions; what performs them does not decide.
 
 pub mod attach;
+mod claim;
 pub mod launch;
 mod output;
 pub mod preamble;

@@ -7,17 +7,19 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use cl_bus::{Bus, Draft, LockPolicy};
+use cl_bus::Draft;
 use cl_storage::marker::{self, Marker, Markers};
 use cl_storage::owner::{OwnError, Ownership};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::record::RecordError;
 use cl_storage::run_info::{self, ChangeError, RunInfo, RunStatus, StopRecord};
 use cl_storage::snapshot::{LOST_SUMMARY, RunView, TaskView};
+use cl_storage::status::Claim;
 use cl_storage::task_state::{ResultStatus, StopWish, TaskResult, TaskState};
 use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, TaskDir};
 use rustix::process::Signal;
 
+use crate::claim;
 use crate::process::end::{end_blocking, signal};
 use crate::process::tree::{self, Search};
 use crate::propagate::{self, Samples};
@@ -107,8 +109,7 @@ fn settle_owned(
         return Ok(settled);
     }
     if state.result.is_none() {
-        let is_done =
-            Markers::read(task, clock.now()).is_ok_and(|markers| markers.has(Marker::Done));
+        let is_done = TaskView::read(root, task, clock.now())?.claim == Claim::Stands;
         let (status, exit_code) = match reason {
             Reason::Lost if is_done => (ResultStatus::Completed, 0),
             Reason::Lost => (ResultStatus::Failed, 1),
@@ -124,6 +125,12 @@ fn settle_owned(
         });
     }
     if let Reason::Stopped { by } = reason {
+        // Somebody wanted an end, and not the truth about the claim.
+        let told = claim::set_unjudged_aside(root, task, "the task was stopped", clock.now())?;
+        if let Some(text) = told {
+            let draft = Draft::new("WARNING", task.project().clone(), text);
+            claim::post_once(task, &draft.task(task.id().clone()));
+        }
         state.stop = Some(StopWish {
             requested_at: clock.now(),
             by: by.clone(),
@@ -146,7 +153,7 @@ fn tell_project(task: &TaskDir, clock: &dyn Clock) {
     let draft = Draft::new(notice.kind, task.project().clone(), notice.body);
     let draft =
         (notice.meta.into_iter()).fold(draft, |draft, (name, value)| draft.meta(name, value));
-    post_shortly(task, &draft.task(task.id().clone()));
+    claim::post_once(task, &draft.task(task.id().clone()));
 }
 
 /// Takes the markers that keep a task from running away, and starts nothing.
@@ -337,22 +344,6 @@ fn record_end(
     let draft = Draft::new(kind, info.project_id.clone(), body)
         .task(info.task_id.clone())
         .run(info.run_id.clone());
-    post_shortly(run.run.task(), &draft);
+    claim::post_once(run.run.task(), &draft);
     Ok(())
-}
-
-/// Posts a message that must not hold up what else has to be settled.
-fn post_shortly(task: &TaskDir, draft: &Draft) {
-    let policy = LockPolicy {
-        wait: Duration::from_secs(1),
-        attempts: 1,
-        ..LockPolicy::default()
-    };
-    if let Err(error) = Bus::new(task.bus()).with_lock_policy(policy).append(draft) {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            kind = draft.kind,
-            "could not post about a lost task"
-        );
-    }
 }

@@ -203,11 +203,21 @@ pub fn clear(task: &TaskDir, marker: Marker) -> io::Result<()> {
 
 /// Renames `DONE` to `DONE.rejected-<n>` with the first free `n`; returns the new name.
 pub fn reject_done(task: &TaskDir) -> io::Result<String> {
+    set_done_aside(task, "rejected")
+}
+
+/// Renames a `DONE` that no gate has judged to `DONE.unjudged-<n>` with the first
+/// free `n`; returns the new name.
+pub fn set_unjudged_aside(task: &TaskDir) -> io::Result<String> {
+    set_done_aside(task, "unjudged")
+}
+
+fn set_done_aside(task: &TaskDir, word: &str) -> io::Result<String> {
     let from = Marker::Done.path(task);
     let name = (1..u32::MAX)
-        .map(|n| format!("DONE.rejected-{n}"))
+        .map(|n| format!("DONE.{word}-{n}"))
         .find(|name| !task.path().join(name).exists())
-        .ok_or_else(|| io::Error::other("no free name for a rejected DONE"))?;
+        .ok_or_else(|| io::Error::other(format!("no free name for a DONE that is {word}")))?;
     durable::rename(&from, &task.path().join(&name))?;
     Ok(name)
 }
@@ -327,5 +337,7 @@ mod tests {
             assert_eq!(reject_done(&task).unwrap(), expected);
             assert!(!Marker::Done.path(&task).exists());
         }
+        create_done(&task).unwrap();
+        assert_eq!(set_unjudged_aside(&task).unwrap(), "DONE.unjudged-1");
     }
 }

@@ -48,6 +48,15 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// Returns the file that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. } | Self::Malformed { path, .. } | Self::TooNew { path, .. } => {
+                path
+            }
+        }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }

@@ -13,8 +13,8 @@ use crate::owner::{Owner, OwnerState};
 use crate::record::RecordError;
 use crate::run_info::{Phase, RunInfo, RunStatus};
 use crate::slot;
-use crate::status::{self, TaskFacts, TaskStatus};
-use crate::task_state::{LaunchSummary, ResultStatus, TaskState};
+use crate::status::{self, Claim, TaskFacts, TaskStatus};
+use crate::task_state::{LaunchSummary, ResultStatus, TaskResult, TaskState};
 
 /// What readers say of a run whose owner and agent are both gone.
 pub const LOST_SUMMARY: &str = "process is not alive";
@@ -62,6 +62,8 @@ pub struct TaskView {
     pub status: TaskStatus,
     /// Its markers.
     pub markers: Markers,
+    /// What its `DONE` is worth.
+    pub claim: Claim,
     /// Whether somebody runs it.
     pub owner_state: OwnerState,
     /// Who runs it, or did when it was lost.
@@ -200,6 +202,7 @@ fn read_task(
         task: task.clone(),
         status: TaskStatus::Unknown,
         markers,
+        claim: Claim::None,
         owner_state,
         owner,
         state,
@@ -208,7 +211,9 @@ fn read_task(
         active_children,
         problems,
     };
-    view.status = status::task_status(&facts(&view));
+    let facts = facts(&view);
+    view.claim = facts.claim();
+    view.status = status::task_status(&facts);
     Ok(view)
 }
 
@@ -317,6 +322,18 @@ fn facts(view: &TaskView) -> TaskFacts {
     TaskFacts {
         is_cancelled: view.markers.has(Marker::Cancelled),
         is_done: view.markers.has(Marker::Done),
+        has_gates: match &view.launch {
+            Some(launch) => !launch.policy.gates.is_empty(),
+            // A launch that cannot be read may have had some.
+            None => (view.problems.iter()).any(|problem| problem.path() == view.task.launch()),
+        },
+        has_verdict: (view.state.as_ref()).is_some_and(|state| {
+            let launch = view.launch.as_ref().map(|launch| &launch.launch_id);
+            let completed = |result: &TaskResult| result.status == ResultStatus::Completed;
+            // An earlier launch's end is no verdict on this one's claim.
+            state.result.as_ref().is_some_and(completed)
+                && launch.is_none_or(|launch| *launch == state.launch_id)
+        }),
         is_stopped: view.markers.has(Marker::StopRequested)
             || view
                 .state

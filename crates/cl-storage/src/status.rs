@@ -118,6 +118,10 @@ pub struct TaskFacts {
     pub is_cancelled: bool,
     /// `DONE` is there.
     pub is_done: bool,
+    /// The launch has gates, or they cannot be told.
+    pub has_gates: bool,
+    /// The launch has ended well, which it does only after its gates have passed.
+    pub has_verdict: bool,
     /// A stop marker or a stop wish is there.
     pub is_stopped: bool,
     /// The owner is alive.
@@ -144,26 +148,49 @@ pub struct TaskFacts {
     pub exists: bool,
 }
 
+/// What the agent's claim to be done is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// There is none.
+    None,
+    /// The gates of the launch have not judged it: the task is not done.
+    Unjudged,
+    /// It counts.
+    Stands,
+}
+
+impl TaskFacts {
+    /// Returns what `DONE` is worth.
+    pub fn claim(&self) -> Claim {
+        match () {
+            () if !self.is_done => Claim::None,
+            () if self.has_gates && !self.has_verdict => Claim::Unjudged,
+            () => Claim::Stands,
+        }
+    }
+}
+
 /// Returns the status of a task; the first row that fits wins.
 ///
 /// A live owner counts as activity for the rows that need quiet: a claim to be
-/// done is only final when its gates and children are.
+/// done is only final when its gates and children are. One that the gates have not
+/// judged is none, and whoever should have asked them is gone: that is a failure.
 pub fn task_status(facts: &TaskFacts) -> TaskStatus {
     let is_active = facts.has_active_run || facts.has_active_child;
     let is_quiet = !is_active && !facts.has_live_owner;
+    let claim = facts.claim();
+    let has_failed = facts.latest_run_succeeded == Some(false) || facts.has_failed_result;
     match () {
         () if facts.is_cancelled && is_quiet => TaskStatus::Cancelled,
         () if facts.has_active_run && facts.has_unreplaced_failure => TaskStatus::PartialFailure,
         () if is_active => TaskStatus::Running,
-        () if facts.is_done && is_quiet => TaskStatus::AllFinished,
+        () if claim == Claim::Stands && is_quiet => TaskStatus::AllFinished,
         () if facts.is_queued => TaskStatus::Queued,
         () if facts.is_blocked => TaskStatus::Blocked,
         () if facts.has_live_owner && facts.is_waiting => TaskStatus::Waiting,
         () if facts.has_live_owner => TaskStatus::Running,
         () if facts.is_stopped => TaskStatus::Stopped,
-        () if facts.latest_run_succeeded == Some(false) || facts.has_failed_result => {
-            TaskStatus::Failed
-        }
+        () if has_failed || claim == Claim::Unjudged => TaskStatus::Failed,
         () if facts.latest_run_succeeded == Some(true) => TaskStatus::Completed,
         () if facts.exists && !facts.has_runs => TaskStatus::Idle,
         () => TaskStatus::Unknown,
@@ -319,6 +346,39 @@ mod tests {
             },
             TaskStatus::Unknown,
         );
+    }
+
+    #[test]
+    fn a_claim_that_no_gate_has_judged_is_none() {
+        let unjudged = TaskFacts {
+            is_done: true,
+            has_gates: true,
+            ..ended(true)
+        };
+        assert_eq!(unjudged.claim(), Claim::Unjudged);
+        check(unjudged, TaskStatus::Failed);
+        let stopped = TaskFacts {
+            is_stopped: true,
+            ..unjudged
+        };
+        check(stopped, TaskStatus::Stopped);
+        let asked = TaskFacts {
+            has_live_owner: true,
+            ..unjudged
+        };
+        check(asked, TaskStatus::Running);
+        let judged = TaskFacts {
+            has_verdict: true,
+            ..unjudged
+        };
+        assert_eq!(judged.claim(), Claim::Stands);
+        check(judged, TaskStatus::AllFinished);
+        let gateless = TaskFacts {
+            has_gates: false,
+            ..stopped
+        };
+        check(gateless, TaskStatus::AllFinished);
+        assert_eq!(ended(true).claim(), Claim::None);
     }
 
     #[test]

@@ -192,6 +192,25 @@ pub struct LaunchSummary {
     /// How many tasks stand above.
     #[serde(default)]
     pub depth: u32,
+    /// The part of its limits that readers need.
+    #[serde(default)]
+    pub policy: PolicySummary,
+}
+
+/// The part of a launch's limits that readers need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct PolicySummary {
+    /// What must pass before DONE is believed.
+    pub gates: Vec<GateSummary>,
+}
+
+/// A gate as readers need it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct GateSummary {
+    /// What it is called.
+    pub name: String,
 }
 
 /// The task and run that launched a nested task.

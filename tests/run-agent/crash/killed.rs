@@ -129,9 +129,64 @@ fn a_gate_that_outlives_its_supervisor_is_ended() {
     until("the gate", || rig.scenario.work().join("gating").exists());
     rig.kill_supervisor();
     assert!(rig.scenario.survivors().exist(), "the gate waits on");
+    let standing = rig.standing();
+    assert_eq!(
+        (standing.owner.as_str(), standing.status.as_str()),
+        ("lost", "failed")
+    );
+    assert_eq!(standing.whole["done"], false, "{standing:#?}");
+    let why = standing.whole["failure"]["detail"].as_str().unwrap();
+    assert!(why.contains("have not judged it"), "{why}");
+    rig.command(&["watch"]).run().assert_code(1);
     rig.stop();
+    assert_eq!(rig.standing().status, "stopped");
     std::fs::write(rig.scenario.work().join("pass"), "").unwrap();
     rig.resume_to_done();
+}
+
+#[test]
+fn a_claim_whose_judge_died_counts_for_nobody() {
+    let rig = Rig::new("version: 1\nsteps:\n  - done: true\n");
+    let gate = "touch gating; while ! [ -e pass ]; do sleep 0.02; done; false";
+    let begin = |extra: &[&str]| {
+        let flags = ["--max-attempts", "1", "--gate", gate];
+        rig.start(&[&flags, extra].concat())
+    };
+    begin(&["--detach"]).ok();
+    until("the gate", || rig.scenario.work().join("gating").exists());
+    rig.kill_supervisor();
+    std::fs::write(rig.scenario.work().join("pass"), "").unwrap();
+    // Its gate is asked again where it was launched with it, and refuses.
+    let again = begin(&[]).run();
+    again.assert_code(1);
+    assert!(rig.task().path().join("DONE.rejected-1").is_file());
+    // A claim of an earlier launch is not believed because its gates are left out.
+    cl_storage::marker::create_done(&rig.task()).unwrap();
+    assert_eq!(rig.standing().status, "failed");
+    let runs = rig.task().runs().unwrap().len();
+    rig.start(&["--max-attempts", "1"]).ok();
+    assert_eq!(rig.task().runs().unwrap().len(), runs + 1);
+    assert!(rig.task().path().join("DONE.unjudged-1").is_file());
+    rig.assert_done();
+}
+
+#[test]
+fn a_foreground_task_whose_judge_died_is_marked_as_failed() {
+    let rig = Rig::new("version: 1\nsteps:\n  - done: true\n");
+    let gate = "touch gating; while ! [ -e pass ]; do sleep 0.02; done";
+    let command = rig.start(&["--gate", gate]).spawn();
+    until("the gate", || rig.scenario.work().join("gating").exists());
+    rig.kill_supervisor();
+    command.finish().assert_code(1);
+    rig.command(&["recover"]).ok();
+    let standing = rig.standing();
+    assert_eq!(
+        (standing.owner.as_str(), standing.status.as_str()),
+        ("none", "failed")
+    );
+    std::fs::write(rig.scenario.work().join("pass"), "").unwrap();
+    rig.start(&["--gate", "true"]).ok();
+    rig.assert_done();
 }
 
 #[test]

@@ -145,10 +145,38 @@ fn while_a_gate_runs() {
     stop(&stage, "");
     stage.assert_nobody_left();
     assert_eq!(stage.ended("top").status, ResultStatus::Stopped);
+    let folder = stage.dir("top").path().to_owned();
     assert!(
-        stage.dir("top").path().join("DONE").is_file(),
-        "the claim stays"
+        !folder.join("DONE").exists(),
+        "nobody takes the claim for the truth"
     );
+    assert!(folder.join("DONE.unjudged-1").is_file());
+    let said = stage.said("top", "WARNING").concat();
+    assert!(said.contains("had not judged it"), "{said}");
+    let row = &stage.json(&format!("status {}", id("top")))["tasks"][0];
+    assert_eq!(row["status"], "stopped", "{row:#}");
+    assert_eq!(row["done"], false);
+    let watched = stage.command(&format!("watch {} --json", id("top"))).run();
+    watched.assert_code(1);
+    // Without the gate, too, the agent has to say it again.
+    let stage = stage.actor("actor", "  - say: Not yet.");
+    stage.task("top", "--max-attempts 1").assert_code(1);
+    assert_eq!(stage.infos("top").len(), 2);
+}
+
+#[test]
+fn by_the_keyboard_while_a_gate_runs() {
+    let stage = Stage::new("  - done: true");
+    let gate = stage.fill("exec 9>@/survivors; touch @/gate; sleep 300");
+    let running = stage
+        .launch("task", "top", "")
+        .args(&["--gate", &gate])
+        .spawn();
+    stage.wait_for("gate");
+    running.signal(rustix::process::Signal::INT);
+    running.finish().assert_code(130);
+    assert_eq!(stage.json("list")["tasks"][0]["status"], "stopped");
+    stage.assert_nobody_left();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use cl_storage::task_state::{ResultStatus, TaskResult};
 use cl_storage::{Failure, FailureKind};
 
-use super::Supervisor;
+use super::{GateVerdict, Supervisor};
 use crate::propagate::{self, Samples};
 
 /// How long the last messages may wait for a bus that cannot be written.
@@ -79,6 +79,9 @@ impl Supervisor {
             ),
         };
         let (kind, body) = self.last_words(status, failure.as_ref(), left_children.len());
+        if is_settled && status != ResultStatus::Completed {
+            self.take_claim_back();
+        }
         let failure = failure.map(|f| Failure {
             detail: self.redactor.redact(&f.detail).into_owned(),
             ..f
@@ -135,6 +138,26 @@ impl Supervisor {
         let samples = Samples::Masked(&self.redactor);
         if let Some(notice) = propagate::tell(&self.task, samples, &self.clock) {
             self.post(notice.kind, &notice.body, &notice.meta);
+        }
+    }
+
+    /// A claim that no gate has judged, or that one refused, ends with the launch.
+    fn take_claim_back(&mut self) {
+        let told = if self.gates == GateVerdict::Refused {
+            self.reject_done()
+        } else {
+            let (when, now) = ("the task was ended", self.now());
+            crate::claim::set_unjudged_aside(&self.root, &self.task, when, now)
+                .map(|told| {
+                    if let Some(text) = told {
+                        self.post("WARNING", &text, &[]);
+                    }
+                })
+                .map_err(Into::into)
+        };
+        if let Err(error) = told {
+            // It does not count where it stands, either.
+            tracing::error!(error = error.as_ref(), "could not take DONE back");
         }
     }
 

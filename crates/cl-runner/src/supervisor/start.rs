@@ -169,7 +169,7 @@ fn take(
     cl_storage::crash::point("owned");
     // Another starter may have made and finished the task since the first look.
     let written = Written::before(&task);
-    match write_launch(&record, &task) {
+    match write_launch(&record, &root, &task) {
         Ok((state, prompt)) => Ok(build(record, root, task, ownership, state, prompt)),
         Err(refused) => {
             give_back(ownership, made, &written, &task);
@@ -199,7 +199,11 @@ fn give_back(ownership: Ownership, made: &Footprint, written: &Written, task: &T
     }
 }
 
-fn write_launch(record: &LaunchRecord, task: &TaskDir) -> Result<(TaskState, String), Refused> {
+fn write_launch(
+    record: &LaunchRecord,
+    root: &Root,
+    task: &TaskDir,
+) -> Result<(TaskState, String), Refused> {
     let now = SystemClock.now();
     // Under the lock: a marker may have come since the first look.
     check_markers(task, record)?;
@@ -209,6 +213,14 @@ fn write_launch(record: &LaunchRecord, task: &TaskDir) -> Result<(TaskState, Str
         durable::replace(&task.prompt(), text.as_bytes(), FileMode::Private)?;
     }
     clear_markers(task, record.mode)?;
+    if record.policy.gates.is_empty() {
+        // Those who would judge it are forgotten with the launch that named them.
+        let when = "the task was started without them";
+        if let Some(text) = crate::claim::set_unjudged_aside(root, task, when, now)? {
+            let draft = cl_bus::Draft::new("WARNING", task.project().clone(), text);
+            crate::claim::post_once(task, &draft.task(task.id().clone()));
+        }
+    }
     launch_file(task, record, now)?.write(task)?;
     let mut state = fresh_state(task, record)?;
     state.write(task)?;

@@ -68,6 +68,7 @@ impl Workload {
                 agent_name: "a".into(),
                 parent: None::<ParentTask>,
                 depth: 0,
+                policy: cl_storage::task_state::PolicySummary::default(),
             };
             record::write(&task.launch(), &launch, Mode::Private).unwrap();
         });
