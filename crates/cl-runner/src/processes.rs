@@ -1,9 +1,13 @@
 //! Every process that belongs to tasks below a root, for people.
 
+use std::collections::HashSet;
+
+use cl_storage::owner::OwnerState;
 use cl_storage::process::{ProcessIdentity, ProcessStat};
-use cl_storage::snapshot::TaskView;
+use cl_storage::snapshot::{RunView, TaskView};
 use cl_storage::{Clock, LayoutError, ProjectId, Root, RunId, TaskId};
 
+use crate::process::census::{self, Part, Place};
 use crate::process::tree::{self, Search};
 
 /// What a process is to its task.
@@ -14,7 +18,9 @@ pub enum Role {
     Supervisor,
     /// The agent.
     Agent,
-    /// Something that the agent started.
+    /// A gate, or something that it started.
+    Gate,
+    /// Something that the agent started, or that the supervisor has adopted.
     Descendant,
 }
 
@@ -28,7 +34,7 @@ pub struct ProcessRow {
     /// The run; none for supervisors.
     pub run: Option<RunId>,
     /// Whether the task's owner is alive, lost or none.
-    pub owner: cl_storage::owner::OwnerState,
+    pub owner: OwnerState,
     /// What the process is.
     pub role: Role,
     /// Its id.
@@ -43,68 +49,112 @@ pub struct ProcessRow {
     pub cpu_ms: u64,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
+    /// What is wrong with it.
+    pub note: Option<&'static str>,
 }
 
-/// Lists the processes of every task below `root`, supervisors first in each task.
+/// What is said of a process whose task's folder was deleted.
+const FOLDER_IS_GONE: &str = "folder is gone";
+
+/// Lists the processes of every task below `root`, each task's together, supervisors first.
 pub fn list(root: &Root, clock: &dyn Clock) -> Result<Vec<ProcessRow>, LayoutError> {
+    let mut census = census::take(root.path());
+    census.sort_by_key(|(process, place)| (place.part != Part::Supervisor, process.pid));
     let mut rows = Vec::new();
     for project in root.projects()? {
         for view in crate::recover::readable(root, &project, clock.now())? {
-            rows.extend(of_task(root, &view));
+            let (own, others): (Vec<_>, _) = census.into_iter().partition(|(_, place)| {
+                place.task == *view.task.id() && place.project == *view.task.project()
+            });
+            census = others;
+            rows.extend(of_task(root, &view, &own));
         }
+    }
+    // A task that cannot be looked at is there all the same.
+    for (process, place) in &census {
+        let is_there = root.task(&place.project, &place.task)?.exists();
+        let row = row(place, OwnerState::None, process, role(place.part));
+        rows.extend(row.map(|row| ProcessRow {
+            note: (!is_there).then_some(FOLDER_IS_GONE),
+            ..row
+        }));
     }
     Ok(rows)
 }
 
-fn of_task(root: &Root, view: &TaskView) -> Vec<ProcessRow> {
-    let mut rows = Vec::new();
+fn role(part: Part) -> Role {
+    match part {
+        Part::Supervisor => Role::Supervisor,
+        Part::Gate => Role::Gate,
+        Part::Work => Role::Descendant,
+    }
+}
+
+fn of_task(root: &Root, view: &TaskView, census: &[(ProcessIdentity, Place)]) -> Vec<ProcessRow> {
+    let mut found: Vec<(ProcessIdentity, Place, Role)> = Vec::new();
+    let place = |run: Option<&RunId>, part| Place {
+        project: view.task.project().clone(),
+        task: view.task.id().clone(),
+        run: run.cloned(),
+        part,
+    };
     if let Some(owner) = view.owner.as_ref().filter(|owner| owner.is_alive()) {
-        rows.extend(row(view, None, &owner.identity(), Role::Supervisor));
+        let place = place(None, Part::Supervisor);
+        found.push((owner.identity(), place, Role::Supervisor));
     }
     for run in view.runs.iter().filter(|run| run.is_active) {
-        // An agent whose record is damaged is found by its environment alone.
-        let info = run
-            .info
-            .as_ref()
-            .ok()
-            .filter(|info| info.has_agent_process());
-        let agent = info.and_then(|info| {
-            let (pid, start) = (info.pid, info.process_start.clone()?);
-            Some(ProcessIdentity { pid, start })
-        });
+        let agent = agent_of(run);
         let search = Search {
             run: run.run.id(),
             agent: agent.as_ref(),
             adopted_by: None,
             root: root.path(),
         };
-        let mut found = tree::find(&search);
-        found.sort_by_key(|process| process.pid);
-        for process in found {
+        let mut processes = tree::find(&search);
+        processes.sort_by_key(|process| process.pid);
+        for process in processes {
             let role = if agent.as_ref() == Some(&process) {
                 Role::Agent
             } else {
                 Role::Descendant
             };
-            rows.extend(row(view, Some(run.run.id()), &process, role));
+            found.push((process, place(Some(run.run.id()), Part::Work), role));
         }
     }
-    rows
+    let known: HashSet<ProcessIdentity> = found.iter().map(|(known, ..)| known.clone()).collect();
+    let more = census
+        .iter()
+        .filter(|(process, _)| !known.contains(process));
+    found.extend(more.map(|(process, place)| (process.clone(), place.clone(), role(place.part))));
+    found
+        .iter()
+        .filter_map(|(process, place, role)| row(place, view.owner_state, process, *role))
+        .collect()
+}
+
+/// Returns the recorded agent; one whose record is damaged is found by its environment alone.
+fn agent_of(run: &RunView) -> Option<ProcessIdentity> {
+    let info = run.info.as_ref().ok()?;
+    let start = info.process_start.clone()?;
+    info.has_agent_process().then_some(ProcessIdentity {
+        pid: info.pid,
+        start,
+    })
 }
 
 fn row(
-    view: &TaskView,
-    run: Option<&RunId>,
+    place: &Place,
+    owner: OwnerState,
     process: &ProcessIdentity,
     role: Role,
 ) -> Option<ProcessRow> {
     let stat = ProcessStat::read(process.pid).ok()??;
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     Some(ProcessRow {
-        project: view.task.project().clone(),
-        task: view.task.id().clone(),
-        run: run.cloned(),
-        owner: view.owner_state,
+        project: place.project.clone(),
+        task: place.task.clone(),
+        run: place.run.clone(),
+        owner,
         role,
         pid: process.pid,
         parent_pid: stat.parent,
@@ -114,6 +164,7 @@ fn row(
         rss_bytes: stat
             .resident_pages
             .saturating_mul(rustix::param::page_size() as u64),
+        note: None,
     })
 }
 

@@ -5,7 +5,7 @@ use cl_testkit::patience::until;
 use cl_testkit::run_agent::Running;
 use rustix::process::Signal;
 
-use crate::rig::{Rig, WAITING, kill};
+use crate::rig::{Rig, TASK, WAITING, kill};
 
 /// Starts the task in the foreground and waits until its agent is at work.
 #[track_caller]
@@ -129,6 +129,16 @@ fn a_gate_that_outlives_its_supervisor_is_ended() {
     until("the gate", || rig.scenario.work().join("gating").exists());
     rig.kill_supervisor();
     assert!(rig.scenario.survivors().exist(), "the gate waits on");
+    let shown = rig.scenario.command(&["ps", "--json"]).ok().json();
+    let rows = shown["processes"].as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        assert_eq!(
+            (&row["role"], &row["owner"]),
+            (&"gate".into(), &"lost".into())
+        );
+        assert_eq!(row["task"], TASK);
+    }
     let standing = rig.standing();
     assert_eq!(
         (standing.owner.as_str(), standing.status.as_str()),

@@ -142,6 +142,11 @@ fn while_a_gate_runs() {
     command.ok();
     stage.wait_for("gate");
     assert!(stage.scenario.survivors().exist());
+    let shown = stage.json("ps");
+    let roles = shown["processes"].as_array().unwrap().iter();
+    let roles: Vec<&str> = roles.map(|row| row["role"].as_str().unwrap()).collect();
+    assert_eq!(roles[0], "supervisor");
+    assert!(roles[1..].iter().all(|role| *role == "gate") && roles.len() > 2);
     stop(&stage, "");
     stage.assert_nobody_left();
     assert_eq!(stage.ended("top").status, ResultStatus::Stopped);

@@ -29,7 +29,7 @@ pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
         return Ok(Exit::Success);
     }
     let mut table = Grid::new(&[
-        "PID", "PPID", "ROLE", "AGE", "CPU", "RSS", "NAME", "TASK", "RUN", "OWNER",
+        "PID", "PPID", "ROLE", "AGE", "CPU", "RSS", "NAME", "TASK", "RUN", "OWNER", "NOTE",
     ]);
     for row in &rows {
         table.row(cells(row), "");
@@ -42,6 +42,7 @@ fn cells(row: &ProcessRow) -> Vec<String> {
     let role = match row.role {
         Role::Supervisor => "supervisor",
         Role::Agent => "agent",
+        Role::Gate => "gate",
         Role::Descendant => "descendant",
     };
     let owner = match row.owner {
@@ -63,5 +64,6 @@ fn cells(row: &ProcessRow) -> Vec<String> {
             .map(ToString::to_string)
             .unwrap_or_default(),
         owner.to_owned(),
+        row.note.unwrap_or_default().to_owned(),
     ]
 }

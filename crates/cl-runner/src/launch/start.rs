@@ -150,7 +150,7 @@ pub fn room_for(task: &TaskDir) -> Room {
 }
 
 /// The variables of an enclosing run, which a supervisor must not inherit.
-const RUN_VARIABLES: [&str; 11] = [
+const RUN_VARIABLES: [&str; 12] = [
     "JRUN_PROJECT_ID",
     "JRUN_TASK_ID",
     "JRUN_ID",
@@ -162,6 +162,7 @@ const RUN_VARIABLES: [&str; 11] = [
     "JRUN_CONDUCTOR_URL",
     "JRUN_DEPTH",
     "JRUN_ATTEMPT",
+    crate::process::census::GATE_MARKER,
 ];
 
 fn hand_over(

@@ -14,12 +14,15 @@ use std::path::Path;
 
 use cl_storage::process::{self, ProcessIdentity, ProcessStat};
 use cl_storage::slot::RUN_MARKER;
-use cl_storage::{RunId, owner::Owner};
+use cl_storage::{ProjectId, RunId, TaskId, owner::Owner};
 
 use crate::launch::SUPERVISED_TASK;
 
 /// The variable in an agent's environment that names its task's folder.
-const TASK_MARKER: &str = "JRUN_TASK_FOLDER";
+pub(super) const TASK_MARKER: &str = "JRUN_TASK_FOLDER";
+
+/// How many ancestors of a process are looked at.
+const DEEPEST: usize = 4096;
 
 /// Which processes to look for.
 #[derive(Debug, Clone)]
@@ -101,12 +104,13 @@ enum Verdict {
     Unrelated,
 }
 
-struct Table {
+/// The processes of the machine at one moment, without those that have ended.
+pub(super) struct Table {
     processes: HashMap<i32, ProcessStat>,
 }
 
 impl Table {
-    fn read() -> Option<Self> {
+    pub(super) fn read() -> Option<Self> {
         let pids = process::all_pids().ok()?;
         let processes = pids
             .into_iter()
@@ -168,23 +172,26 @@ impl Table {
 
     /// Walks up from `pid` to the nearest process with a verdict.
     fn belongs(&self, pid: i32, found: &HashSet<i32>, excepted: &HashSet<i32>) -> bool {
-        let mut at = pid;
-        for _ in 0..4096 {
-            if excepted.contains(&at) {
-                return false;
-            }
-            if found.contains(&at) {
-                return true;
-            }
-            match self.processes.get(&at) {
-                Some(stat) if stat.parent > 1 && stat.parent != at => at = stat.parent,
-                _ => return false,
-            }
-        }
-        false
+        self.ancestry(pid)
+            .find(|at| excepted.contains(at) || found.contains(at))
+            .is_some_and(|nearest| !excepted.contains(&nearest))
     }
 
-    fn identity(&self, pid: i32) -> Option<ProcessIdentity> {
+    pub(super) fn pids(&self) -> impl Iterator<Item = i32> {
+        self.processes.keys().copied()
+    }
+
+    /// Returns `pid` and its ancestors, nearest first, but not the first process.
+    pub(super) fn ancestry(&self, pid: i32) -> impl Iterator<Item = i32> {
+        let parent = |at: &i32| {
+            let parent = self.processes.get(at)?.parent;
+            (parent > 1 && parent != *at).then_some(parent)
+        };
+        // The table is no snapshot: a reused number could close a circle.
+        std::iter::successors(Some(pid), parent).take(DEEPEST)
+    }
+
+    pub(super) fn identity(&self, pid: i32) -> Option<ProcessIdentity> {
         let identity = ProcessIdentity::of(pid).ok()??;
         // The pid may have been reused since the table was read.
         let ticks = self.processes.get(&pid)?.start_ticks;
@@ -204,17 +211,7 @@ fn is_below(pid: i32, root: &Path) -> bool {
 
 /// Tells whether `pid` is the recorded owner of the task at `folder`, below `root`.
 fn owns(pid: i32, folder: &Path, root: &Path) -> bool {
-    let Ok(relative) = folder.strip_prefix(root) else {
-        return false;
-    };
-    let mut parts = relative.iter().filter_map(|part| part.to_str());
-    let (Some(project), Some(task), None) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let task = cl_storage::ProjectId::parse(project)
-        .ok()
-        .zip(cl_storage::TaskId::parse_existing(task).ok());
-    let Some((project, task)) = task else {
+    let Some((project, task)) = task_at(folder, root) else {
         return false;
     };
     let dir = cl_storage::Root::at(root).and_then(|root| root.task(&project, &task));
@@ -223,4 +220,14 @@ fn owns(pid: i32, folder: &Path, root: &Path) -> bool {
         Ok(owner) => owner.is_some_and(|owner| owner.pid == pid && owner.is_alive()),
         Err(_) => true,
     })
+}
+
+/// Returns the task whose folder below `root` is, or was, at `folder`.
+pub(super) fn task_at(folder: &Path, root: &Path) -> Option<(ProjectId, TaskId)> {
+    let mut parts = folder.strip_prefix(root).ok()?.iter();
+    let (project, task, None) = (parts.next()?, parts.next()?, parts.next()) else {
+        return None;
+    };
+    let project = ProjectId::parse(project.to_str()?).ok()?;
+    Some((project, TaskId::parse_existing(task.to_str()?).ok()?))
 }

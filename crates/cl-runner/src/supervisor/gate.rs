@@ -10,6 +10,7 @@ use cl_storage::process::ProcessIdentity;
 use super::{Broken, GateVerdict, Supervisor};
 use crate::launch::Gate;
 use crate::output;
+use crate::process::census::GATE_MARKER;
 use crate::process::end::{Ending, LOOK_AGAIN};
 use crate::process::spawn::{Program, spawn};
 use crate::process::tree::{self, Search};
@@ -93,7 +94,8 @@ impl Supervisor {
         // Raw, like an agent's streams: for the owner's eyes only.
         let stdout = durable::open_append(output, Mode::Private)?;
         let stderr = stdout.try_clone()?;
-        let env = self.gate_environment();
+        let mut env = self.gate_environment();
+        env.insert(GATE_MARKER.to_owned(), gate.name.clone());
         let args = ["-c".to_owned(), gate.run.clone()];
         let cwd = gate.cwd.as_ref().map_or_else(
             || self.record.cwd.clone(),

@@ -1,0 +1,79 @@
+//! Which task each process of the machine works for.
+//!
+//! By its mark, the task's folder in its environment, or else by its nearest marked
+//! ancestor: a live supervisor is the ancestor of everything that it has adopted,
+//! marked or not. What has lost both, mark and marked ancestor, is not found.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use cl_storage::process::{ProcessIdentity, environment_value};
+use cl_storage::slot::RUN_MARKER;
+use cl_storage::{ProjectId, RunId, TaskId};
+
+use super::tree::{self, TASK_MARKER, Table};
+use crate::launch::SUPERVISED_TASK;
+
+/// The variable in a gate's environment that names the gate.
+pub(crate) const GATE_MARKER: &str = "JRUN_GATE";
+
+/// What a process is to its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It was started to supervise it.
+    Supervisor,
+    /// It belongs to a gate.
+    Gate,
+    /// It belongs to an agent, or to nobody known.
+    Work,
+}
+
+/// The task that a process works for.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) project: ProjectId,
+    pub(crate) task: TaskId,
+    /// The run that its mark names.
+    pub(crate) run: Option<RunId>,
+    pub(crate) part: Part,
+}
+
+/// Returns every live process that works for a task below `root`, but not this one.
+pub(crate) fn take(root: &Path) -> Vec<(ProcessIdentity, Place)> {
+    let Some(table) = Table::read() else {
+        return Vec::new();
+    };
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let marked: HashMap<i32, Place> = (table.pids())
+        .filter_map(|pid| Some((pid, marked_place(pid, root)?)))
+        .collect();
+    let others = table.pids().filter(|pid| *pid != me);
+    others
+        .filter_map(|pid| {
+            let nearest = table.ancestry(pid).find(|at| marked.contains_key(at))?;
+            let mut place = marked.get(&nearest)?.clone();
+            if nearest != pid && place.part == Part::Supervisor {
+                place.part = Part::Work;
+            }
+            Some((table.identity(pid)?, place))
+        })
+        .collect()
+}
+
+fn marked_place(pid: i32, root: &Path) -> Option<Place> {
+    let value = |name| environment_value(pid, name).filter(|value| !value.is_empty());
+    let (folder, part) = match value(TASK_MARKER) {
+        Some(folder) if value(GATE_MARKER).is_some() => (folder, Part::Gate),
+        Some(folder) => (folder, Part::Work),
+        // Agents never have this one alone.
+        None => (value(SUPERVISED_TASK)?, Part::Supervisor),
+    };
+    let (project, task) = tree::task_at(Path::new(&folder), root)?;
+    let run = value(RUN_MARKER).filter(|_| part != Part::Supervisor);
+    Some(Place {
+        project,
+        task,
+        run: run.and_then(|run| RunId::parse(&run).ok()),
+        part,
+    })
+}
