@@ -20,6 +20,7 @@ use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, TaskDir};
 use rustix::process::Signal;
 
 use crate::claim;
+use crate::process::census;
 use crate::process::end::{end_blocking, signal};
 use crate::process::tree::{self, Search};
 use crate::propagate::{self, Samples};
@@ -253,10 +254,31 @@ fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
         adopted_by: None,
         root: root.path(),
     };
+    end_tree(grace, |seen| tree::find_with(&search, seen))
+}
+
+/// Ends every process that carries the mark of `task`, whose folder is gone.
+///
+/// Returns how many there were and how many survive. Blocks for `grace` and a few
+/// seconds more. A supervisor of it that lives ends like the others.
+pub(crate) fn end_marked(root: &Root, task: &TaskDir, grace: Duration) -> (usize, u32) {
+    end_tree(grace, |_| census::of_task(root.path(), task))
+}
+
+/// Ends what `find` returns, which is given all that it has returned before.
+fn end_tree(
+    grace: Duration,
+    find: impl Fn(&HashSet<ProcessIdentity>) -> Vec<ProcessIdentity>,
+) -> (usize, u32) {
     let mut seen = HashSet::new();
+    let mut look = || {
+        let found = find(&seen);
+        seen.extend(found.iter().cloned());
+        found
+    };
     let started = Instant::now();
     let survivors = end_blocking(grace, || {
-        let mut found = look(&search, &mut seen);
+        let mut found = look();
         if started.elapsed() < grace {
             return found;
         }
@@ -274,7 +296,7 @@ fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
             if !has_grown {
                 break;
             }
-            found = look(&search, &mut seen);
+            found = look();
         }
         found
     });
@@ -282,12 +304,6 @@ fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
         seen.len(),
         u32::try_from(survivors.len()).unwrap_or(u32::MAX),
     )
-}
-
-fn look(search: &Search<'_>, seen: &mut HashSet<ProcessIdentity>) -> Vec<ProcessIdentity> {
-    let found = tree::find_with(search, seen);
-    seen.extend(found.iter().cloned());
-    found
 }
 
 fn agent_identity(info: &RunInfo) -> Option<ProcessIdentity> {

@@ -45,12 +45,30 @@ pub enum StopReport {
     },
     /// It was only asked, and has not ended yet.
     StillRunning,
-    /// Its supervisor was dead; its agents were ended and recorded here.
-    SettledLost {
+    /// Its folder was deleted; what was left of it was ended, and nothing recorded.
+    EndedDeleted {
         /// Processes that were ended.
         ended: usize,
         /// Processes that could not be ended.
         survivors: u32,
+    },
+    /// It had ended, and only children of it were active, which were stopped.
+    ChildrenStopped {
+        /// Child tasks that were active.
+        children: usize,
+        /// Processes that could not be ended.
+        survivors: u32,
+    },
+    /// It had no live supervisor; its agents were ended and recorded here.
+    SettledLost {
+        /// Whether a supervisor had died, or there was none.
+        owner: OwnerState,
+        /// Processes of it and of its children without a supervisor that were ended.
+        ended: usize,
+        /// Processes that could not be ended.
+        survivors: u32,
+        /// Child tasks that were active, and were stopped.
+        children: usize,
     },
 }
 
@@ -172,6 +190,18 @@ pub fn stop_task(
     stop_without_owner(root, task, options, clock)
 }
 
+/// Ends what is left of a task whose folder was deleted, by the marks in the
+/// processes' environments; `None` if the folder is there or nothing is left.
+///
+/// Records nothing. Blocks for `grace` and some seconds more.
+pub fn stop_deleted(root: &Root, task: &TaskDir, grace: Duration) -> Option<StopReport> {
+    if task.exists() {
+        return None;
+    }
+    let (ended, survivors) = settle::end_marked(root, task, grace);
+    (ended > 0).then_some(StopReport::EndedDeleted { ended, survivors })
+}
+
 fn stop_without_owner(
     root: &Root,
     task: &TaskDir,
@@ -194,6 +224,15 @@ fn stop_without_owner(
     {
         return Ok(StopReport::NothingRunning);
     }
+    let children = view.active_children.len();
+    if view.owner_state != OwnerState::Lost && active.is_empty() {
+        // What it came to stays as it is: nobody stopped it.
+        let (_, survivors) = stop_children(root, &view, options, clock)?;
+        return Ok(StopReport::ChildrenStopped {
+            children,
+            survivors,
+        });
+    }
     let io_error = |source| StopError::Request {
         task: task.id().to_string(),
         source,
@@ -206,15 +245,38 @@ fn stop_without_owner(
         grace,
         clock,
     )?;
-    let (mut ended, mut survivors) = (settled.ended, settled.survivors);
+    let (ended, survivors) = stop_children(root, &view, options, clock)?;
+    Ok(StopReport::SettledLost {
+        owner: view.owner_state,
+        ended: settled.ended + ended,
+        survivors: settled.survivors + survivors,
+        children,
+    })
+}
+
+/// Stops the active children of a task that has no supervisor.
+///
+/// Returns how many processes were ended here and how many survive.
+fn stop_children(
+    root: &Root,
+    view: &TaskView,
+    options: &StopOptions,
+    clock: &dyn Clock,
+) -> Result<(usize, u32), StopError> {
+    let (mut ended, mut survivors) = (0, 0);
+    let options = StopOptions {
+        by: format!("parent task {}: {}", view.task.id(), options.by),
+        ..options.clone()
+    };
     for child in &view.active_children {
         let child = root.task(&child.project, &child.task)?;
-        let options = StopOptions {
-            by: format!("parent task {}: {by}", task.id()),
-            ..options.clone()
-        };
         match stop_task(root, &child, &options, clock)? {
             StopReport::SettledLost {
+                ended: more,
+                survivors: left,
+                ..
+            }
+            | StopReport::EndedDeleted {
                 ended: more,
                 survivors: left,
             } => {
@@ -223,11 +285,14 @@ fn stop_without_owner(
             }
             StopReport::Stopped {
                 survivors: left, ..
+            }
+            | StopReport::ChildrenStopped {
+                survivors: left, ..
             } => survivors += left,
             StopReport::NothingRunning | StopReport::StillRunning => {}
         }
     }
-    Ok(StopReport::SettledLost { ended, survivors })
+    Ok((ended, survivors))
 }
 
 fn live_owner(task: &TaskDir) -> Option<Owner> {

@@ -15,6 +15,7 @@ mod attempt;
 mod children;
 mod decide;
 mod events;
+mod evicted;
 mod finish;
 mod gate;
 mod journal;
@@ -65,7 +66,7 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
             Ok(supervisor) => {
                 start::answer(&Readiness::Ready);
                 start::detach_output(&supervisor.task);
-                supervisor.run().await
+                supervisor.run_while_owned().await
             }
             Err(refused) => {
                 start::answer(&refused.readiness());
@@ -112,6 +113,8 @@ struct Supervisor {
     paused: bool,
     /// When lost children are looked for again, after one could not be settled.
     settles_from: tokio::time::Instant,
+    /// Told when the task is not this supervisor's any more.
+    evicted: std::rc::Rc<tokio::sync::Notify>,
 }
 
 impl Supervisor {

@@ -235,6 +235,12 @@ impl HeldLock {
         &self.file
     }
 
+    /// Tells whether the locked file still has its name. If not, somebody else may
+    /// hold a lock of that name. A file that cannot be looked at counts as there.
+    pub fn is_in_place(&self) -> bool {
+        has_name(&self.file, &self.path).unwrap_or(true)
+    }
+
     /// Returns the path of the locked file.
     pub fn path(&self) -> &Path {
         &self.path

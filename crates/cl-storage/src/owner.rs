@@ -103,7 +103,7 @@ pub struct Ownership {
     owner: Owner,
     found_lost: bool,
     previous: Option<Owner>,
-    _lock: HeldLock,
+    lock: HeldLock,
 }
 
 impl Ownership {
@@ -138,7 +138,7 @@ impl Ownership {
             owner,
             found_lost,
             previous,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -153,6 +153,13 @@ impl Ownership {
     /// keeps it, releasing does not.
     pub fn found_lost(&self) -> bool {
         self.found_lost
+    }
+
+    /// Tells whether the task's folder and the lock in it are those that were taken.
+    ///
+    /// If not, somebody has deleted or replaced them, and what is there is not owned.
+    pub fn is_in_place(&self) -> bool {
+        self.lock.is_in_place()
     }
 
     /// Leaves the task as it was found: with the record of the owner before, or none.

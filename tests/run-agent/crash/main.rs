@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod bus;
+mod deleted;
 mod facts;
 mod gc;
 mod identity;

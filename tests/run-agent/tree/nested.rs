@@ -163,3 +163,38 @@ fn children_beyond_the_limit_are_stopped_if_asked_for() {
     }
     assert_eq!(stage.state("top").result.unwrap().left_children, []);
 }
+
+#[test]
+fn stopping_a_task_that_has_ended_stops_its_children_and_says_so() {
+    let stage = family();
+    stage
+        .task("top", "--child-wait-timeout 200ms")
+        .assert_code(0);
+    all_work(&stage);
+    let said = stage.ok(&format!("stop {}", id("top")));
+    assert!(
+        said.contains("had ended already; 3 child tasks were stopped"),
+        "{said}"
+    );
+    for name in ["one", "two", "three"] {
+        assert_eq!(stage.ended(name).status, ResultStatus::Stopped);
+    }
+    stage.assert_nobody_left();
+    let row = &stage.json(&format!("status {}", id("top")))["tasks"][0];
+    assert_eq!(row["status"], "all_finished", "it had ended well: {row:#}");
+}
+
+#[test]
+fn children_are_stopped_when_the_parents_folder_is_deleted() {
+    let stage = family();
+    stage.detach("top", "");
+    stage.waits_for("top", "children");
+    all_work(&stage);
+    std::fs::remove_dir_all(stage.dir("top").path()).unwrap();
+    for name in ["one", "two", "three"] {
+        let result = stage.ended(name);
+        assert_eq!(result.status, ResultStatus::Stopped);
+    }
+    stage.scenario.survivors().wait_for_none();
+    assert!(!stage.dir("top").path().exists());
+}

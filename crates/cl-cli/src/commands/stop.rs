@@ -1,19 +1,31 @@
 //! `stop` and `task stop`.
 
-use cl_runner::stop::{StopError, StopOptions, StopReport, stop_task};
-use cl_storage::RunId;
+use cl_runner::stop::{
+    StopError, StopOptions, StopReport, stop_deleted as stop_deleted_task, stop_task,
+};
+use cl_storage::owner::OwnerState;
 use cl_storage::snapshot::TaskView;
+use cl_storage::{RunId, TaskDir};
 use serde_json::json;
 
 use super::flat;
 use crate::args::StopArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 
 /// Stops a task and everything below it.
 pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let task = flat::changeable_task(ctx, &scope, "stop")?;
+    let grace = if args.force {
+        std::time::Duration::ZERO
+    } else {
+        args.grace
+    };
+    let task = match flat::changeable_task(ctx, &scope, "stop") {
+        Ok(task) => task,
+        Err(error) => return stop_deleted(ctx, &scope, grace).unwrap_or(Err(error)),
+    };
     let view = TaskView::read(scope.root(), &task, ctx.now())?;
     let wanted = wanted_runs(&task, args)?;
     let active: Vec<RunId> = view
@@ -29,49 +41,13 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         ));
         return Ok(Exit::Success);
     }
-    let grace = if args.force {
-        std::time::Duration::ZERO
-    } else {
-        args.grace
-    };
     let options = StopOptions {
         by: "run-agent stop".to_owned(),
         grace,
         kills: !args.no_kill,
     };
     let report = stop_task(scope.root(), &task, &options, &*ctx.clock).map_err(stop_error)?;
-    let (outcome, survivors) = match &report {
-        StopReport::NothingRunning => ("nothing_running", 0),
-        StopReport::Stopped { survivors, .. } => ("stopped", *survivors),
-        StopReport::SettledLost { survivors, .. } => ("ended_lost", *survivors),
-        StopReport::StillRunning => ("still_running", 0),
-    };
-    if ctx.console.is_json() {
-        let document = json!({
-            "project": task.project(), "task": task.id(), "outcome": outcome, "runs": active, "survivors": survivors,
-        });
-        ctx.console.json(&document)?;
-    } else {
-        match &report {
-            StopReport::NothingRunning => ctx
-                .console
-                .note(format_args!("nothing is running in task {}", task.id())),
-            StopReport::Stopped { .. } => ctx
-                .console
-                .line(format_args!("Stopped task {}", task.id()))?,
-            StopReport::SettledLost { ended, .. } => ctx.console.line(format_args!(
-                "Stopped task {}: its supervisor had died, {ended} processes of it were ended",
-                task.id()
-            ))?,
-            StopReport::StillRunning => ctx.console.line(format_args!(
-                "Task {} was asked to stop and still runs; `run-agent stop --force` kills it",
-                task.id()
-            ))?,
-        }
-        for run in &active {
-            ctx.console.note(format_args!("run {run}"));
-        }
-    }
+    tell(ctx, &task, &report, &active)?;
     if let StopReport::Stopped { left_children, .. } = &report
         && *left_children > 0
     {
@@ -81,6 +57,7 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         );
         return Err(CliError::failed(message));
     }
+    let survivors = survivors(&report);
     if survivors > 0 {
         let message = format!(
             "{survivors} processes of {} survive; `run-agent ps` shows them",
@@ -93,6 +70,97 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     } else {
         Exit::Success
     })
+}
+
+/// Ends what is left of a task whose folder is not there; `None` if nothing is.
+fn stop_deleted(
+    ctx: &mut Context,
+    scope: &Scope,
+    grace: std::time::Duration,
+) -> Option<Result<Exit, CliError>> {
+    let (project, task) = scope.require_task().ok()?;
+    let task = scope.root().task(project, task).ok()?;
+    let report = stop_deleted_task(scope.root(), &task, grace)?;
+    Some(
+        tell(ctx, &task, &report, &[]).and_then(|()| match survivors(&report) {
+            0 => Ok(Exit::Success),
+            left => Err(CliError::failed(format!(
+                "{left} processes of {} survive; `run-agent ps` shows them",
+                task.id()
+            ))),
+        }),
+    )
+}
+
+fn survivors(report: &StopReport) -> u32 {
+    match report {
+        StopReport::NothingRunning | StopReport::StillRunning => 0,
+        StopReport::Stopped { survivors, .. }
+        | StopReport::ChildrenStopped { survivors, .. }
+        | StopReport::EndedDeleted { survivors, .. }
+        | StopReport::SettledLost { survivors, .. } => *survivors,
+    }
+}
+
+fn tell(
+    ctx: &mut Context,
+    task: &TaskDir,
+    report: &StopReport,
+    runs: &[RunId],
+) -> Result<(), CliError> {
+    let (outcome, children) = match report {
+        StopReport::NothingRunning => ("nothing_running", 0),
+        StopReport::Stopped { .. } => ("stopped", 0),
+        StopReport::ChildrenStopped { children, .. } => ("children_stopped", *children),
+        StopReport::EndedDeleted { .. } => ("ended_deleted", 0),
+        StopReport::SettledLost { children, .. } => ("ended_lost", *children),
+        StopReport::StillRunning => ("still_running", 0),
+    };
+    if ctx.console.is_json() {
+        let document = json!({
+            "project": task.project(), "task": task.id(), "outcome": outcome, "runs": runs,
+            "children": children, "survivors": survivors(report),
+        });
+        return ctx.console.json(&document);
+    }
+    let id = task.id();
+    let tasks = if children == 1 {
+        "task was"
+    } else {
+        "tasks were"
+    };
+    match report {
+        StopReport::NothingRunning => ctx
+            .console
+            .note(format_args!("nothing is running in task {id}")),
+        StopReport::Stopped { .. } => ctx.console.line(format_args!("Stopped task {id}"))?,
+        StopReport::ChildrenStopped { .. } => ctx.console.line(format_args!(
+            "Task {id} had ended already; {children} child {tasks} stopped"
+        ))?,
+        StopReport::EndedDeleted { ended, .. } => ctx.console.line(format_args!(
+            "Stopped task {id}: its folder is gone, {ended} processes of it were ended"
+        ))?,
+        StopReport::SettledLost { owner, ended, .. } => {
+            let why = match owner {
+                OwnerState::Lost => "its supervisor had died",
+                _ => "it had no supervisor",
+            };
+            let more = match children {
+                0 => String::new(),
+                _ => format!(", {children} child {tasks} stopped"),
+            };
+            ctx.console.line(format_args!(
+                "Stopped task {id}: {why}, {ended} processes of it were ended{more}"
+            ))?;
+        }
+        StopReport::StillRunning => ctx.console.line(format_args!(
+            "Task {id} was asked to stop and still runs; `run-agent stop --force` kills it"
+        ))?,
+    }
+    for run in runs {
+        ctx.console.note(format_args!("run {run}"));
+    }
+    Ok(())
 }
 
 fn wanted_runs(task: &cl_storage::TaskDir, args: &StopArgs) -> Result<Vec<RunId>, CliError> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use cl_storage::process::{ProcessIdentity, environment_value};
 use cl_storage::slot::RUN_MARKER;
-use cl_storage::{ProjectId, RunId, TaskId};
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
 
 use super::tree::{self, TASK_MARKER, Table};
 use crate::launch::SUPERVISED_TASK;
@@ -57,6 +57,50 @@ pub(crate) fn take(root: &Path) -> Vec<(ProcessIdentity, Place)> {
             }
             Some((table.identity(pid)?, place))
         })
+        .collect()
+}
+
+/// What this process has below it.
+#[derive(Debug, Default)]
+pub(crate) struct Below {
+    /// Supervisors of other tasks, the topmost ones.
+    pub(crate) supervisors: Vec<ProcessIdentity>,
+    /// Everything else, without what the supervisors have below them.
+    pub(crate) own: Vec<ProcessIdentity>,
+}
+
+/// Returns every live descendant of this process.
+pub(crate) fn below_me(root: &Path) -> Below {
+    let mut below = Below::default();
+    let Some(table) = Table::read() else {
+        return below;
+    };
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let is_supervisor =
+        |pid: &i32| marked_place(*pid, root).is_some_and(|place| place.part == Part::Supervisor);
+    for pid in table.pids().filter(|pid| *pid != me) {
+        let line: Vec<i32> = table.ancestry(pid).take_while(|at| *at != me).collect();
+        if !table.ancestry(pid).any(|at| at == me) || line[1..].iter().any(is_supervisor) {
+            continue;
+        }
+        let Some(identity) = table.identity(pid) else {
+            continue;
+        };
+        if is_supervisor(&pid) {
+            below.supervisors.push(identity);
+        } else {
+            below.own.push(identity);
+        }
+    }
+    below
+}
+
+/// Returns every live process that works for `task`, except what works for others.
+pub(crate) fn of_task(root: &Path, task: &TaskDir) -> Vec<ProcessIdentity> {
+    let is_here = |place: &Place| place.task == *task.id() && place.project == *task.project();
+    take(root)
+        .into_iter()
+        .filter_map(|(process, place)| is_here(&place).then_some(process))
         .collect()
 }
 

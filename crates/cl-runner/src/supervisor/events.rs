@@ -37,7 +37,7 @@ impl Signals {
 impl Supervisor {
     /// Waits for anything to happen, `at_most` this long, and takes note of it.
     ///
-    /// Ends of processes are in the reaper afterwards, requests are answered, a
+    /// Never returns if the task was taken away. Ends of processes are in the reaper afterwards, requests are answered, a
     /// wish to stop stands in `self.stop`. Every arm only receives from a channel
     /// or waits for the time, so dropping the others loses nothing.
     pub(super) async fn next_event(&mut self, at_most: Duration) {
@@ -51,6 +51,8 @@ impl Supervisor {
             _ = self.signals.hang_up.recv() => {}
             () = tokio::time::sleep(at_most) => {}
         }
+        // What follows writes to the task's folder.
+        self.stay_if_owned().await;
         self.reaper.reap();
         if let Some(by) = stopped_by {
             self.stop_by_signal(by);

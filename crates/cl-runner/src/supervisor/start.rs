@@ -147,6 +147,7 @@ pub(super) fn start(
             children_waited: false,
             paused: false,
             settles_from: tokio::time::Instant::now(),
+            evicted: std::rc::Rc::default(),
         },
     )
 }
