@@ -12,11 +12,18 @@ fn running(script: &str) -> Rig {
     rig
 }
 
+/// At once: what is emptied step by step may be written to meanwhile.
+fn delete(rig: &Rig) {
+    let aside = rig.scenario.path().join("deleted");
+    std::fs::rename(rig.task().path(), &aside).unwrap();
+    std::fs::remove_dir_all(aside).ok();
+}
+
 #[test]
 fn a_deleted_folder_ends_everything_and_stays_deleted() {
     let rig = running(WAITING);
     let owner = rig.owner().unwrap();
-    std::fs::remove_dir_all(rig.task().path()).unwrap();
+    delete(&rig);
     until("the supervisor's end", || !owner.is_alive());
     rig.scenario.survivors().wait_for_none();
     assert!(!rig.task().path().exists());

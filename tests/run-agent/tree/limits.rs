@@ -144,7 +144,10 @@ fn an_agent_that_says_nothing_has_failed() {
     let info = failed_job(&stage, "");
     assert_eq!(info.error_summary, "agent produced no output");
     assert_eq!(info.exit_code, 0);
-    assert_eq!(stage.said("top", "RUN_CRASH").len(), 1);
+    let crashes = stage.said("top", "RUN_CRASH");
+    assert_eq!(crashes.len(), 1);
+    let first = crashes[0].lines().next().unwrap();
+    assert_eq!(first, "run stopped with code 0: agent produced no output");
     let output = std::fs::read_to_string(stage.runs("top")[0].output()).unwrap();
     assert!(output.contains("actor"), "{output}");
 }
@@ -168,11 +171,11 @@ fn an_agent_that_cannot_be_started_ends_the_loop() {
     assert_eq!(kind(&info), FailureKind::SpawnFailed);
     assert_eq!((info.status, info.exit_code), (RunStatus::Failed, -1));
     assert!(info.end_time.is_some());
-    assert!(
-        info.error_summary.contains("program"),
-        "{}",
-        info.error_summary
+    let expected = format!(
+        "spawn_failed: could not start {}: its interpreter \"/nowhere/interpreter\" does not exist",
+        program.display()
     );
+    assert_eq!(info.error_summary, expected);
     assert_eq!(stage.said("top", "RUN_CRASH").len(), 1);
     assert!(stage.runs("top")[0].output().exists());
 }

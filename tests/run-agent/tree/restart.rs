@@ -130,6 +130,38 @@ fn gate_failures_are_used_up() {
 }
 
 #[test]
+fn a_gate_that_removes_the_claim_refuses_it() {
+    for (gate, how) in [
+        ("echo swept; rm -f $JRUN_TASK_FOLDER/DONE", "DONE was gone"),
+        (
+            "echo swept; rm -f $JRUN_TASK_FOLDER/DONE; exit 3",
+            "exit 3; DONE was gone",
+        ),
+    ] {
+        let stage = Stage::new("  - done: true");
+        let command = stage.launch("task", "top", "--restart-delay 0 --max-gate-failures 2");
+        command.args(&["--gate", gate]).run().assert_code(1);
+        let failure = stage.ended("top").failure.unwrap();
+        assert_eq!(failure.kind, FailureKind::GateFailed);
+        assert_eq!(stage.infos("top").len(), 2);
+        let errors = stage.said("top", "ERROR");
+        assert!(errors[0].contains("DONE vanished"), "{errors:?}");
+        assert!(
+            errors[0].contains(how) && errors[0].contains("swept"),
+            "{errors:?}"
+        );
+        assert!(
+            stage
+                .said("top", "INFO")
+                .iter()
+                .all(|text| !text.contains("gate passed"))
+        );
+        let prompts = prompts(&stage);
+        assert!(prompts[1].contains(how), "{}", prompts[1]);
+    }
+}
+
+#[test]
 fn a_gate_sees_a_quiet_tree_and_leaves_nothing() {
     let stage = Stage::new(
         "

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -63,4 +63,77 @@ pub(crate) fn spawn(program: Program<'_>) -> io::Result<ProcessIdentity> {
 pub(crate) fn identify(pid: i32) -> io::Result<ProcessIdentity> {
     ProcessIdentity::of(pid)?
         .ok_or_else(|| io::Error::other(format!("process {pid} is gone unreaped")))
+}
+
+/// Says why `program` could not be started, in a line without its name.
+///
+/// The system says "no such file" of the program and means, as likely, its
+/// interpreter or the working folder.
+pub(crate) fn why_not_started(program: &Path, cwd: &Path, error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::NotFound {
+        return error.to_string();
+    }
+    if !cwd.is_dir() {
+        return format!("the working folder {} does not exist", cwd.display());
+    }
+    if !program.exists() {
+        return error.to_string();
+    }
+    match interpreter(program) {
+        Some(name) if !Path::new(&name).exists() => {
+            format!("its interpreter {name:?} does not exist")
+        }
+        _ => format!("it exists, but something that it needs does not ({error})"),
+    }
+}
+
+/// Returns the interpreter that the first line of a script names.
+fn interpreter(program: &Path) -> Option<String> {
+    // The kernel reads no more than this of it.
+    const LONGEST: u64 = 256;
+    let mut start = Vec::new();
+    File::open(program)
+        .and_then(|file| file.take(LONGEST).read_to_end(&mut start))
+        .ok()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|&byte| byte == b'\n')
+        .next()?;
+    let line = String::from_utf8_lossy(line);
+    // A carriage return is part of the name, which is what is wrong then.
+    let name = line
+        .trim_start_matches([' ', '\t'])
+        .split([' ', '\t'])
+        .next()?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error());
+        let why = |program: &Path, cwd: &Path| why_not_started(program, cwd, &error);
+        let script = folder.path().join("script");
+        assert_eq!(why(&script, folder.path()), error.to_string());
+        for (text, name) in [
+            ("#! /nope/interp -x\n", "\"/nope/interp\""),
+            ("#!/bin/sh\r\n", "\"/bin/sh\\r\""),
+        ] {
+            #[expect(clippy::disallowed_methods, reason = "a program for the test")]
+            std::fs::write(&script, text).unwrap();
+            let expected = format!("its interpreter {name} does not exist");
+            assert_eq!(why(&script, folder.path()), expected);
+        }
+        let gone = folder.path().join("gone");
+        assert!(why(&script, &gone).starts_with("the working folder"));
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            why_not_started(&script, &gone, &refused),
+            refused.to_string()
+        );
+    }
 }

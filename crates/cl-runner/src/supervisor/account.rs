@@ -146,8 +146,14 @@ impl Supervisor {
         } else {
             "RUN_STOP"
         };
+        // Such a code is no reason.
+        let is_unexplained = has_failed && !stopped && info.exit_code <= 0;
+        let why = match info.error_summary.as_str() {
+            summary if is_unexplained && !summary.is_empty() => format!(": {summary}"),
+            _ => String::new(),
+        };
         let mut body = format!(
-            "run stopped with code {}\nrun_dir: {}\noutput: {}",
+            "run stopped with code {}{why}\nrun_dir: {}\noutput: {}",
             info.exit_code,
             run.path().display(),
             run.output().display()

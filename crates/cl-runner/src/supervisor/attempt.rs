@@ -21,7 +21,7 @@ use cl_storage::{Failure, FailureKind, RunDir, RunId, crash};
 use tokio::time::Instant;
 
 use super::{Broken, Supervisor};
-use crate::process::spawn::{Program, spawn};
+use crate::process::spawn::{Program, spawn, why_not_started};
 
 /// How often a free run slot is looked for.
 const SLOT_PAUSE: Duration = Duration::from_millis(100);
@@ -202,7 +202,10 @@ impl Supervisor {
             stderr: Some(durable::open_append(&run.stderr(), Mode::Private)?),
         };
         crash::point("unspawned");
-        let agent = spawn(program).map_err(|error| spawn_error(&command.program, &error))?;
+        let agent = spawn(program).map_err(|error| SpawnError {
+            program: command.program.display().to_string(),
+            why: why_not_started(&command.program, &self.record.cwd, &error),
+        })?;
         self.reaper.watch(agent.pid);
         crash::point("spawned-unrecorded");
         let recorded = self.record_start(run, &agent, &command, version);
@@ -284,16 +287,8 @@ impl Supervisor {
 
 /// The agent's program could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("could not start {program}: {source}")]
+#[error("could not start {program}: {why}")]
 struct SpawnError {
     program: String,
-    source: std::io::Error,
-}
-
-fn spawn_error(program: &std::path::Path, source: &std::io::Error) -> Broken {
-    let source = std::io::Error::new(source.kind(), source.to_string());
-    Box::new(SpawnError {
-        program: program.display().to_string(),
-        source,
-    })
+    why: String,
 }

@@ -104,6 +104,8 @@ pub(crate) fn next_step(view: &View<'_>) -> Step {
                 "DONE is not a regular file; remove it and resume",
             ));
         }
+        // A refusal is told and counted even if the claim has vanished.
+        _ if view.gates == GateVerdict::Refused => return Step::RejectDone,
         Presence::Present => return claim_step(view),
         Presence::Absent => {}
     }
@@ -358,6 +360,24 @@ mod tests {
             }),
             Step::RejectDone
         );
+    }
+
+    #[test]
+    fn a_claim_that_vanished_under_its_gates_is_refused() {
+        let policy = policy();
+        let good = last(None, 0);
+        let vanished = View {
+            attempts: 1,
+            last: Some(&good),
+            gates: GateVerdict::Refused,
+            ..view(&policy)
+        };
+        assert_eq!(next_step(&vanished), Step::RejectDone);
+        let stopping = View {
+            stopping: true,
+            ..vanished
+        };
+        assert_eq!(next_step(&stopping), Step::Stopped);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cl_agent::Exit;
 use cl_storage::durable::{self, Mode};
-use cl_storage::marker;
+use cl_storage::marker::{self, Presence};
 use cl_storage::process::ProcessIdentity;
 
 use super::{Broken, GateVerdict, Supervisor};
@@ -12,12 +12,15 @@ use crate::launch::Gate;
 use crate::output;
 use crate::process::census::GATE_MARKER;
 use crate::process::end::{Ending, LOOK_AGAIN};
-use crate::process::spawn::{Program, spawn};
+use crate::process::spawn::{Program, spawn, why_not_started};
 use crate::process::tree::{self, Search};
 
 /// How much of a gate's output goes into the next prompt and onto the bus.
 const SHOWN_LINES: usize = 50;
 const SHOWN_BYTES: usize = 8 * 1024;
+
+/// Said of a gate behind which the claim was not there any more.
+const VANISHED: &str = "DONE was gone when it ended";
 
 /// How a gate ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,26 +39,29 @@ impl Supervisor {
         for gate in self.record.policy.gates.clone() {
             let number = next_number(&folder)?;
             let output = folder.join(format!("{number}.out"));
-            match self.run_gate(&gate, &output).await? {
-                GateEnd::Passed => {
-                    self.post(
-                        "INFO",
-                        &format!("gate passed: {}", gate.name),
-                        &[("gate", gate.name.clone())],
-                    );
-                }
+            let how = match self.run_gate(&gate, &output).await? {
                 GateEnd::Interrupted => return Ok(GateVerdict::Pending),
-                GateEnd::Refused(how) => {
-                    let tail = clip(&self.redactor.redact(&output::tail(&output, SHOWN_LINES)));
-                    self.state.gate_failures.count += 1;
-                    self.state.gate_failures.last_gate = self
-                        .redactor
-                        .redact(&format!("{} ({how})", gate.name))
-                        .into_owned();
-                    self.state.gate_failures.last_output = tail;
-                    return Ok(GateVerdict::Refused);
-                }
-            }
+                GateEnd::Passed => None,
+                GateEnd::Refused(how) => Some(how),
+            };
+            let markers = marker::Markers::read(&self.task, self.now())?;
+            let how = match (how, markers.done) {
+                (None, Presence::Absent) => Some(VANISHED.to_owned()),
+                (Some(how), Presence::Absent) => Some(format!("{how}; {VANISHED}")),
+                (how, _) => how,
+            };
+            let Some(how) = how else {
+                let text = format!("gate passed: {}", gate.name);
+                self.post("INFO", &text, &[("gate", gate.name.clone())]);
+                continue;
+            };
+            let tail = clip(&self.redactor.redact(&output::tail(&output, SHOWN_LINES)));
+            let name = format!("{} ({how})", gate.name);
+            let failures = &mut self.state.gate_failures;
+            failures.count += 1;
+            failures.last_gate = self.redactor.redact(&name).into_owned();
+            failures.last_output = tail;
+            return Ok(GateVerdict::Refused);
         }
         self.state.gate_failures.last_gate.clear();
         self.state.gate_failures.last_output.clear();
@@ -63,16 +69,25 @@ impl Supervisor {
     }
 
     /// Takes the claim back: the reason is on disk before DONE is gone.
+    ///
+    /// One that vanished while a gate ran is told of and counted like the others.
     pub(super) fn reject_done(&mut self) -> Result<(), Broken> {
         self.state.write(&self.task)?;
         cl_storage::crash::point("refusal-recorded");
-        let name = marker::reject_done(&self.task)?;
-        let failures = &self.state.gate_failures;
-        let body = format!(
-            "DONE was rejected ({name}): gate failed: {}\n\n{}",
-            failures.last_gate, failures.last_output
+        let name = match marker::reject_done(&self.task) {
+            Ok(name) => Some(name),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e.into()),
+        };
+        let what = name.as_ref().map_or_else(
+            || "DONE vanished while a gate ran and counts as rejected".to_owned(),
+            |name| format!("DONE was rejected ({name})"),
         );
-        self.post("ERROR", &body, &[("rejected", name)]);
+        let failures = &self.state.gate_failures;
+        let (gate, printed) = (&failures.last_gate, &failures.last_output);
+        let body = format!("{what}: gate failed: {gate}\n\n{printed}");
+        let meta: Vec<_> = name.map(|name| ("rejected", name)).into_iter().collect();
+        self.post("ERROR", &body, &meta);
         Ok(())
     }
 
@@ -101,8 +116,9 @@ impl Supervisor {
             || self.record.cwd.clone(),
             |folder| self.record.cwd.join(folder),
         );
+        let program_path = std::path::Path::new("/bin/sh");
         let program = Program {
-            path: std::path::Path::new("/bin/sh"),
+            path: program_path,
             args: &args,
             env: &env,
             cwd: &cwd,
@@ -112,7 +128,10 @@ impl Supervisor {
         };
         let process = match spawn(program) {
             Ok(process) => process,
-            Err(error) => return Ok(GateEnd::Refused(format!("could not be started: {error}"))),
+            Err(error) => {
+                let why = why_not_started(program_path, &cwd, &error);
+                return Ok(GateEnd::Refused(format!("could not be started: {why}")));
+            }
         };
         self.reaper.watch(process.pid);
         let limit = gate.timeout.unwrap_or(self.record.policy.gate_timeout);
