@@ -26,6 +26,7 @@ pub mod process;
 pub mod processes;
 pub mod propagate;
 pub mod recover;
+mod run_end;
 pub mod scripted;
 pub mod settle;
 pub mod stop;

@@ -19,11 +19,11 @@ use cl_storage::task_state::{ResultStatus, StopWish, TaskResult, TaskState};
 use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, TaskDir};
 use rustix::process::Signal;
 
-use crate::claim;
 use crate::process::census;
 use crate::process::end::{end_blocking, signal};
 use crate::process::tree::{self, Search};
 use crate::propagate::{self, Samples};
+use crate::{claim, run_end};
 
 /// Why a task is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,11 @@ pub fn settle_lost(
         .map(|state| state.launch_id)
         .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
-    match settle_owned(root, task, reason, grace, clock) {
+    let settled = settle_owned(root, task, reason, grace, clock);
+    if ownership.found_lost() {
+        tell_latest_end(root, task, clock)?;
+    }
+    match settled {
         Ok(settled) if settled.survivors == 0 => {
             ownership.release()?;
             cl_storage::index::note_end(root, task);
@@ -95,6 +99,23 @@ pub fn settle_lost(
             other
         }
     }
+}
+
+/// Tells of the end of the latest run if a supervisor died before it could.
+///
+/// Only for the owner, and only of a lost task.
+pub(crate) fn tell_latest_end(
+    root: &Root,
+    task: &TaskDir,
+    clock: &dyn Clock,
+) -> Result<(), LayoutError> {
+    let view = TaskView::read(root, task, clock.now())?;
+    if let Some((run, info)) = view.latest_run().zip(view.latest_info())
+        && *run.run.id() == info.run_id
+    {
+        run_end::post_if_missing(&run.run, info);
+    }
+    Ok(())
 }
 
 fn settle_owned(
@@ -343,23 +364,6 @@ fn record_end(
             }
         }
     })?;
-    let kind = if completed || matches!(reason, Reason::Stopped { .. }) {
-        "RUN_STOP"
-    } else {
-        "RUN_CRASH"
-    };
-    let mut body = format!(
-        "run stopped with code {}\nrun_dir: {}\noutput: {}",
-        info.exit_code,
-        run.run.path().display(),
-        run.run.output().display()
-    );
-    if matches!(reason, Reason::Stopped { .. }) {
-        body.push_str("\nstopped: true");
-    }
-    let draft = Draft::new(kind, info.project_id.clone(), body)
-        .task(info.task_id.clone())
-        .run(info.run_id.clone());
-    claim::post_once(run.run.task(), &draft);
+    run_end::post(&run.run, &info);
     Ok(())
 }

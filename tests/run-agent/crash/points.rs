@@ -80,6 +80,27 @@ fn take_up(rig: &Rig, left: Left) {
     }
 }
 
+#[test]
+fn the_end_of_a_run_is_told_exactly_once() {
+    let told = |rig: &Rig| {
+        let messages = rig.messages().into_iter();
+        let of_ends = |message: &serde_json::Value| {
+            ["RUN_STOP", "RUN_CRASH"].contains(&message["type"].as_str().unwrap())
+        };
+        messages.filter(of_ends).count()
+    };
+    for (point, before) in [("end-recorded", 0), ("result-unrecorded", 1)] {
+        let rig = crash(point, Left::EndedAgent, &["--detach"]);
+        assert_eq!(told(&rig), before, "{point}");
+        rig.command(&["recover"]).ok();
+        cl_testkit::patience::until("the end", || rig.standing().owner == "none");
+        assert_eq!(told(&rig), 1, "{point}, taken up");
+        let rig = crash(point, Left::EndedAgent, &[]);
+        rig.stop();
+        assert_eq!(told(&rig), 1, "{point}, stopped");
+    }
+}
+
 macro_rules! points {
     ($($name:ident, $point:literal, $left:ident;)*) => {
         mod resumed {

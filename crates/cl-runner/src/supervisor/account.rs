@@ -8,7 +8,7 @@ use cl_storage::{Failure, FailureKind, RunDir, RunId, Usage, crash};
 
 use super::attempt::{Ended, RunEnd};
 use super::{Broken, LastAttempt, Supervisor, decide};
-use crate::output;
+use crate::{output, run_end};
 
 const NO_OUTPUT: &str = "agent produced no output";
 
@@ -60,7 +60,7 @@ impl Supervisor {
             info.stop.clone_from(&end.stop);
         })?;
         crash::point("end-recorded");
-        self.post_end(run, &info, matches!(end.ended, Ended::Stop));
+        self.post_end(run, &info);
         Ok(failure)
     }
 
@@ -139,28 +139,9 @@ impl Supervisor {
         Some(cl_agent::usage_since(&usage, &earlier))
     }
 
-    fn post_end(&mut self, run: &RunDir, info: &RunInfo, stopped: bool) {
+    fn post_end(&mut self, run: &RunDir, info: &RunInfo) {
+        let (kind, mut body) = run_end::event(run, info);
         let has_failed = info.status == RunStatus::Failed;
-        let kind = if has_failed && !stopped {
-            "RUN_CRASH"
-        } else {
-            "RUN_STOP"
-        };
-        // Such a code is no reason.
-        let is_unexplained = has_failed && !stopped && info.exit_code <= 0;
-        let why = match info.error_summary.as_str() {
-            summary if is_unexplained && !summary.is_empty() => format!(": {summary}"),
-            _ => String::new(),
-        };
-        let mut body = format!(
-            "run stopped with code {}{why}\nrun_dir: {}\noutput: {}",
-            info.exit_code,
-            run.path().display(),
-            run.output().display()
-        );
-        if stopped {
-            body.push_str("\nstopped: true");
-        }
         let stderr = output::tail(&run.stderr(), 50);
         if has_failed && !stderr.trim().is_empty() {
             body.push_str("\n\n## stderr (last 50 lines)\n");
@@ -241,6 +222,9 @@ impl Supervisor {
             self.record.policy.grace,
             &self.clock,
         )?;
+        if self.ownership.found_lost() {
+            crate::settle::tell_latest_end(&self.root, &self.task, &self.clock)?;
+        }
         let runs: Vec<&str> = settled.runs.iter().map(RunId::as_str).collect();
         let text = format!(
             "settled what an earlier supervisor left: runs [{}], {} processes ended, {} survive",
