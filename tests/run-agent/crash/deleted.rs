@@ -1,5 +1,6 @@
 //! A task's folder, or the lock in it, is taken away while the task runs.
 
+use cl_storage::durable;
 use cl_testkit::patience::until;
 
 use crate::rig::{Rig, TASK, WAITING, kill};
@@ -15,7 +16,7 @@ fn running(script: &str) -> Rig {
 /// At once: what is emptied step by step may be written to meanwhile.
 fn delete(rig: &Rig) {
     let aside = rig.scenario.path().join("deleted");
-    std::fs::rename(rig.task().path(), &aside).unwrap();
+    durable::rename(rig.task().path(), &aside).unwrap();
     std::fs::remove_dir_all(aside).ok();
 }
 
@@ -36,8 +37,8 @@ fn a_folder_that_took_the_place_of_another_is_not_touched() {
     let aside = rig.scenario.path().join("aside");
     let (place, temporary) = (rig.task().path().to_owned(), aside.with_extension("new"));
     std::fs::create_dir(&temporary).unwrap();
-    std::fs::rename(&place, &aside).unwrap();
-    std::fs::rename(&temporary, &place).unwrap();
+    durable::rename(&place, &aside).unwrap();
+    durable::rename(&temporary, &place).unwrap();
     until("the supervisor's end", || !owner.is_alive());
     rig.scenario.survivors().wait_for_none();
     assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);

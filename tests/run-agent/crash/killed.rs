@@ -155,6 +155,20 @@ fn a_gate_that_outlives_its_supervisor_is_ended() {
 }
 
 #[test]
+fn a_gate_without_any_run_that_outlives_its_supervisor_is_ended() {
+    let rig = Rig::new(WAITING);
+    rig.task().ensure().unwrap();
+    cl_storage::marker::create_done(&rig.task()).unwrap();
+    let survivors = rig.scenario.survivors().path().display().to_string();
+    let gate = format!("exec 9>{survivors}; touch gating; sleep 600");
+    rig.start(&["--detach", "--gate", &gate]).ok();
+    until("the gate", || rig.scenario.work().join("gating").exists());
+    rig.kill_supervisor();
+    assert!(rig.scenario.survivors().exist());
+    rig.stop();
+}
+
+#[test]
 fn a_claim_whose_judge_died_counts_for_nobody() {
     let rig = Rig::new("version: 1\nsteps:\n  - done: true\n");
     let gate = "touch gating; while ! [ -e pass ]; do sleep 0.02; done; false";

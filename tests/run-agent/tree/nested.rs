@@ -1,5 +1,6 @@
 //! Agents that give work to other agents.
 
+use cl_storage::durable;
 use cl_storage::run_info::RunStatus;
 use cl_storage::task_state::ResultStatus;
 
@@ -191,7 +192,7 @@ fn children_are_stopped_when_the_parents_folder_is_deleted() {
     stage.waits_for("top", "children");
     all_work(&stage);
     // At once: what is emptied step by step may be written to meanwhile.
-    std::fs::rename(stage.dir("top").path(), stage.path("deleted")).unwrap();
+    durable::rename(stage.dir("top").path(), &stage.path("deleted")).unwrap();
     std::fs::remove_dir_all(stage.path("deleted")).ok();
     for name in ["one", "two", "three"] {
         let result = stage.ended(name);

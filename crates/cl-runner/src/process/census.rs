@@ -97,11 +97,24 @@ pub(crate) fn below_me(root: &Path) -> Below {
 
 /// Returns every live process that works for `task`, except what works for others.
 pub(crate) fn of_task(root: &Path, task: &TaskDir) -> Vec<ProcessIdentity> {
-    let is_here = |place: &Place| place.task == *task.id() && place.project == *task.project();
-    take(root)
-        .into_iter()
-        .filter_map(|(process, place)| is_here(&place).then_some(process))
+    let found = take(root).into_iter();
+    found
+        .filter_map(|(process, place)| is_for(&place, task).then_some(process))
         .collect()
+}
+
+/// Returns every live process that carries the mark of a gate of `task`, or descends
+/// from one.
+pub(crate) fn gates_of(root: &Path, task: &TaskDir) -> Vec<ProcessIdentity> {
+    let is_gate = |place: &Place| place.part == Part::Gate && is_for(place, task);
+    let found = take(root).into_iter();
+    found
+        .filter_map(|(process, place)| is_gate(&place).then_some(process))
+        .collect()
+}
+
+fn is_for(place: &Place, task: &TaskDir) -> bool {
+    place.task == *task.id() && place.project == *task.project()
 }
 
 fn marked_place(pid: i32, root: &Path) -> Option<Place> {

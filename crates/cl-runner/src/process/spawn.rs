@@ -123,7 +123,6 @@ mod tests {
             ("#! /nope/interp -x\n", "\"/nope/interp\""),
             ("#!/bin/sh\r\n", "\"/bin/sh\\r\""),
         ] {
-            #[expect(clippy::disallowed_methods, reason = "a program for the test")]
             std::fs::write(&script, text).unwrap();
             let expected = format!("its interpreter {name} does not exist");
             assert_eq!(why(&script, folder.path()), expected);

@@ -44,7 +44,7 @@ impl Supervisor {
             "the task's folder or its owner.lock is gone or was replaced; ending everything that belongs to it"
         );
         self.evicted.notify_one();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
