@@ -246,10 +246,12 @@ pub(crate) fn settle_runs(
             settled.runs.push(run.run.id().clone());
         }
     }
-    // Those that judged a claim without any run carry no run's mark.
-    let (ended, survivors) = end_tree(grace, |_| census::gates_of(root.path(), task));
-    settled.ended += ended;
-    settled.survivors += survivors;
+    // Gates that judged a claim without any run carry no run's mark.
+    if latest.is_none() && task.gates_folder().exists() {
+        let (ended, survivors) = end_tree(grace, |_| census::gates_of(root.path(), task));
+        settled.ended += ended;
+        settled.survivors += survivors;
+    }
     Ok(settled)
 }
 

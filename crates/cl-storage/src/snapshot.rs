@@ -497,6 +497,48 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_counts_if_its_launch_has_no_gates_or_has_passed_them() {
+        let fixture = fixture();
+        fixture.add_run(1, ended(RunStatus::Completed));
+        marker::create_done(&fixture.task).unwrap();
+        let launched = |policy: &str| {
+            let text = format!(
+                "version: 1\nlaunch_id: l2\nkind: task\norigin: detached\n\
+                 launched_at: 2026-01-01T00:00:00Z\nagent_name: a\n{policy}"
+            );
+            std::fs::write(fixture.task.launch(), text).unwrap();
+            let view = fixture.view();
+            (view.claim, view.status)
+        };
+        let gates = "policy: {gates: [{name: tests, run: make test}]}\n";
+        let stands = (Claim::Stands, TaskStatus::AllFinished);
+        let unjudged = (Claim::Unjudged, TaskStatus::Failed);
+        assert_eq!(launched(""), stands, "as before there were gates");
+        assert_eq!(launched("policy: {gates: []}\n"), stands);
+        assert_eq!(launched(gates), unjudged);
+        assert_eq!(launched("policy: ["), unjudged, "it cannot be told");
+        for (launch, status, expected) in [
+            ("l1", ResultStatus::Completed, unjudged),
+            ("l2", ResultStatus::Failed, unjudged),
+            ("l2", ResultStatus::Completed, stands),
+        ] {
+            let mut state = TaskState {
+                launch_id: launch.into(),
+                result: Some(TaskResult {
+                    status,
+                    exit_code: 0,
+                    ended_at: Timestamp::UNIX_EPOCH,
+                    failure: None,
+                    left_children: Vec::new(),
+                }),
+                ..TaskState::default()
+            };
+            state.write(&fixture.task).unwrap();
+            assert_eq!(launched(gates), expected, "{launch} {status:?}");
+        }
+    }
+
+    #[test]
     fn an_unreadable_state_is_a_named_problem() {
         let fixture = fixture();
         std::fs::write(fixture.task.state(), "version: 99\n").unwrap();

@@ -31,6 +31,18 @@ fn a_deleted_folder_ends_everything_and_stays_deleted() {
 }
 
 #[test]
+fn who_waits_for_a_deleted_task_is_told() {
+    let rig = Rig::new(WAITING);
+    let command = rig.start(&["--grace", "200ms"]).spawn();
+    rig.wait_for_waiting();
+    delete(&rig);
+    let told = command.finish();
+    told.assert_code(1);
+    assert!(told.stderr.contains("is gone"), "{told:?}");
+    rig.scenario.survivors().wait_for_none();
+}
+
+#[test]
 fn a_folder_that_took_the_place_of_another_is_not_touched() {
     let rig = running(WAITING);
     let owner = rig.owner().unwrap();

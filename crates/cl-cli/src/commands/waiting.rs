@@ -90,6 +90,11 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exi
             ));
             Ok(Exit::Terminated)
         }
+        AttachEnd::Lost if !task.exists() => Err(CliError::failed(format!(
+            "the folder of {} is gone; whatever belonged to the task is being ended",
+            task.id()
+        ))
+        .hint("`run-agent ps` shows what is left of it")),
         AttachEnd::Lost => Err(
             CliError::failed(format!("the supervisor of {} died", task.id())).hint(format!(
                 "`run-agent task resume {} --project {}` takes the task up again",
