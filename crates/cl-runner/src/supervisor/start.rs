@@ -214,9 +214,12 @@ fn write_launch(
         durable::replace(&task.prompt(), text.as_bytes(), FileMode::Private)?;
     }
     clear_markers(task, record.mode)?;
-    if record.policy.gates.is_empty() {
-        // Those who would judge it are forgotten with the launch that named them.
-        let when = "the task was started without them";
+    let has_new_prompt = (record.prompt.as_ref())
+        .is_some_and(|given| !is_prompt_of_record(task, given) && !was_given(task, given));
+    if record.policy.gates.is_empty() || has_new_prompt {
+        // Those who would judge it are forgotten with the launch that named them, and
+        // what is asked now is not what was claimed.
+        let when = "the task was started again, without them or for another prompt";
         if let Some(text) = crate::claim::set_unjudged_aside(root, task, when, now)? {
             let draft = cl_bus::Draft::new("WARNING", task.project().clone(), text);
             crate::claim::post_once(task, &draft.task(task.id().clone()));

@@ -11,12 +11,12 @@ use super::folder::TRASH;
 use super::plan::{RunFacts, Standing, TaskFacts};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{LayoutError, Root, TaskDir};
-use crate::marker::Marker;
 use crate::owner::OwnerState;
 use crate::process::{self, ProcessIdentity, ProcessStart};
 use crate::run_info::{KNOWN_VERSION, RunInfo, RunStatus};
 use crate::slot;
 use crate::snapshot::{RunView, TaskView};
+use crate::status::Claim;
 
 /// One task as it was seen.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) fn look(
             is_owned: view.owner_state == OwnerState::Alive,
             is_lost: view.owner_state == OwnerState::Lost,
             is_active: view.is_active(),
-            is_done: view.markers.has(Marker::Done),
+            is_done: view.claim == Claim::Stands,
             has_live_relative: needed.contains(&(task.project().clone(), task.id().clone()))
                 || has_live_relative(root, &view, now),
             has_strangers: false,
