@@ -6,11 +6,10 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cl_storage::durable::{self, Mode};
+use cl_storage::durable::{self, Mode, SyncPoint};
 use cl_storage::run_info::{self, Phase, RunInfo, RunStatus};
 use cl_storage::{ProjectId, Root, TaskDir, TaskId};
 use jiff::Timestamp;
@@ -95,7 +94,7 @@ fn raw(folder: &Path) {
     for _ in 0..2 {
         durable::replace(&folder.join("record"), &record, Mode::Shared).expect("the disk takes it");
     }
-    let mut log = durable::open_append(&folder.join("log"), Mode::Shared).expect("a file");
-    log.write_all(&record).expect("the disk takes it");
-    log.sync_data().expect("the disk syncs");
+    let log = durable::open_append(&folder.join("log"), Mode::Shared).expect("a file");
+    durable::append(&log, &record).expect("the disk takes it");
+    durable::sync_data(&log, SyncPoint::BusRecord).expect("the disk syncs");
 }

@@ -49,11 +49,10 @@ use crate::failure::Failure;
 use crate::id::{RunId, TaskId};
 use crate::layout::{ProjectDir, Root, TaskDir};
 use crate::lock;
-use crate::marker::Marker;
 use crate::owner::OwnerState;
 use crate::run_info::RunStatus;
 use crate::snapshot::TaskView;
-use crate::status::TaskStatus;
+use crate::status::{Claim, TaskStatus};
 use crate::task_state::ParentTask;
 
 /// First line of an index; one of another build is ignored and replaced.
@@ -86,7 +85,7 @@ pub struct Ended {
     pub kind: Option<String>,
     /// How many runs there are.
     pub runs: usize,
-    /// `DONE` is there.
+    /// `DONE` is there, and no gate still has to judge it.
     pub is_done: bool,
     /// Attempts of the last launch.
     pub attempts: Option<u32>,
@@ -128,7 +127,7 @@ impl Ended {
             latest_status: shown.map(|run| run.status),
             kind: view.launch.as_ref().map(|launch| launch.kind.clone()),
             runs: view.runs.len(),
-            is_done: view.markers.has(Marker::Done),
+            is_done: view.claim == Claim::Stands,
             attempts: state.map(|state| state.attempts.this_launch),
             agent: view.agent(),
             failure: view.failure(),

@@ -19,6 +19,9 @@ use crate::task_state::{LaunchSummary, ResultStatus, TaskResult, TaskState};
 /// What readers say of a run whose owner and agent are both gone.
 pub const LOST_SUMMARY: &str = "process is not alive";
 
+/// What is said of a claim that nobody is going to judge.
+const UNJUDGED: &str = "DONE is there, but its gates have not judged it";
+
 /// One run as a reader sees it.
 #[derive(Debug)]
 pub struct RunView {
@@ -128,7 +131,10 @@ impl TaskView {
             .as_ref()
             .filter(|_| self.owner_state == OwnerState::None)
             .and_then(|state| state.result.as_ref()?.failure.clone());
+        let is_unjudged = self.claim == Claim::Unjudged && self.owner_state != OwnerState::Alive;
+        let unjudged = || Failure::new(FailureKind::RunnerLost, UNJUDGED);
         said.or_else(|| self.shown_run()?.failure())
+            .or_else(|| is_unjudged.then(unjudged))
     }
 
     /// Returns the newest change of bus, state and the run shown, in whole seconds.

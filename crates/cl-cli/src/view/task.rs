@@ -1,19 +1,11 @@
 //! One task as it is shown.
 
 use cl_storage::index::Ended;
-use cl_storage::marker::Marker;
 use cl_storage::owner::OwnerState;
 use cl_storage::run_info::RunStatus;
 use cl_storage::snapshot::TaskView;
-use cl_storage::status::TaskStatus;
-use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
-use std::path::Path;
-
-use cl_storage::owner::OwnerState;
-use cl_storage::run_info::RunInfo;
-use cl_storage::snapshot::{RunView, TaskView};
 use cl_storage::status::{Claim, TaskStatus};
-use cl_storage::{Failure, FailureKind, ProjectId, RunId, TaskId};
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -96,9 +88,8 @@ impl TaskRow {
             children: children(view),
             depends_on: Vec::new(),
             blocked_by: Vec::new(),
-            last_activity: last_activity(view, latest),
-            legacy: view.task.is_flat(),
             last_activity: view.last_activity(),
+            legacy: view.task.is_flat(),
             problems: problems(view),
         }
     }
@@ -132,6 +123,7 @@ impl TaskRow {
             depends_on: Vec::new(),
             blocked_by: Vec::new(),
             last_activity: ended.last_activity,
+            legacy: false,
             problems: Vec::new(),
         }
     }
@@ -219,37 +211,6 @@ impl TaskRow {
 
 fn or_dash(value: Option<&impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), ToString::to_string)
-}
-
-/// The latest run that has a readable record, else the latest.
-fn latest_run(view: &TaskView) -> Option<&RunView> {
-    let readable = view.latest_info().map(|info| &info.run_id);
-    readable
-        .and_then(|id| view.runs.iter().rev().find(|run| run.run.id() == id))
-        .or_else(|| view.latest_run())
-}
-
-fn run_agent(info: &RunInfo) -> Option<String> {
-    [&info.agent_name, &info.agent]
-        .into_iter()
-        .find(|name| !name.is_empty())
-        .cloned()
-}
-
-/// What is said of a claim that nobody is going to judge.
-const UNJUDGED: &str = "DONE is there, but its gates have not judged it";
-
-/// What the owner said at the end counts more than what the latest run says.
-fn failure(view: &TaskView, latest: Option<&RunView>) -> Option<Failure> {
-    let said = view
-        .state
-        .as_ref()
-        .filter(|_| view.owner_state == OwnerState::None)
-        .and_then(|state| state.result.as_ref()?.failure.clone());
-    let is_unjudged = view.claim == Claim::Unjudged && view.owner_state != OwnerState::Alive;
-    let unjudged = || Failure::new(FailureKind::RunnerLost, UNJUDGED);
-    said.or_else(|| latest?.failure())
-        .or_else(|| is_unjudged.then(unjudged))
 }
 
 fn children(view: &TaskView) -> Vec<ChildRef> {

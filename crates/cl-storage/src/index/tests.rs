@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::id::ProjectId;
 use crate::layout::RunDir;
+use crate::marker::Marker;
 use crate::owner::Ownership;
 use crate::run_info::{self, RunInfo};
 use crate::task_state::{Child, ResultStatus, TaskResult, TaskState};
