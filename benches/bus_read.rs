@@ -4,12 +4,13 @@
 //! - B7: from the acknowledgement of a message to its hand-over by a follower that has read everything
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use cl_bus::{After, Bus, Draft, Durability, Event, FollowOptions, Start};
+use cl_bus::{After, Bus, Draft, Durability, Event, FollowOptions, Found, Query, Start};
 use cl_storage::{MessageId, ProjectId};
 use cl_testkit::bench_process::{self, Measured};
 use cl_testkit::bench_rows::{Goal, Plan, Row, Samples, data_folder, millis};
@@ -17,6 +18,8 @@ use cl_testkit::{bench_data, bench_floor};
 
 /// How many messages are asked for from the end.
 const TAIL: usize = 20;
+/// How many messages a client asks for at once.
+const PAGE: usize = 50;
 /// Says that the process is to read the bus once and to tell its peak of memory.
 const READ_ONCE: &str = "--read-once";
 
@@ -45,16 +48,23 @@ enum Call {
     Tail,
     All,
     SinceTheMiddle,
+    AllSinceTheMiddle,
 }
 
 impl Call {
-    const ALL: [Self; 3] = [Self::Tail, Self::All, Self::SinceTheMiddle];
+    const ALL: [Self; 4] = [
+        Self::Tail,
+        Self::All,
+        Self::SinceTheMiddle,
+        Self::AllSinceTheMiddle,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Tail => "tail 20",
             Self::All => "full read",
-            Self::SinceTheMiddle => "since(id in the middle)",
+            Self::SinceTheMiddle => "50 since(id in the middle)",
+            Self::AllSinceTheMiddle => "all since(id in the middle)",
         }
     }
 
@@ -64,31 +74,42 @@ impl Call {
 
     /// Reads and returns how many messages there were.
     fn read(self, bus: &Bus, count: u32) -> usize {
-        let reading = match self {
-            Self::Tail => bus.tail(TAIL),
-            Self::All => bus.all(),
-            Self::SinceTheMiddle => {
-                let id = MessageId::parse(&bench_data::message_id(count / 2));
-                bus.since(&After::Id(id.expect("ids of the data are valid")))
-            }
+        let middle = MessageId::parse(&bench_data::message_id(count / 2));
+        let behind = Query {
+            after: Some(After::Id(middle.expect("ids of the data are valid"))),
+            ..Query::default()
         };
-        let reading = reading.expect("the data can be read");
-        assert!(reading.damage.is_empty(), "the data is whole");
-        reading.entries.len()
+        match self {
+            Self::Tail => bus.tail(TAIL).expect("the data can be read").entries.len(),
+            Self::All => stream(bus, &Query::default()),
+            Self::AllSinceTheMiddle => stream(bus, &behind),
+            Self::SinceTheMiddle => {
+                let page = Query {
+                    limit: Some(PAGE),
+                    ..behind
+                };
+                let page = bus.page(&page).expect("the data can be read");
+                page.entries.len()
+            }
+        }
     }
 
     fn expected(self, count: u32) -> usize {
         let count = count as usize;
+        let behind = count - count / 2 - 1;
         match self {
             Self::Tail => TAIL,
             Self::All => count,
-            Self::SinceTheMiddle => count - count / 2 - 1,
+            Self::SinceTheMiddle => PAGE.min(behind),
+            Self::AllSinceTheMiddle => behind,
         }
     }
 
     fn goal_ms(self) -> f64 {
         match self {
             Self::Tail | Self::SinceTheMiddle => 4.0,
+            // Half as many messages as in a full read, and no goal of its own.
+            Self::AllSinceTheMiddle => 60.0,
             Self::All => 120.0,
         }
     }
@@ -97,9 +118,23 @@ impl Call {
         match self {
             Self::Tail => "11 ms",
             Self::All => "2.6 s, 141 MB",
-            Self::SinceTheMiddle => "a full parse",
+            Self::SinceTheMiddle | Self::AllSinceTheMiddle => "a full parse",
         }
     }
+}
+
+/// Hands over one message at a time, as a reader of a large bus does.
+fn stream(bus: &Bus, query: &Query) -> usize {
+    let mut messages = 0;
+    bus.for_each(query, |found| {
+        match found {
+            Found::Entry(_) => messages += 1,
+            Found::Damage(damage) => panic!("the data is whole, but: {damage}"),
+        }
+        ControlFlow::Continue(())
+    })
+    .expect("the data can be read");
+    messages
 }
 
 fn reads(plan: &mut Plan, data: &Path) -> io::Result<()> {

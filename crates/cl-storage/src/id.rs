@@ -333,7 +333,9 @@ impl MessageId {
         if text.is_empty() {
             return Err(IdError::Empty { kind: "message" });
         }
-        if text.len() > 200 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        let is_plain = text.bytes().all(|b| b.is_ascii_graphic());
+        let is_odd = |c: char| c.is_control() || c.is_whitespace();
+        if text.len() > 200 || !is_plain && text.chars().any(is_odd) {
             let rule = "must be at most 200 bytes without white space or control characters";
             return Err(invalid("message", text, rule));
         }

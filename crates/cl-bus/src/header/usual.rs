@@ -84,8 +84,8 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Returns the next line.
     fn peek(&self) -> Option<&'a str> {
-        let line = self.rest.split('\n').next();
-        line.filter(|_| !self.is_done)
+        let end = memchr::memchr(b'\n', self.rest.as_bytes()).unwrap_or(self.rest.len());
+        self.rest.get(..end).filter(|_| !self.is_done)
     }
 
     fn advance(&mut self, len: usize) {
