@@ -258,13 +258,18 @@ impl Follower {
 
     /// Opens the file that came after the archive that was passed last, if there is one.
     fn open_next(&mut self) -> Result<(), ReadError> {
+        // The file at the path is opened before the archives are listed: if it is
+        // archived in between, it shows among them, as does any that came before it.
+        let at_path = OpenBus::open(&self.path)?;
         let archives = self.archives()?;
-        let next = archives.iter().find(|archive| {
-            self.passed
-                .as_ref()
-                .is_none_or(|passed| archive.order > *passed)
-        });
-        let next = OpenBus::open(next.map_or(&self.path, |archive| &archive.path))?;
+        let is_later = |archive: &&Archive| {
+            let passed = self.passed.as_ref();
+            passed.is_none_or(|passed| archive.order > *passed)
+        };
+        let next = match archives.iter().find(is_later) {
+            Some(archive) => OpenBus::open(&archive.path)?,
+            None => at_path,
+        };
         if next.is_some() {
             self.open = next;
         }

@@ -1,6 +1,6 @@
 //! Where records start.
 
-use memchr::{memchr, memchr_iter, memchr2, memrchr2};
+use memchr::{memchr, memchr_iter, memmem};
 
 /// The line with which a record starts and its header ends.
 pub(super) const OPENING: &[u8] = b"---";
@@ -18,19 +18,14 @@ pub(crate) fn count_line_feeds(bytes: &[u8]) -> u64 {
 ///
 /// `starts_line` tells whether one may stand at the very first byte.
 pub(crate) fn find_boundary(bytes: &[u8], from: usize, starts_line: bool) -> Option<usize> {
-    let mut at = from;
-    while at < bytes.len() {
-        let line_starts = if at == 0 {
-            starts_line
-        } else {
-            is_line_end(bytes[at - 1])
-        };
-        if line_starts && is_boundary(&bytes[at..]) {
-            return Some(at);
-        }
-        at += 1 + memchr2(b'\n', 0, &bytes[at..])?;
-    }
-    None
+    // No two of them overlap, because a boundary stands at the start of a line.
+    let candidates = memmem::find_iter(bytes.get(from..)?, OPENING).map(|at| from + at);
+    candidates
+        .filter(|&at| match at.checked_sub(1) {
+            Some(before) => is_line_end(bytes[before]),
+            None => starts_line,
+        })
+        .find(|&at| is_boundary(&bytes[at..]))
 }
 
 /// Returns the id of the record that starts `bytes`, as it stands in the text.
@@ -47,14 +42,8 @@ pub(crate) fn id_of_record(bytes: &[u8]) -> Option<&str> {
 
 /// Returns the last boundary before `end`, but not one at the very first byte.
 pub(crate) fn find_last_boundary(bytes: &[u8], end: usize) -> Option<usize> {
-    let mut end = end;
-    loop {
-        let at = 1 + memrchr2(b'\n', 0, &bytes[..end.checked_sub(1)?])?;
-        if is_boundary(&bytes[at..]) {
-            return Some(at);
-        }
-        end = at;
-    }
+    let mut candidates = memmem::rfind_iter(&bytes[..end.min(bytes.len())], OPENING);
+    candidates.find(|&at| at > 0 && is_line_end(bytes[at - 1]) && is_boundary(&bytes[at..]))
 }
 
 /// Returns the first boundary of a file that starts with a byte order mark.
