@@ -15,7 +15,7 @@ pub struct Filter {
     pub text: Option<String>,
     /// Belongs to this run.
     pub run_id: Option<String>,
-    /// Belongs to this issue.
+    /// Belongs to this issue, or is the message that opened it.
     pub issue_id: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl Filter {
             && self
                 .issue_id
                 .as_ref()
-                .is_none_or(|issue| *issue == message.issue_id)
+                .is_none_or(|issue| *issue == message.issue_id || *issue == *message.id.as_str())
             && self
                 .text
                 .as_ref()

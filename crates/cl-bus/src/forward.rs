@@ -90,6 +90,29 @@ pub(crate) fn bound(
     })
 }
 
+/// Reads the message at `place`; `None` if there is none.
+pub(crate) fn entry_at(history: &mut History, place: Place) -> Result<Option<Entry>, FileError> {
+    let Some(file) = history.file(place.age)? else {
+        return Ok(None);
+    };
+    let mut entry = None;
+    let mut numbering = Numbering::new(place.age, place.position);
+    let flow = scan_part(history, &file, &mut numbering, &mut |_, item| {
+        let Item::Message {
+            position, message, ..
+        } = item
+        else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        if position == place.position {
+            let message = *message;
+            entry = Some(Entry { position, message });
+        }
+        Ok(ControlFlow::Break(()))
+    });
+    flow.map(|_| entry)
+}
+
 /// Makes the report of a record whose id an earlier one has.
 pub(crate) fn duplicate(offset: u64, length: u64, id: MessageId) -> Damage {
     Damage {

@@ -21,7 +21,7 @@
 //! Map of the modules: what a message is in [`message`], its bytes in `record`,
 //! `escape`, `header` and `legacy`, finding records in bytes in `scan`, damage
 //! in [`damage`], appending in [`append`], reading in [`read`], following in
-//! [`follow`], checking in [`check`](mod@check), facts and their promotion in [`facts`], names and places of buses in [`place`], opening
+//! [`follow`], checking in [`check`](mod@check), reading several buses as one in [`view`], facts and their promotion in [`facts`], names and places of buses in [`place`], opening
 //! files in `file`. [`Bus`] ties them together.
 
 #![warn(missing_docs)]
@@ -49,6 +49,7 @@ pub mod read;
 mod record;
 mod scan;
 mod seen;
+pub mod view;
 mod writer;
 
 pub use append::{AppendError, Appended, Durability, LockPolicy};

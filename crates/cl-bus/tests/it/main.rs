@@ -12,6 +12,7 @@ mod laws;
 mod rotation;
 mod support;
 mod vectors;
+mod views;
 mod writers;
 
 #[cfg(feature = "test-hooks")]

@@ -1,0 +1,207 @@
+//! Follows a view: hands out messages of all its buses as they are appended.
+
+use std::collections::{BTreeMap, HashSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, Instant};
+
+use super::{Cut, Item, SourceBus, ViewPage, ViewQuery, page};
+use crate::archive::{self, ArchiveOrder};
+use crate::damage::{Damage, Reason};
+use crate::file::{self, FileError};
+use crate::filter::Filter;
+use crate::read::ReadError;
+
+/// How many messages one look hands out at the most.
+const MESSAGES_AT_ONCE: usize = 256;
+
+/// Something that happened on one bus of a followed view.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ViewEvent {
+    /// A message was appended.
+    Message(Box<Item>),
+    /// A damaged stretch was passed.
+    Damage(String, Damage),
+    /// The place on this bus is gone, or the bus is; what it has now follows.
+    Reset(String),
+    /// This bus could not be read; told once, and tried again until it can.
+    Failed(String, ReadError),
+}
+
+/// A reader of several buses that hands out messages as they are appended.
+///
+/// It polls: one look at each bus file tells whether there is something to read. No
+/// file stays open, so that a project of many tasks needs no descriptor for each.
+/// Messages that are there at one look are merged as a page is.
+#[derive(Debug)]
+pub struct ViewFollower<F> {
+    list: F,
+    filter: Filter,
+    cut: Cut,
+    poll: Duration,
+    seen: BTreeMap<String, Seen>,
+}
+
+/// What is known of one bus.
+#[derive(Debug, Default)]
+struct Seen {
+    /// How its file looked before it was read last; `None` if that must happen again.
+    file: Option<FileLook>,
+    /// Whether it was told that it could not be read.
+    has_failed: bool,
+    /// Damage behind the last message, which is met again at each reading.
+    told: HashSet<(u64, Reason)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum FileLook {
+    /// What was posted meanwhile may all be in archives; this is the newest one.
+    Missing(Option<ArchiveOrder>),
+    There {
+        device: u64,
+        inode: u64,
+        size: u64,
+        changed: (i64, i64),
+    },
+}
+
+impl<F: FnMut() -> Vec<SourceBus>> ViewFollower<F> {
+    /// Starts to follow the buses that `list` tells, behind `cut`.
+    ///
+    /// `list` is called at every look, so that new buses are found; `poll` is how often
+    /// that happens.
+    pub fn new(list: F, cut: Cut, filter: Filter, poll: Duration) -> Self {
+        Self {
+            list,
+            filter,
+            cut,
+            poll,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the cut behind everything that was handed out.
+    pub fn cut(&self) -> &Cut {
+        &self.cut
+    }
+
+    /// Returns what has happened, waiting up to `timeout` until something has.
+    ///
+    /// Empty when the time is up.
+    pub fn poll(&mut self, timeout: Duration) -> Vec<ViewEvent> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let events = self.look();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !events.is_empty() || left.is_zero() {
+                return events;
+            }
+            std::thread::sleep(self.poll.min(left));
+        }
+    }
+
+    fn look(&mut self) -> Vec<ViewEvent> {
+        let buses = (self.list)();
+        let mut events = self.forget_all_but(&buses);
+        let mut changed = Vec::new();
+        for bus in buses {
+            let look = look_at(&bus);
+            let seen = self.seen.entry(bus.name.clone()).or_default();
+            match look {
+                Ok(look) if seen.file.as_ref() == Some(&look) => {}
+                Ok(look) => {
+                    seen.file = Some(look);
+                    changed.push(bus);
+                }
+                Err(error) => seen.fail(bus.name, error, &mut events),
+            }
+        }
+        if changed.is_empty() {
+            return events;
+        }
+        let mut after = Cut::default();
+        for bus in &changed {
+            after.set(&bus.name, self.cut.place(&bus.name).cloned());
+        }
+        let query = ViewQuery {
+            after: Some(after),
+            filter: self.filter.clone(),
+            limit: Some(MESSAGES_AT_ONCE),
+            ..ViewQuery::default()
+        };
+        let found = page(&changed, &query);
+        for bus in &changed {
+            self.cut
+                .set(&bus.name, found.next.place(&bus.name).cloned());
+            if let Some(seen) = self.seen.get_mut(&bus.name) {
+                let is_read = found.failed.iter().all(|(name, _)| *name != bus.name);
+                seen.has_failed &= !is_read;
+                if found.has_more {
+                    seen.file = None;
+                }
+            }
+        }
+        self.tell(found, &mut events);
+        events
+    }
+
+    /// Drops the buses that are no more.
+    fn forget_all_but(&mut self, buses: &[SourceBus]) -> Vec<ViewEvent> {
+        let known: HashSet<&str> = buses.iter().map(|bus| bus.name.as_str()).collect();
+        let gone: Vec<String> = self
+            .cut
+            .names()
+            .filter(|name| !known.contains(name))
+            .map(str::to_owned)
+            .collect();
+        self.seen.retain(|name, _| known.contains(name.as_str()));
+        for name in &gone {
+            self.cut.set(name, None);
+        }
+        gone.into_iter().map(ViewEvent::Reset).collect()
+    }
+
+    fn tell(&mut self, found: ViewPage, events: &mut Vec<ViewEvent>) {
+        events.extend(found.reset.into_iter().map(ViewEvent::Reset));
+        for (name, error) in found.failed {
+            let seen = self.seen.entry(name.clone()).or_default();
+            seen.fail(name, error, events);
+        }
+        for (name, damage) in found.damage {
+            let told = self.seen.get_mut(&name).map(|seen| &mut seen.told);
+            if told.is_none_or(|told| told.insert((damage.offset, damage.reason))) {
+                events.push(ViewEvent::Damage(name, damage));
+            }
+        }
+        events.extend(
+            found
+                .items
+                .into_iter()
+                .map(|item| ViewEvent::Message(Box::new(item))),
+        );
+    }
+}
+
+impl Seen {
+    fn fail(&mut self, name: String, error: ReadError, events: &mut Vec<ViewEvent>) {
+        self.file = None;
+        if !std::mem::replace(&mut self.has_failed, true) {
+            events.push(ViewEvent::Failed(name, error));
+        }
+    }
+}
+
+fn look_at(bus: &SourceBus) -> Result<FileLook, ReadError> {
+    if let Some(found) = file::look(&bus.path)? {
+        return Ok(FileLook::There {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.len(),
+            changed: (found.ctime(), found.ctime_nsec()),
+        });
+    }
+    let archives = archive::archives(&bus.path)
+        .map_err(|e| FileError::io("look for archives of", &bus.path, e))?;
+    let newest = archives.into_iter().next_back();
+    Ok(FileLook::Missing(newest.map(|archive| archive.order)))
+}
