@@ -79,8 +79,14 @@ fn a_posted_message_is_read_back() {
     for (filter, count) in [
         ("--type fact", 1),
         ("--tail 1", 1),
-        ("--all", 2),
         ("--tail 0", 2),
+        ("--since 1h", 2),
+        ("--text KNOW", 1),
+        ("--type fact --type ANSWER,x", 2),
+        ("--run 20260201-1000000000-1-1", 0),
+        (&format!("--after {id}"), 1),
+        (&format!("--before {id}"), 0),
+        (&format!("--issue {id}"), 1),
         ("--since 2020-01-01T00:00:00Z", 2),
         ("--since 2999-01-01T00:00:00Z", 0),
         (&format!("--since {id}"), 1),
@@ -93,9 +99,239 @@ fn a_posted_message_is_read_back() {
             "{filter}"
         );
     }
+}
+
+/// The bodies in an answer.
+fn read_bodies(json: &serde_json::Value) -> Vec<&str> {
+    let messages = json["messages"].as_array().unwrap();
+    let bodies = messages.iter().map(|message| message["body"].as_str());
+    bodies.map(Option::unwrap).collect()
+}
+
+/// A project with messages on its own bus and on those of two tasks.
+fn with_messages() -> Place {
+    let place = with_task();
+    place.task(CHILD);
+    for (to, body) in [
+        (String::new(), "one"),
+        (format!("--task {TASK}"), "two"),
+        (format!("--task {CHILD}"), "three"),
+        (format!("--task {TASK} --type FACT"), "four"),
+    ] {
+        place
+            .run(&format!("bus post --project demo {to} --body {body}"))
+            .ok();
+    }
     place
-        .run_changing_nothing(&format!("bus read {to} --since MSG-none"))
-        .fails(3, "MSG-none");
+}
+
+#[test]
+fn pages_lead_on_by_their_cursors() {
+    let place = with_task();
+    let to = format!("--project demo --task {TASK}");
+    for n in 0..5 {
+        place.run(&format!("bus post {to} --body {n}")).ok();
+    }
+    let read = |rest: &str| {
+        place
+            .run_changing_nothing(&format!("bus read {to} --json {rest}"))
+            .json()
+    };
+    let page = read("--since 1h --limit 2");
+    assert_eq!(read_bodies(&page), ["0", "1"]);
+    assert_eq!(page["has_more"], true);
+    let next = page["next"].as_str().unwrap().to_owned();
+    let page = read(&format!("--after {next} --limit 9"));
+    assert_eq!(read_bodies(&page), ["2", "3", "4"]);
+    assert_eq!(page["has_more"], false);
+    let last = page["next"].as_str().unwrap().to_owned();
+    let page = read(&format!("--after {last}"));
+    assert_eq!(read_bodies(&page), Vec::<&str>::new());
+    assert_eq!(page["next"], last.as_str());
+    let page = read("--limit 2");
+    assert_eq!(read_bodies(&page), ["3", "4"]);
+    let previous = page["previous"].as_str().unwrap();
+    let page = read(&format!("--before {previous} --limit 2"));
+    assert_eq!(read_bodies(&page), ["1", "2"]);
+    assert_eq!(page["has_more"], true);
+}
+
+#[test]
+fn a_place_that_is_gone_gives_the_last_messages() {
+    let place = with_messages();
+    for n in 0..25 {
+        let line = format!("bus post --project demo --task {TASK} --durability os --body {n}");
+        place.run(&line).ok();
+    }
+    for scope in [
+        format!("--project demo --task {TASK}"),
+        "--project demo --all".to_owned(),
+    ] {
+        for named in [
+            "--after MSG-none",
+            "--after 7:MSG-none",
+            "--before MSG-none",
+            "--since MSG-none",
+        ] {
+            let line = format!("bus read {scope} --json --limit 3 {named}");
+            let ran = place.run_changing_nothing(&line);
+            assert!(
+                ran.err.contains("MSG-none is not there any more"),
+                "{ran:?}"
+            );
+            let json = ran.json();
+            assert_eq!(json["reset"], true, "{line}");
+            assert_eq!(read_bodies(&json).len(), 20, "{line}");
+            assert_eq!(read_bodies(&json)[19], "24", "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_project_is_read_as_one() {
+    let place = with_messages();
+    let read =
+        |rest: &str| place.run_changing_nothing(&format!("bus read --project demo --all {rest}"));
+    let json = read("--json").json();
+    assert_eq!(read_bodies(&json), ["one", "two", "three", "four"]);
+    let sources: Vec<_> = json["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["source"].as_str().unwrap())
+        .collect();
+    assert_eq!(sources, ["project", TASK, CHILD, TASK]);
+    let text = read("").ok();
+    let first = text.lines().next().unwrap();
+    assert!(first.ends_with("Z] project (INFO) one"), "{text}");
+    // Forwards and backwards, page by page.
+    let page = read("--json --since 1h --limit 3").json();
+    assert_eq!(read_bodies(&page), ["one", "two", "three"]);
+    assert_eq!(page["has_more"], true);
+    let next = page["next"].as_str().unwrap();
+    assert_eq!(
+        read_bodies(&read(&format!("--json --after {next}")).json()),
+        ["four"]
+    );
+    let page = read("--json --limit 1").json();
+    assert_eq!(read_bodies(&page), ["four"]);
+    let previous = page["previous"].as_str().unwrap();
+    let page = read(&format!("--json --before {previous} --limit 2")).json();
+    assert_eq!(read_bodies(&page), ["two", "three"]);
+    let id = page["messages"][0]["msg_id"].as_str().unwrap();
+    assert_eq!(
+        read_bodies(&read(&format!("--json --after {id}")).json()),
+        ["three", "four"]
+    );
+    assert_eq!(read_bodies(&read("--json --type fact").json()), ["four"]);
+    assert_eq!(
+        read("--json --text nothing").json()["messages"],
+        serde_json::json!([])
+    );
+    // A bus that cannot be read hides no other.
+    std::fs::remove_file(place.task(CHILD).bus()).unwrap();
+    std::fs::create_dir(place.task(CHILD).bus()).unwrap();
+    let ran = read("--json");
+    assert!(ran.err.contains("is left out"), "{ran:?}");
+    let json = ran.json();
+    assert_eq!(read_bodies(&json), ["one", "two", "four"]);
+    assert_eq!(json["failed"][0]["source"], CHILD);
+}
+
+#[test]
+fn the_shape_of_what_is_read() {
+    let place = with_messages();
+    let mut bytes = std::fs::read(place.task(CHILD).bus()).unwrap();
+    bytes.extend_from_slice(b"\n---\nmsg_id: MSG-torn\n");
+    std::fs::write(place.task(CHILD).bus(), bytes).unwrap();
+    for (name, scope) in [
+        ("read_one", format!("--project demo --task {CHILD}")),
+        ("read_all", "--project demo --all".to_owned()),
+    ] {
+        let line = format!("bus read {scope} --json");
+        let mut json = place.run_changing_nothing(&line).json();
+        assert_eq!(json["skipped_entries"], 1);
+        for message in json["messages"].as_array_mut().unwrap() {
+            message["msg_id"] = "<id>".into();
+            message["timestamp"] = "<time>".into();
+        }
+        json["messages"].as_array_mut().unwrap().truncate(1);
+        json["damage"][0]["offset"] = "<offset>".into();
+        for cursor in ["next", "previous"] {
+            assert!(json[cursor].is_string(), "{json}");
+            json[cursor] = "<cursor>".into();
+        }
+        let text = serde_json::to_string_pretty(&json).unwrap();
+        insta::assert_snapshot!(name, place.stable(&text));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let place = with_messages();
+    let cut = place
+        .run("bus read --project demo --all --json --limit 1")
+        .json();
+    let cut = cut["next"].as_str().unwrap();
+    let one = format!("--project demo --task {TASK}");
+    for (line, part) in [
+        (
+            format!("{one} --after {cut}"),
+            "the cursor is one of a whole project",
+        ),
+        (format!("{one} --all"), "--all reads every task"),
+        (format!("{one} --after buses-1.x"), "cursor"),
+        (format!("{one} --limit 0"), "at least 1"),
+        (format!("{one} --limit x"), "--limit"),
+        (format!("{one} --limit 1 --tail 1"), "cannot be used with"),
+        (format!("{one} --limit 1 --follow"), "cannot be used with"),
+        (
+            format!("{one} --before MSG-1 --follow"),
+            "cannot be used with",
+        ),
+        (format!("{one} --run nonsense"), "--run"),
+        (
+            format!("{one} --after MSG-1 --since MSG-1"),
+            "both name a message",
+        ),
+        ("--bus x.md --all".to_owned(), "cannot be used with"),
+    ] {
+        place
+            .run_changing_nothing(&format!("bus read {line}"))
+            .fails(2, part);
+    }
+    place
+        .run_changing_nothing("bus read --project none --all")
+        .fails(3, "does not exist");
+}
+
+#[test]
+fn following_a_project_finds_new_tasks() {
+    let place = with_messages();
+    let mut child = place.start("bus read --project demo --all --follow --json --tail 1");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || -> serde_json::Value {
+        let line = lines.next().unwrap().unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    assert_eq!(next()["body"], "four");
+    let new = "task-20260301-000000-new";
+    place.task(new);
+    place
+        .run(&format!("bus post --project demo --task {new} --body five"))
+        .ok();
+    let five = next();
+    assert_eq!(
+        (&five["body"], &five["source"]),
+        (&"five".into(), &new.into())
+    );
+    place.run("bus post --project demo --body six").ok();
+    assert_eq!(next()["body"], "six");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let cursor = five["cursor"].as_str().unwrap();
+    let line = format!("bus read --project demo --all --json --after {cursor}");
+    assert_eq!(read_bodies(&place.run(&line).json()), ["six"]);
 }
 
 #[test]

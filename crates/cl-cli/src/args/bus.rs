@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use cl_bus::After;
+use cl_bus::view::Cut;
+use cl_storage::{IdError, MessageId, RunId};
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::Timestamp;
 
-use super::value;
+use super::{SinceTime, value};
 
 /// What to do with a bus.
 #[derive(Debug, Subcommand)]
@@ -68,41 +70,96 @@ pub enum DurabilityArg {
 #[derive(Debug, Args)]
 pub struct ReadArgs {
     /// Any bus file, also one outside the root
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
     pub bus: Option<PathBuf>,
-    /// Only the last messages; 0 is all [default: 20, or all with --since]
+    /// The messages of the project and of all its tasks as one
+    #[arg(long)]
+    pub all: bool,
+    /// Only messages behind this one: its id, or the cursor of an earlier answer
+    #[arg(long, value_name = "CURSOR|ID", value_parser = place)]
+    pub after: Option<Place>,
+    /// Only messages before this one: its id, or the cursor of an earlier answer
+    #[arg(long, value_name = "CURSOR|ID", value_parser = place, conflicts_with = "follow")]
+    pub before: Option<Place>,
+    /// Only messages not older than this time or duration, such as 24h; or behind this message
+    #[arg(long, value_name = "TIME|DURATION|ID", value_parser = since)]
+    pub since: Option<Since>,
+    /// At the most so many messages: the first ones behind --after or --since, else the last
+    #[arg(long, value_name = "N", value_parser = count, conflicts_with_all = ["tail", "follow"])]
+    pub limit: Option<usize>,
+    /// Only the last messages; 0 is all [default: 20, or all with --after, --since or --issue]
     #[arg(long, value_name = "N")]
     pub tail: Option<usize>,
-    /// All messages
-    #[arg(long, conflicts_with = "tail")]
-    pub all: bool,
-    /// Only messages of these types
+    /// Only messages of these types; repeatable
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub kinds: Vec<String>,
-    /// Only messages after this message, or not older than this time
-    #[arg(long, value_name = "ID|TIME", value_parser = since)]
-    pub since: Option<Since>,
+    /// Only messages whose body holds this text, in any case
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub text: Option<String>,
+    /// Only messages of this run
+    #[arg(long, value_name = "RUN", value_parser = run)]
+    pub run: Option<RunId>,
+    /// Only messages about this issue, and the one that opened it
+    #[arg(long, value_name = "ID")]
+    pub issue: Option<String>,
     /// Go on until ended
     #[arg(short, long)]
     pub follow: bool,
 }
 
+/// A place on a bus, or on several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A message.
+    Message(After),
+    /// A place on every bus of a project.
+    Cut(Cut),
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    let text = text.trim();
+    if Cut::is_meant(text) {
+        return text
+            .parse()
+            .map(Place::Cut)
+            .map_err(|e: IdError| e.to_string());
+    }
+    if let Ok(cursor) = text.parse() {
+        return Ok(Place::Message(After::Cursor(cursor)));
+    }
+    MessageId::parse(text)
+        .map(|id| Place::Message(After::Id(id)))
+        .map_err(|error| error.to_string())
+}
+
 /// Where reading starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Since {
-    /// After this message.
-    Message(cl_storage::MessageId),
+    /// Behind this message.
+    Place(Place),
     /// At this time.
-    Time(Timestamp),
+    Time(SinceTime),
 }
 
 fn since(text: &str) -> Result<Since, String> {
     if let Ok(time) = value::timestamp(text) {
-        return Ok(Since::Time(time));
+        return Ok(Since::Time(SinceTime::At(time)));
     }
-    cl_storage::MessageId::parse(text)
-        .map(Since::Message)
-        .map_err(|error| error.to_string())
+    if let Ok(age) = value::age(text) {
+        return Ok(Since::Time(SinceTime::Ago(age)));
+    }
+    place(text).map(Since::Place)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("must be a number of messages, at least 1".to_owned()),
+    }
+}
+
+fn run(text: &str) -> Result<RunId, String> {
+    RunId::parse(text).map_err(|error| error.to_string())
 }
 
 /// `bus discover`.
@@ -119,4 +176,34 @@ pub struct CheckArgs {
     /// Any bus file, also one outside the root
     #[arg(long, value_name = "FILE")]
     pub bus: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_an_id_or_a_cursor() {
+        let id = MessageId::parse("MSG-1").unwrap();
+        assert_eq!(place("MSG-1"), Ok(Place::Message(After::Id(id))));
+        assert!(matches!(
+            place("12:MSG-1"),
+            Ok(Place::Message(After::Cursor(cursor))) if cursor.position == 12
+        ));
+        assert!(matches!(
+            place(&Cut::default().to_string()),
+            Ok(Place::Cut(_))
+        ));
+        for wrong in ["", "a b", "buses-1.x", "buses-9.e30"] {
+            assert!(place(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn since_is_a_time_a_duration_or_a_place() {
+        for time in ["2026-01-01T00:00:00Z", "24h", "7d"] {
+            assert!(matches!(since(time), Ok(Since::Time(_))), "{time}");
+        }
+        assert!(matches!(since("MSG-1"), Ok(Since::Place(_))));
+    }
 }

@@ -19,7 +19,9 @@ use clap::{
     ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
 };
 
-pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, PostArgs, ReadArgs, Since};
+pub use bus::{
+    BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since,
+};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use keeping::{DoctorCommand, GcArgs};
 pub use launch::{

@@ -1,0 +1,206 @@
+//! `bus read`.
+
+mod one;
+mod project;
+
+use std::time::Duration;
+
+use cl_bus::view::Cut;
+use cl_bus::{After, Damage, Edge, Filter, Message, Reason};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::args::{Place, ReadArgs, Since};
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+use crate::view::{harmless, local_text};
+
+/// How many messages are shown if nothing else is asked for, or if the place is gone.
+const USUAL_TAIL: usize = 20;
+
+/// How long one wait for messages lasts.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Prints messages.
+pub fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError> {
+    if args.all {
+        project::read(ctx, args)
+    } else {
+        one::read(ctx, args)
+    }
+}
+
+/// What is asked for, whatever the number of buses.
+#[derive(Debug, Clone)]
+struct Wanted {
+    after: Option<Place>,
+    before: Option<Place>,
+    filter: Filter,
+    limit: Option<usize>,
+    keep: Edge,
+}
+
+impl Wanted {
+    fn of(args: &ReadArgs, now: Timestamp) -> Result<Self, CliError> {
+        let (since_place, since_time) = match &args.since {
+            Some(Since::Place(place)) => (Some(place.clone()), None),
+            Some(Since::Time(time)) => (None, Some(time.before(now))),
+            None => (None, None),
+        };
+        if args.after.is_some() && since_place.is_some() {
+            return Err(
+                CliError::usage("--after and --since both name a message to read on from")
+                    .hint("give --since a time"),
+            );
+        }
+        let after = args.after.clone().or(since_place);
+        let is_forward = after.is_some() || since_time.is_some();
+        let (keep, limit) = match (args.limit, args.tail) {
+            (Some(limit), _) if is_forward && args.before.is_none() => (Edge::Oldest, Some(limit)),
+            (limit, tail) => {
+                let usual = if is_forward || args.issue.is_some() {
+                    0
+                } else {
+                    USUAL_TAIL
+                };
+                let most = limit.or(tail).unwrap_or(usual);
+                (Edge::Newest, (most > 0).then_some(most))
+            }
+        };
+        let filter = Filter {
+            kinds: args
+                .kinds
+                .iter()
+                .map(|kind| kind.trim().to_owned())
+                .collect(),
+            // A message of the very time counts.
+            later_than: since_time.map(|time| {
+                time.checked_sub(SignedDuration::from_nanos(1))
+                    .unwrap_or(Timestamp::MIN)
+            }),
+            text: args.text.clone(),
+            run_id: args.run.as_ref().map(ToString::to_string),
+            issue_id: args.issue.clone(),
+        };
+        Ok(Self {
+            after,
+            before: args.before.clone(),
+            filter,
+            limit,
+            keep,
+        })
+    }
+
+    /// What is shown instead if the place that was named is gone.
+    fn instead(&self) -> Self {
+        Self {
+            after: None,
+            before: None,
+            filter: self.filter.clone(),
+            limit: Some(USUAL_TAIL),
+            keep: Edge::Newest,
+        }
+    }
+}
+
+/// The text by which a place was named.
+fn shown(place: &Place) -> String {
+    match place {
+        Place::Message(After::Id(id)) => id.to_string(),
+        Place::Message(After::Cursor(cursor)) => cursor.to_string(),
+        Place::Cut(cut) => cut.to_string(),
+    }
+}
+
+/// Tells that reading did not start where it should.
+fn tell_reset(ctx: &mut Context, what: &str) {
+    ctx.console.note(format_args!(
+        "{what} is not there any more; these are the last messages"
+    ));
+}
+
+/// How many damaged stretches made no message.
+fn skipped<'a>(damage: impl IntoIterator<Item = &'a Damage>) -> usize {
+    let is_shown =
+        |found: &&Damage| matches!(found.reason, Reason::TruncatedBody | Reason::EditedBody);
+    damage.into_iter().filter(|found| !is_shown(found)).count()
+}
+
+/// A message as JSON, with what its place adds to it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    message: &'a Message,
+    /// The bus, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    /// The place behind it, where each message comes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl<'a> Row<'a> {
+    fn of(message: &'a Message, source: Option<&'a str>) -> Self {
+        Self {
+            message,
+            source,
+            cursor: None,
+        }
+    }
+
+    fn with_cursor(mut self, cursor: impl FnOnce() -> String) -> Self {
+        self.cursor = Some(cursor());
+        self
+    }
+
+    /// Prints it as a line of its own.
+    fn print(&self, ctx: &mut Context) -> Result<(), CliError> {
+        if ctx.console.is_json() {
+            return ctx.console.json(self);
+        }
+        let message = self.message;
+        let (time, kind) = (local_text(message.timestamp), &message.kind);
+        let flag = match (message.truncated, message.edited) {
+            (true, _) => " [truncated]",
+            (_, true) => " [edited]",
+            _ => "",
+        };
+        let source = self
+            .source
+            .map(|name| format!("{name} "))
+            .unwrap_or_default();
+        let text = format!(
+            "[{time}] {source}({kind}){flag} {}",
+            message.body.trim_end()
+        );
+        if ctx.console.out_is_terminal() {
+            ctx.console.line(harmless(&text))
+        } else {
+            ctx.console.line(text)
+        }
+    }
+}
+
+fn warn_about_damage(ctx: &mut Context, damage: &[&Damage]) {
+    match damage {
+        [] => {}
+        [one] => ctx
+            .console
+            .warn(format_args!("the bus file is damaged: {one}")),
+        many => ctx.console.warn(format_args!(
+            "the bus file is damaged in {} places; `run-agent bus check` lists them",
+            many.len()
+        )),
+    }
+}
+
+/// The cut that `place` is among `buses`; `None` if there is no such place.
+fn cut_of(
+    place: &Place,
+    find: impl FnOnce(&After) -> Result<Option<Cut>, cl_bus::ReadError>,
+) -> Result<Option<Cut>, CliError> {
+    match place {
+        Place::Cut(cut) => Ok(Some(cut.clone())),
+        Place::Message(after) => Ok(find(after)?),
+    }
+}

@@ -1,0 +1,132 @@
+//! Reads one bus.
+
+use cl_bus::{After, Bus, Event, FollowOptions, Page, Query, Start};
+use serde_json::json;
+
+use super::{Row, WAIT, Wanted, shown, skipped, tell_reset, warn_about_damage};
+use crate::args::{Place, ReadArgs};
+use crate::commands::bus::target;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Prints messages of the bus that the command is about.
+pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let target = target::find(ctx, &scope, args.bus.as_deref())?;
+    if args.bus.is_some() && !target.path.exists() && !args.follow {
+        let shown = target.path.display();
+        return Err(
+            CliError::not_found(format!("the bus {shown} does not exist"))
+                .hint("check the path given with --bus"),
+        );
+    }
+    let bus = target.bus();
+    let wanted = Wanted::of(args, ctx.now())?;
+    let (page, gone) = select(&bus, &wanted)?;
+    if let Some(place) = &gone {
+        tell_reset(ctx, place);
+    }
+    warn_about_damage(ctx, &page.damage.iter().collect::<Vec<_>>());
+    if args.follow {
+        return follow(ctx, &wanted, &bus, &page, gone.is_some());
+    }
+    let rows = page
+        .entries
+        .iter()
+        .map(|entry| Row::of(&entry.message, None));
+    if ctx.console.is_json() {
+        let cursor = |entry: &cl_bus::Entry| entry.cursor().to_string();
+        let next = page.entries.last().map(cursor);
+        let given = wanted.after.as_ref().filter(|_| gone.is_none()).map(shown);
+        ctx.console.json(&json!({
+            "bus": target.path,
+            "messages": rows.collect::<Vec<_>>(),
+            "next": next.or(given),
+            "previous": page.entries.first().map(cursor),
+            "has_more": page.has_more,
+            "skipped_entries": skipped(&page.damage),
+            "reset": gone.is_some(),
+            "damage": page.damage,
+        }))?;
+    } else if page.entries.is_empty() {
+        let is_empty = bus.tail(1)?.entries.is_empty();
+        let which = if is_empty { "" } else { "such " };
+        let shown = target.path.display();
+        ctx.console
+            .note(format_args!("There are no {which}messages in {shown}"));
+    } else {
+        for row in rows {
+            row.print(ctx)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Reads what was asked for; also tells which place was named and is not there.
+fn select(bus: &Bus, wanted: &Wanted) -> Result<(Page, Option<String>), CliError> {
+    match bus.page(&query(wanted)?) {
+        Ok(page) => Ok((page, None)),
+        Err(error) if error.is_unknown_message() => {
+            let gone = match error {
+                cl_bus::ReadError::UnknownMessage { id, .. } => id.to_string(),
+                other => return Err(other.into()),
+            };
+            let page = bus.page(&query(&wanted.instead())?)?;
+            Ok((page, Some(gone)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn query(wanted: &Wanted) -> Result<Query, CliError> {
+    let message = |place: &Option<Place>| match place {
+        Some(Place::Message(after)) => Ok(Some(after.clone())),
+        None => Ok(None),
+        Some(Place::Cut(_)) => Err(CliError::usage("the cursor is one of a whole project")
+            .hint("add --all, or name a message of this bus")),
+    };
+    Ok(Query {
+        after: message(&wanted.after)?,
+        before: message(&wanted.before)?,
+        filter: wanted.filter.clone(),
+        limit: wanted.limit,
+        keep: wanted.keep,
+    })
+}
+
+fn follow(
+    ctx: &mut Context,
+    wanted: &Wanted,
+    bus: &Bus,
+    page: &Page,
+    is_reset: bool,
+) -> Result<Exit, CliError> {
+    for entry in &page.entries {
+        let row = Row::of(&entry.message, None);
+        row.with_cursor(|| entry.cursor().to_string()).print(ctx)?;
+    }
+    ctx.console.flush()?;
+    let last = page.entries.last().map(|last| After::Cursor(last.cursor()));
+    let given = query(wanted)?.after.filter(|_| !is_reset);
+    let start = last.or(given).map_or(Start::Beginning, Start::After);
+    let mut follower = bus.follow(&start, FollowOptions::default())?;
+    loop {
+        for event in follower.poll(WAIT)? {
+            match event {
+                Event::Message(entry) if wanted.filter.admits(&entry.message) => {
+                    let row = Row::of(&entry.message, None);
+                    row.with_cursor(|| entry.cursor().to_string()).print(ctx)?;
+                }
+                Event::Message(_) => {}
+                Event::Damage(damage) => warn_about_damage(ctx, &[&damage]),
+                Event::Reset(cause) => {
+                    let cause = serde_json::to_value(cause).unwrap_or_default();
+                    let cause = cause.as_str().unwrap_or("changed").to_owned();
+                    ctx.console
+                        .warn(format_args!("the bus file was {cause}; reading on"));
+                }
+            }
+        }
+        ctx.console.flush()?;
+    }
+}
