@@ -239,6 +239,44 @@ fn a_project_is_read_as_one() {
 }
 
 #[test]
+fn a_thread_is_read_across_buses() {
+    let place = with_messages();
+    let post = |rest: &str| {
+        let out = place.run(&format!("bus post --project demo {rest}")).ok();
+        out.trim().strip_prefix("msg_id: ").unwrap().to_owned()
+    };
+    let question = post("--type QUESTION --body why");
+    let answer = post(&format!(
+        "--task {TASK} --body because --parent answers:{question}"
+    ));
+    post(&format!(
+        "--task {CHILD} --body thanks --parent {answer} --parent MSG-elsewhere"
+    ));
+    let read = |rest: &str| place.run_changing_nothing(&format!("bus read {rest}"));
+    for scope in [
+        "--project demo".to_owned(),
+        format!("--project demo --task {TASK}"),
+    ] {
+        let json = read(&format!("{scope} --thread {answer} --json")).json();
+        assert_eq!(read_bodies(&json), ["why", "because", "thanks"]);
+        assert_eq!(json["messages"][2]["source"], CHILD);
+        assert_eq!(json["missing"], serde_json::json!(["MSG-elsewhere"]));
+        assert_eq!(json["has_more"], false);
+    }
+    let ran = read(&format!("--project demo --thread {question} --limit 2"));
+    assert!(ran.err.contains("There are more"), "{ran:?}");
+    assert_eq!(ran.ok().lines().count(), 2);
+    // A file outside any project has threads of its own.
+    place
+        .run("bus post --bus own.md --project demo --body x --parent MSG-1")
+        .ok();
+    let json = read("--bus own.md --thread MSG-1 --json").json();
+    assert_eq!(read_bodies(&json), ["x"]);
+    read("--project demo --thread MSG-none").fails(3, "MSG-none is on no bus");
+    read(&format!("--project demo --thread {answer} --type FACT")).fails(2, "cannot be used with");
+}
+
+#[test]
 fn the_shape_of_what_is_read() {
     let place = with_messages();
     let mut bytes = std::fs::read(place.task(CHILD).bus()).unwrap();

@@ -28,6 +28,7 @@ mod cut;
 mod follow;
 mod page;
 mod stream;
+mod thread;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,7 @@ use crate::read::{Edge, Entry, ReadError};
 pub use cut::Cut;
 pub use follow::{ViewEvent, ViewFollower};
 pub use page::page;
+pub use thread::{MAX_REFERENCES, Thread, thread};
 
 /// How much of one bus is held in memory, beyond the messages handed out; one
 /// message may exceed it.

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use cl_bus::view::{self, Cut, Item, SourceBus, ViewEvent, ViewFollower, ViewPage, ViewQuery};
-use cl_bus::{After, Bus, Durability, Edge, Filter, Message};
+use cl_bus::{After, Bus, Durability, Edge, Filter, Message, Parent};
+use cl_storage::MessageId;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -397,6 +398,55 @@ fn an_issue_is_what_names_it_and_what_opened_it() {
         bodies(&page.items),
         ["opened by a writer of old", "about it"]
     );
+}
+
+/// Posts an answer.
+fn answer(project: &Project, bus: usize, second: i64, body: &str, to: &[&MessageId]) -> MessageId {
+    let mut draft = fact(body);
+    draft.timestamp = Some(Timestamp::from_second(second).unwrap());
+    for &id in to {
+        draft = draft.parent(Parent::new(id.clone(), "answers"));
+    }
+    project.buses[bus].append(&draft).unwrap().id
+}
+
+#[test]
+fn a_thread_is_what_hangs_together_on_whatever_bus() {
+    let project = Project::new(3);
+    let question = project.post(0, 1, "question").id;
+    project.post(0, 2, "something else");
+    let task = answer(&project, 1, 3, "task", &[&question]);
+    let elsewhere: MessageId = "MSG-elsewhere".parse().unwrap();
+    project.buses[1].rotate(0).unwrap();
+    let result = answer(&project, 1, 5, "result", &[&task, &elsewhere]);
+    let other = answer(&project, 2, 4, "other answer", &[&question]);
+    let alone = answer(&project, 2, 6, "about nothing", &[]);
+    let sources = project.sources();
+    let whole = ["question", "task", "other answer", "result"];
+    for id in [&question, &task, &result, &other, &elsewhere] {
+        let thread = view::thread(&sources, id, 100);
+        assert_eq!(bodies(&thread.items), whole);
+        assert_eq!(thread.missing, std::slice::from_ref(&elsewhere));
+        assert!(!thread.has_more && thread.failed.is_empty());
+        let sources: Vec<_> = thread.items.iter().map(|item| &item.source[..]).collect();
+        assert_eq!(sources, ["bus0", "bus1", "bus2", "bus1"]);
+    }
+    // What is nearest stays.
+    let thread = view::thread(&sources, &result, 2);
+    assert_eq!(bodies(&thread.items), ["task", "result"]);
+    assert!(thread.has_more);
+    assert_eq!(
+        bodies(&view::thread(&sources, &alone, 9).items),
+        ["about nothing"]
+    );
+    let unknown = "MSG-unknown".parse().unwrap();
+    let thread = view::thread(&sources, &unknown, 9);
+    assert!(thread.items.is_empty() && thread.missing.is_empty());
+    std::fs::remove_file(project.buses[2].path()).unwrap();
+    std::fs::create_dir(project.buses[2].path()).unwrap();
+    let thread = view::thread(&sources, &question, 9);
+    assert_eq!(bodies(&thread.items), ["question", "task", "result"]);
+    assert_eq!(thread.failed.len(), 1);
 }
 
 /// Polls until there are `count` messages.

@@ -102,6 +102,16 @@ pub struct ReadArgs {
     /// Only messages about this issue, and the one that opened it
     #[arg(long, value_name = "ID")]
     pub issue: Option<String>,
+    /// Only what hangs together with this message by its parents, on all buses of the project
+    #[arg(
+        long,
+        value_name = "ID",
+        value_parser = message_id,
+        conflicts_with_all = [
+            "after", "before", "since", "tail", "kinds", "text", "run", "issue", "follow",
+        ]
+    )]
+    pub thread: Option<MessageId>,
     /// Go on until ended
     #[arg(short, long)]
     pub follow: bool,
@@ -156,6 +166,10 @@ fn count(text: &str) -> Result<usize, String> {
         Ok(count) if count > 0 => Ok(count),
         _ => Err("must be a number of messages, at least 1".to_owned()),
     }
+}
+
+fn message_id(text: &str) -> Result<MessageId, String> {
+    MessageId::parse(text.trim()).map_err(|error| error.to_string())
 }
 
 fn run(text: &str) -> Result<RunId, String> {

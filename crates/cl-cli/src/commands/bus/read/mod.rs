@@ -2,6 +2,7 @@
 
 mod one;
 mod project;
+mod thread;
 
 use std::time::Duration;
 
@@ -23,7 +24,9 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// Prints messages.
 pub fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError> {
-    if args.all {
+    if let Some(id) = &args.thread {
+        thread::read(ctx, args, id)
+    } else if args.all {
         project::read(ctx, args)
     } else {
         one::read(ctx, args)

@@ -36,10 +36,6 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
     }
     if ctx.console.is_json() {
         let rows = page.items.iter().map(row);
-        let failed = page
-            .failed
-            .iter()
-            .map(|(source, error)| json!({ "source": source, "error": error.to_string() }));
         let damage = page.damage.iter().map(|(source, damage)| {
             let mut value = serde_json::to_value(damage).unwrap_or_default();
             value["source"] = source.as_str().into();
@@ -54,7 +50,7 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
             "skipped_entries": skipped(page.damage.iter().map(|(_, damage)| damage)),
             "reset": gone.is_some() || !page.reset.is_empty(),
             "reset_sources": page.reset,
-            "failed": failed.collect::<Vec<_>>(),
+            "failed": failed(&page.failed),
             "damage": damage.collect::<Vec<_>>(),
         }))?;
     } else if page.items.is_empty() {
@@ -117,7 +113,15 @@ fn select(buses: &[SourceBus], wanted: &Wanted) -> Result<(ViewPage, Option<Stri
     Ok((view::page(buses, &query), gone))
 }
 
-fn row(item: &Item) -> Row<'_> {
+/// The buses that could not be read, as JSON.
+pub(super) fn failed(failed: &[(String, ReadError)]) -> serde_json::Value {
+    let rows = failed
+        .iter()
+        .map(|(source, error)| json!({ "source": source, "error": error.to_string() }));
+    rows.collect()
+}
+
+pub(super) fn row(item: &Item) -> Row<'_> {
     Row::of(&item.entry.message, Some(&item.source))
 }
 
@@ -141,7 +145,7 @@ fn tell_gone(ctx: &mut Context, source: &str) {
     ));
 }
 
-fn tell_failed(ctx: &mut Context, source: &str, error: &ReadError) {
+pub(super) fn tell_failed(ctx: &mut Context, source: &str, error: &ReadError) {
     ctx.console
         .warn(format_args!("the bus of {source} is left out: {error}"));
 }
