@@ -583,6 +583,54 @@ fn damage_is_listed_with_its_place() {
 }
 
 #[test]
+fn a_damaged_bus_is_copied_without_its_damage() {
+    let place = with_task();
+    let bus = place.task(TASK).bus();
+    let to = format!("--project demo --task {TASK}");
+    place.run(&format!("bus post {to} --body one")).ok();
+    let archive = Bus::new(&bus).rotate(0).unwrap().unwrap();
+    place.run(&format!("bus post {to} --body two")).ok();
+    let mut bytes = std::fs::read(&bus).unwrap();
+    bytes.extend_from_slice(b"\n---\nmsg_id: MSG-torn\n");
+    std::fs::write(&bus, &bytes).unwrap();
+    let name = archive.file_name().unwrap().to_str().unwrap().to_owned();
+    let ran = place.run_changing_nothing(&format!("bus check {to}"));
+    assert!(ran.out.contains(&format!("archive {name}")), "{}", ran.out);
+    assert!(ran.out.contains("2 messages"), "{}", ran.out);
+    let ran = place.run(&format!("bus check {to} --repair-to copy.md"));
+    assert_eq!(ran.code, Some(1), "there is damage: {ran:?}");
+    assert!(ran.out.contains("copied 2 messages to "), "{}", ran.out);
+    assert!(
+        ran.out.contains("left out: 21 bytes at offset"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(bodies(&place.work().join("copy.md")), ["one", "two"]);
+    assert_eq!(
+        std::fs::read(&bus).unwrap(),
+        bytes,
+        "the bus stays as it is"
+    );
+    place.run("bus check --bus copy.md").ok();
+    for existing in ["copy.md".to_owned(), bus.display().to_string()] {
+        place
+            .run_changing_nothing(&format!("bus check {to} --repair-to {existing}"))
+            .fails(4, "exists already");
+    }
+    place
+        .run_changing_nothing(&format!("bus check {to} --repair-to none/copy.md"))
+        .fails(3, "does not exist");
+    place
+        .run_changing_nothing("bus check --bus none.md --repair-to x.md")
+        .fails(3, "does not exist");
+    let ran = place.run(&format!("bus check {to} --json --repair-to other.md"));
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["archive_names"], serde_json::json!([name]));
+    assert_eq!(json["repaired"]["messages"], 2);
+    assert_eq!(json["repaired"]["left_out"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_bus_that_is_no_file_is_refused() {
     let place = with_task();
     let bus = place.task(TASK).bus();

@@ -28,6 +28,8 @@ pub struct Report {
     pub size_bytes: u64,
     /// How many archives it has.
     pub archives: usize,
+    /// Their file names, oldest first; they stand beside the file.
+    pub archive_names: Vec<String>,
     /// How many messages they hold.
     pub messages: usize,
     /// Every damaged stretch, in the order of the bus.
@@ -55,10 +57,12 @@ impl Report {
 pub fn check(path: &Path) -> Result<Report, ReadError> {
     with_lock(path, || {
         let mut history = History::open(path)?;
+        let archive_names = history.archive_names()?;
         let mut report = Report {
             path: path.to_owned(),
             size_bytes: history.size_bytes()?,
-            archives: history.archive_count()?,
+            archives: archive_names.len(),
+            archive_names,
             messages: 0,
             damage: Vec::new(),
             other_bytes: 0,
@@ -78,28 +82,51 @@ pub fn check(path: &Path) -> Result<Report, ReadError> {
     })
 }
 
+/// What a repair did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// How many messages were copied.
+    pub messages: usize,
+    /// How many of them have a body that is not the one that was posted.
+    pub flagged: usize,
+    /// The damaged stretches that made no message and are not in the copy.
+    pub left_out: Vec<Damage>,
+}
+
 /// Writes every message of the bus at `path` and its archives to a new file.
 ///
-/// Returns how many there are. What is damaged is left out; messages whose body
-/// is not whole are kept, and their meta data says so. The copy is on disk when
-/// this returns; after an error a part of it may be left.
-pub fn repair_to(path: &Path, copy: &Path) -> Result<usize, ReadError> {
+/// Fails if something stands at `copy`, with an error of which [`FileError::is_in_the_way`]
+/// is true. What is damaged is left out; messages whose body is not whole are kept,
+/// and their meta data says so. The copy is on disk when this returns; after an error
+/// a part of it may be left.
+pub fn repair_to(path: &Path, copy: &Path) -> Result<Repaired, ReadError> {
     let write_error = |e| FileError::io("write", copy, e);
     durable::create_new(copy, b"", Mode::Shared).map_err(write_error)?;
     let out = durable::open_append(copy, Mode::Shared).map_err(write_error)?;
-    let mut messages = 0;
+    let mut repaired = Repaired {
+        messages: 0,
+        flagged: 0,
+        left_out: Vec::new(),
+    };
     let mut failed = None;
     with_lock(path, || {
         forward::stream(path, &Query::default(), &mut |found| {
-            let Found::Entry(entry) = found else {
-                return ControlFlow::Continue(());
+            let entry = match found {
+                Found::Entry(entry) => entry,
+                Found::Damage(damage) => {
+                    if !damage.reason.has_message() {
+                        repaired.left_out.push(damage);
+                    }
+                    return ControlFlow::Continue(());
+                }
             };
             let mut bytes = Vec::new();
-            if messages > 0 {
+            if repaired.messages > 0 {
                 bytes.push(b'\n');
             }
             record::encode_again(&entry.message, &mut bytes);
-            messages += 1;
+            repaired.messages += 1;
+            repaired.flagged += usize::from(entry.message.truncated || entry.message.edited);
             match durable::append(&out, &bytes) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
@@ -112,8 +139,8 @@ pub fn repair_to(path: &Path, copy: &Path) -> Result<usize, ReadError> {
     if let Some(error) = failed {
         return Err(write_error(error).into());
     }
-    durable::sync_data(&out, SyncPoint::BusCopy).map_err(write_error)?;
-    Ok(messages)
+    durable::sync_data(&out, SyncPoint::FileContent).map_err(write_error)?;
+    Ok(repaired)
 }
 
 /// Runs `look` under the lock of the bus, or without it if it cannot be had soon.

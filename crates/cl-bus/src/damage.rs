@@ -71,6 +71,13 @@ pub enum Reason {
     UnfinishedTail,
 }
 
+impl Reason {
+    /// Tells whether the stretch is a message all the same, which is shown, flagged.
+    pub fn has_message(self) -> bool {
+        matches!(self, Self::TruncatedBody | Self::EditedBody)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -44,6 +44,11 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// Tells whether a new file was to be made where something stands.
+    pub fn is_in_the_way(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+
     /// Makes the error of a system call.
     pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {

@@ -109,9 +109,13 @@ impl History {
         Ok(archives.last().map(|archive| archive.order.clone()))
     }
 
-    /// Returns how many archives there are.
-    pub(crate) fn archive_count(&mut self) -> Result<usize, FileError> {
-        self.archives().map(<[Archive]>::len)
+    /// Returns the names of the archives, oldest first.
+    pub(crate) fn archive_names(&mut self) -> Result<Vec<String>, FileError> {
+        let name = |archive: &Archive| {
+            let name = archive.path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        Ok(self.archives()?.iter().map(name).collect())
     }
 
     /// Returns the size of all files.

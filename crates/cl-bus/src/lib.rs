@@ -55,7 +55,7 @@ mod writer;
 pub use append::{AppendError, Appended, Durability, LockPolicy};
 pub use archive::{ARCHIVE_SUFFIX, ROTATE_AT_BYTES};
 pub use bus::Bus;
-pub use check::{Report, check, repair_to};
+pub use check::{Repaired, Report, check, repair_to};
 pub use damage::{Damage, Reason};
 pub use file::FileError;
 pub use filter::Filter;

@@ -188,3 +188,39 @@ fn a_link_that_looks_like_an_archive_is_none() {
     };
     assert!(is_link(&refused), "{refused:?}");
 }
+
+#[test]
+fn a_copy_holds_every_message_of_every_archive() {
+    let test = TestBus::new();
+    let first = test.post("one\n---\nmsg_id: x\n");
+    let archive = test.bus.rotate(0).unwrap().unwrap();
+    let mut bytes = std::fs::read(&archive).unwrap();
+    bytes.extend_from_slice(b"\n---\nmsg_id: MSG-torn\n");
+    std::fs::write(&archive, bytes).unwrap();
+    test.post("two");
+    test.post("three");
+    let cut = test.bytes().len() - 3;
+    test.write(&test.bytes()[..cut]);
+    test.post("four");
+    let before = test.bus.all().unwrap();
+    let copy = test.beside("copy.md");
+    let repaired = cl_bus::repair_to(test.path(), &copy).unwrap();
+    assert_eq!((repaired.messages, repaired.flagged), (4, 1));
+    assert_eq!(repaired.left_out.len(), 1, "{:?}", repaired.left_out);
+    assert!(repaired.left_out[0].archive.is_some());
+    let report = test.bus.check().unwrap();
+    let name = archive.file_name().unwrap().to_str().unwrap();
+    assert_eq!(report.archive_names, [name]);
+    let again = Bus::new(&copy);
+    assert!(again.check().unwrap().is_clean());
+    let after = again.all().unwrap();
+    assert_eq!(bodies(&after), bodies(&before));
+    assert_eq!(after.entries[0].message.id, first.id);
+    assert_eq!(after.entries[2].message.meta["damage"], "truncated");
+    let error = cl_bus::repair_to(test.path(), &copy).unwrap_err();
+    assert!(
+        matches!(&error, cl_bus::ReadError::File(file) if file.is_in_the_way()),
+        "{error:?}"
+    );
+    assert_eq!(bodies(&again.all().unwrap()).len(), 4);
+}

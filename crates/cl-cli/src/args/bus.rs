@@ -190,6 +190,9 @@ pub struct CheckArgs {
     /// Any bus file, also one outside the root
     #[arg(long, value_name = "FILE")]
     pub bus: Option<PathBuf>,
+    /// Copy every message, those of archives included, to this new file
+    #[arg(long, value_name = "FILE")]
+    pub repair_to: Option<PathBuf>,
 }
 
 #[cfg(test)]

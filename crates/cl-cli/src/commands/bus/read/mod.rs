@@ -7,7 +7,7 @@ mod thread;
 use std::time::Duration;
 
 use cl_bus::view::Cut;
-use cl_bus::{After, Damage, Edge, Filter, Message, Reason};
+use cl_bus::{After, Damage, Edge, Filter, Message};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -124,9 +124,8 @@ fn tell_reset(ctx: &mut Context, what: &str) {
 
 /// How many damaged stretches made no message.
 fn skipped<'a>(damage: impl IntoIterator<Item = &'a Damage>) -> usize {
-    let is_shown =
-        |found: &&Damage| matches!(found.reason, Reason::TruncatedBody | Reason::EditedBody);
-    damage.into_iter().filter(|found| !is_shown(found)).count()
+    let damage = damage.into_iter();
+    damage.filter(|found| !found.reason.has_message()).count()
 }
 
 /// A message as JSON, with what its place adds to it.
