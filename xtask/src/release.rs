@@ -11,7 +11,12 @@ use xshell::cmd;
 use crate::workspace::Workspace;
 
 /// Names that only the test hooks know.
-const TEST_MARKERS: &[&str] = &["CL_CRASH_POINT", "CL_CLOCK_FILE", "CL_POWER_LOSS"];
+const TEST_MARKERS: &[&str] = &[
+    "CL_CRASH_POINT",
+    "CL_CLOCK_FILE",
+    "CL_FAULT",
+    "CL_POWER_LOSS",
+];
 const BINARIES: &[&str] = &["run-agent", "conductor"];
 /// Names the build; set by release builds.
 const BUILD_ID: &str = "CONDUCTOR_BUILD_ID";

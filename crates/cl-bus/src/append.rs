@@ -100,9 +100,8 @@ pub enum AppendError {
         #[source]
         source: LockError,
     },
-    /// Writing failed, and nothing of the message is left in the file, unless the
-    /// system also refused to take back what it had written. Then readers report a
-    /// torn record.
+    /// Writing failed, and no message came of it. If the system also refused to take
+    /// back what it had written, readers report a torn record.
     #[error("could not write to message bus {}", path.display())]
     Write {
         /// The path of the bus.

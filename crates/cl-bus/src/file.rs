@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use cl_storage::durable::{self, Mode};
+use cl_storage::fault::{self, Target};
 
 use crate::scan::{self, End, Item, ScanState};
 
@@ -192,7 +193,8 @@ fn fill(file: &File, offset: u64, buffer: &mut Vec<u8>, wanted: usize) -> io::Re
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut have = 0;
     while have < buffer.len() {
-        match file.read_at(&mut buffer[have..], offset + have as u64) {
+        let allowed = fault::pass("read", Target::File(file));
+        match allowed.and_then(|()| file.read_at(&mut buffer[have..], offset + have as u64)) {
             Ok(0) => break,
             Ok(read) => have += read,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

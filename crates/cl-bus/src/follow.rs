@@ -113,7 +113,7 @@ pub struct Follower {
     open: Option<OpenBus>,
     /// The archive after which the next file comes, while none is open.
     passed: Option<ArchiveOrder>,
-    /// What was found while starting and has not been handed out.
+    /// What was found and has not been handed out; kept when looking on fails.
     found: Vec<Event>,
     /// Ids handed out last, oldest first.
     recent: VecDeque<MessageId>,
@@ -192,10 +192,14 @@ impl Follower {
 
     /// Looks once, without waiting.
     fn look(&mut self) -> Result<Vec<Event>, ReadError> {
-        let mut events = std::mem::take(&mut self.found);
-        if !events.is_empty() {
-            return Ok(events);
+        if self.found.is_empty() {
+            self.find()?;
         }
+        Ok(std::mem::take(&mut self.found))
+    }
+
+    /// Adds what has happened to what was found.
+    fn find(&mut self) -> Result<(), ReadError> {
         let at_path = file::look(&self.path)?;
         let cause = match (&mut self.open, &at_path) {
             (Some(open), Some(found)) if open.id == FileId::of(found) => {
@@ -207,53 +211,53 @@ impl Follower {
                 } else {
                     ResetCause::Removed
                 };
-                match self.move_on()? {
-                    Moved::On(passed) => {
-                        events.extend(passed);
-                        None
-                    }
-                    Moved::NotArchived => Some(gone),
-                }
+                (!self.move_on()?).then_some(gone)
             }
             (None, _) => None,
         };
         if let Some(cause) = cause {
             if matches!(cause, ResetCause::Replaced | ResetCause::Removed) {
                 // The old file may have got messages before it went.
-                events.extend(self.read_appended()?);
+                self.find_appended()?;
             }
-            events.push(Event::Reset(cause));
+            let newest = self.archives()?.pop();
+            self.found.push(Event::Reset(cause));
             self.open = None;
-            self.passed = self.archives()?.pop().map(|archive| archive.order);
+            self.passed = newest.map(|archive| archive.order);
             self.was_reset = true;
             self.lost_place = true;
         }
         if self.open.is_none() {
             self.open_next()?;
         }
-        events.extend(self.read_appended()?);
-        Ok(events)
+        self.find_appended()
     }
 
-    /// Reads the open file to its end and opens the one that came after it, if the
-    /// open one was archived.
-    fn move_on(&mut self) -> Result<Moved, ReadError> {
+    fn find_appended(&mut self) -> Result<(), ReadError> {
+        let events = self.read_appended()?;
+        self.found.extend(events);
+        Ok(())
+    }
+
+    /// Reads the open file to its end and opens the one that came after it, if there
+    /// is one yet; false if the open one was not archived.
+    fn move_on(&mut self) -> Result<bool, ReadError> {
         let Some(id) = self.open.as_ref().map(|open| open.id) else {
-            return Ok(Moved::NotArchived);
+            return Ok(false);
         };
         let archives = self.archives()?;
         let Some(archive) = archives.into_iter().find(|found| found.inode == id.inode()) else {
-            return Ok(Moved::NotArchived);
+            return Ok(false);
         };
         // Whoever wrote to it had the lock before it was moved aside: what is there
         // now is all that it will ever have.
         if let Some(open) = &mut self.open {
             open.is_archived = true;
         }
-        let events = self.read_appended()?;
+        self.find_appended()?;
         self.passed = Some(archive.order);
         self.open_next()?;
-        Ok(Moved::On(events))
+        Ok(true)
     }
 
     /// Opens the file that came after the archive that was passed last, if there is one.
@@ -323,14 +327,6 @@ impl Follower {
         }
         admitted
     }
-}
-
-/// Where a follower came whose file no longer stands at the path.
-enum Moved {
-    /// Into the next file, if there is one yet; these are the events on the way.
-    On(Vec<Event>),
-    /// The file was not archived.
-    NotArchived,
 }
 
 /// The file being read.
@@ -406,7 +402,7 @@ impl OpenBus {
         Ok(None)
     }
 
-    /// Reads on from where the last call stopped.
+    /// Reads on from where the last call stopped that did not fail.
     fn read_new(&mut self, path: &Path) -> Result<Vec<Event>, FileError> {
         let end = if self.is_archived {
             End::File
@@ -416,7 +412,8 @@ impl OpenBus {
         let mut events = Vec::new();
         let mut last = None;
         let mut has_legacy = false;
-        let scanned = file::scan_file(&self.file, &mut self.state, end, &mut |item| {
+        let mut state = self.state;
+        let scanned = file::scan_file(&self.file, &mut state, end, &mut |item| {
             events.push(match item {
                 Item::Damage(damage) => Event::Damage(damage),
                 Item::Message {
@@ -446,6 +443,7 @@ impl OpenBus {
                 bytes: bytes.map_err(|e| read_error(path, e))?,
             });
         }
+        self.state = state;
         Ok(events)
     }
 

@@ -21,7 +21,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -76,6 +75,20 @@ struct Locked<'a> {
     whole_up_to: &'a mut Option<u64>,
 }
 
+/// What became of the records of a commit.
+struct Written {
+    /// Their ids and where they stand, in order.
+    places: Vec<(MessageId, u64)>,
+    torn: Option<Torn>,
+}
+
+/// A write failed, and what it left could not be taken back.
+struct Torn {
+    /// How many records are whole.
+    whole: usize,
+    source: io::Error,
+}
+
 /// What was done under the lock.
 enum Turn<T> {
     Done(T),
@@ -114,31 +127,38 @@ impl Writer {
         let (written, attempts) = self.under_lock(&mut |locked| write_records(locked, records))?;
         let durability = self.settings.durability;
         let synced = match (&self.kept, durability) {
-            (Some(kept), Durability::Disk) => {
+            (Some(kept), Durability::Disk) if written.torn.is_none() => {
                 durable::sync_data(kept.lock.file(), SyncPoint::BusRecord)
             }
             _ => Ok(()),
         };
         crash::point("bus-synced");
-        if synced.is_err() {
+        if synced.is_err() || written.torn.is_some() {
             // What a failed sync left behind is not known; a new file description
             // at least reports the next failure.
             self.kept = None;
         }
-        let acknowledge = |(id, position)| match &synced {
-            Ok(()) => Ok(Appended {
+        let path = &self.settings.path;
+        let unsynced = |id, source| AppendError::Unsynced {
+            path: path.clone(),
+            id,
+            source: repeat_io(source),
+        };
+        let tell = |(at, (id, position))| match (&written.torn, &synced) {
+            (Some(torn), _) if at >= torn.whole => {
+                Err(AppendError::write(path, repeat_io(&torn.source)))
+            }
+            (Some(torn), _) => Err(unsynced(id, &torn.source)),
+            (None, Err(source)) => Err(unsynced(id, source)),
+            (None, Ok(())) => Ok(Appended {
                 id,
                 position,
                 durability,
                 attempts,
             }),
-            Err(source) => Err(AppendError::Unsynced {
-                path: self.settings.path.clone(),
-                id,
-                source: repeat_io(source),
-            }),
         };
-        Ok(written.into_iter().map(acknowledge).collect())
+        let places = written.places.into_iter().enumerate();
+        Ok(places.map(tell).collect())
     }
 
     /// Moves the file aside if it has at least `limit` bytes; returns the archive's path.
@@ -218,6 +238,11 @@ impl Writer {
                             // A bus that is too large is better than none.
                             Err(error) => {
                                 tracing::warn!(path = %path.display(), %error, "could not rotate");
+                                // It may have been moved and only the sync failed.
+                                let found = file::look(path)?;
+                                if found.is_none_or(|found| FileId::of(&found) != *id) {
+                                    return Ok(Turn::Replaced);
+                                }
                             }
                         }
                     }
@@ -256,11 +281,8 @@ impl Kept {
 
 /// Writes the records behind the last byte; the caller holds the lock.
 ///
-/// Returns the id and the place of each.
-fn write_records(
-    locked: Locked<'_>,
-    records: &[Prepared],
-) -> Result<Vec<(MessageId, u64)>, AppendError> {
+/// After an error nothing of them is left.
+fn write_records(locked: Locked<'_>, records: &[Prepared]) -> Result<Written, AppendError> {
     let Locked {
         settings,
         file,
@@ -279,7 +301,8 @@ fn write_records(
     if !is_whole && !ends_with_line_feed(file, size).map_err(|e| FileError::io("read", path, e))? {
         buffer.push(b'\n');
     }
-    let mut written = Vec::with_capacity(records.len());
+    let mut places = Vec::with_capacity(records.len());
+    let mut ends = Vec::with_capacity(records.len());
     for record in records {
         if size > 0 || !buffer.is_empty() {
             buffer.push(b'\n');
@@ -290,29 +313,30 @@ fn write_records(
         let now = settings.clock.now();
         let id = next_id(now);
         record.write(&id, record.timestamp.unwrap_or(now), &mut buffer);
-        written.push((id, position));
+        places.push((id, position));
+        ends.push(size + buffer.len() as u64);
     }
     *whole_up_to = None;
     if let Err(source) = write_buffer(file, &buffer) {
         // What is left is ours alone while we hold the lock, and was acknowledged to
-        // nobody. If it cannot be taken back, readers know a torn record when they see one.
-        durable::take_back(file, size).unwrap_or_default();
-        return Err(write_error(source));
+        // nobody. If it cannot be taken back, its authors are told what is there, and
+        // readers know a torn record when they see one.
+        if durable::take_back(file, size).is_ok() {
+            return Err(write_error(source));
+        }
+        let left = file.metadata().map_or(size, |found| found.len());
+        // The next writer adds the last line feed.
+        let whole = ends.iter().filter(|end| **end <= left + 1).count();
+        let torn = Some(Torn { whole, source });
+        return Ok(Written { places, torn });
     }
     *whole_up_to = Some(size + buffer.len() as u64);
     crash::point("bus-written");
-    Ok(written)
+    Ok(Written { places, torn: None })
 }
 
 fn ends_with_line_feed(file: &File, size: u64) -> io::Result<bool> {
-    let mut last = [0];
-    loop {
-        match file.read_at(&mut last, size - 1) {
-            Ok(read) => return Ok(read == 1 && last[0] == b'\n'),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
+    Ok(file::bytes_at(file, size - 1, 1)? == b"\n")
 }
 
 /// Makes the id of a message that is appended at `now`.

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::RenameFlags;
 
 use crate::crash;
+use crate::fault::{self, Target};
 use crate::power_loss::Turn;
 
 /// The ending of temporary files, which every reader ignores.
@@ -176,6 +177,7 @@ fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
 fn change_name(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     let mut turn = Turn::take();
+    fault::pass("rename", Target::Path(from))?;
     rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)?;
     turn.renamed(from, to);
     Ok(())
@@ -226,6 +228,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// For tidying up what means nothing without the files that were never written.
 pub fn discard(path: &Path) -> io::Result<()> {
     let mut turn = Turn::take();
+    fault::pass("remove", Target::Path(path))?;
     fs::remove_file(path)?;
     turn.removed(path);
     Ok(())
@@ -268,6 +271,7 @@ pub fn create_folder(path: &Path, mode: Mode) -> io::Result<()> {
 
 fn make_folder(path: &Path, mode: Mode) -> io::Result<()> {
     let mut turn = Turn::take();
+    fault::pass("create", Target::Path(path))?;
     fs::DirBuilder::new()
         .mode(mode.folder_bits())
         .create(path)?;
@@ -296,6 +300,7 @@ fn sync_found_folder(path: &Path) -> io::Result<()> {
 pub fn open_append(path: &Path, mode: Mode) -> io::Result<File> {
     let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let mut turn = Turn::take();
+    fault::pass("open", Target::Path(path))?;
     let file = File::options()
         .read(true)
         .append(true)
@@ -329,6 +334,7 @@ pub fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
 /// Not synced: what is taken back was acknowledged to nobody.
 pub fn take_back(file: &File, size: u64) -> io::Result<()> {
     let mut turn = Turn::take();
+    fault::pass("cut", Target::File(file))?;
     file.set_len(size)?;
     turn.cut(file, size);
     Ok(())
@@ -336,6 +342,7 @@ pub fn take_back(file: &File, size: u64) -> io::Result<()> {
 
 fn append_once(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
     let mut turn = Turn::take();
+    let bytes = fault::pass_append(file, bytes)?;
     let written = file.write(bytes)?;
     turn.appended(file, &bytes[..written]);
     Ok(written)
@@ -358,6 +365,7 @@ pub fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "the owner of syncs")]
 pub fn sync_data(file: &File, point: SyncPoint) -> io::Result<()> {
     let mut turn = Turn::take();
+    fault::pass_sync(point, file)?;
     file.sync_data()?;
     turn.synced(file, point);
     Ok(())
@@ -367,6 +375,7 @@ pub fn sync_data(file: &File, point: SyncPoint) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "the owner of syncs")]
 fn sync_all(file: &File, point: SyncPoint) -> io::Result<()> {
     let mut turn = Turn::take();
+    fault::pass_sync(point, file)?;
     file.sync_all()?;
     turn.synced(file, point);
     Ok(())
@@ -410,6 +419,7 @@ fn write_temporary<'a>(
 
 fn make_temporary(folder: &Path, name: &str) -> io::Result<tempfile::NamedTempFile> {
     let mut turn = Turn::take();
+    fault::pass("create", Target::Path(&folder.join(name)))?;
     let temporary = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
         .suffix(TEMPORARY_SUFFIX)
@@ -427,7 +437,15 @@ fn persist(
 ) -> io::Result<()> {
     let mut turn = Turn::take();
     let from = temporary.path().to_owned();
-    match give_name(temporary, path.to_owned()) {
+    let allowed = fault::pass("rename", Target::Path(path));
+    let named = match allowed {
+        Ok(()) => give_name(temporary, path.to_owned()),
+        Err(error) => Err(tempfile::PersistError {
+            error,
+            file: temporary,
+        }),
+    };
+    match named {
         Ok(_) => {
             turn.renamed(&from, path);
             Ok(())

@@ -22,10 +22,9 @@
 //! [`marker`], run slots in [`slot`], what it all means in [`status`] and
 //! [`snapshot`], masking of secrets in [`redact`], digests in [`digest`],
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
-//! folders of the old layout in [`legacy`], the room on the disk in [`space`].
-//! For tests: [`crash`] and [`power_loss`].
-//! [`snapshot`], what listings need not read again in [`index`], masking of
-//! secrets in [`redact`].
+//! folders of the old layout in [`legacy`], the room on the disk in [`space`],
+//! what listings need not read again in [`index`].
+//! For tests: [`crash`], [`fault`] and [`power_loss`].
 
 pub mod clock;
 pub mod control;
@@ -34,6 +33,7 @@ pub mod digest;
 pub mod doctor;
 pub mod durable;
 pub mod failure;
+pub mod fault;
 pub mod gc;
 pub mod id;
 pub mod index;

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 
 use crate::durable::{self, Mode};
+use crate::fault::{self, Target};
 
 /// How long an ordinary short lock is waited for.
 pub const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -101,7 +102,8 @@ impl FileLock {
         loop {
             // `fd_lock` hands out a guard that borrows the lock, which a loop
             // cannot return; so the loop waits until a try succeeds, and keeps it.
-            match self.lock.try_write() {
+            let allowed = fault::pass("lock", Target::Path(path));
+            match allowed.and_then(|()| self.lock.try_write()) {
                 Ok(guard) => return Ok(operation(&guard)),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::durable::{self, Mode};
+use crate::fault::{self, Target};
 use crate::yaml::{self, YamlError};
 
 /// Records are small; a larger file is damaged or not ours.
@@ -89,8 +90,8 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
     };
     // Room for a usual record, so that one call reads it.
     let mut bytes = Vec::with_capacity(USUAL_RECORD);
-    file.take(LARGEST_RECORD + 1)
-        .read_to_end(&mut bytes)
+    fault::pass("read", Target::File(&file))
+        .and_then(|()| file.take(LARGEST_RECORD + 1).read_to_end(&mut bytes))
         .map_err(RecordError::io(path))?;
     let damaged = |message: &str| {
         RecordError::malformed(path)(YamlError {

@@ -18,6 +18,8 @@ mod writers;
 #[cfg(feature = "test-hooks")]
 mod crash;
 #[cfg(feature = "test-hooks")]
+mod faults;
+#[cfg(feature = "test-hooks")]
 mod power_loss;
 
 /// A file that nobody names in this module would never be compiled.
