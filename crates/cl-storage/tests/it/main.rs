@@ -4,6 +4,8 @@
 //! file beside it, and both must open.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+#[cfg(feature = "test-hooks")]
+mod faults;
 mod gc;
 #[cfg(feature = "test-hooks")]
 mod power_loss;
