@@ -217,24 +217,6 @@ impl Gathered<'_> {
     }
 }
 
-/// Returns where the last record starts, or zero if there is none.
-pub(crate) fn last_boundary(file: &File) -> io::Result<u64> {
-    let size = file.metadata()?.len();
-    let mut window = FIRST_WINDOW_BYTES;
-    loop {
-        let start = size.saturating_sub(window);
-        let length = usize::try_from(size - start).unwrap_or(usize::MAX);
-        let bytes = file::bytes_at(file, start, length)?;
-        if let Some(at) = scan::find_last_boundary(&bytes, bytes.len()) {
-            return Ok(start + at as u64);
-        }
-        if start == 0 {
-            return Ok(0);
-        }
-        window = window.saturating_mul(4);
-    }
-}
-
 /// Reads a stretch that ends at the boundary `end`, or at the end of the file.
 ///
 /// Returns where it starts: at a boundary, or at the start of the file.
@@ -267,8 +249,26 @@ fn stretch_before(file: &File, end: Option<u64>, window: u64) -> io::Result<(u64
             );
             return Ok((position, items));
         }
+        if window > LARGEST_WINDOW_BYTES {
+            return long_stretch(file, start, end);
+        }
         window = window.saturating_mul(4);
     }
+}
+
+/// Reads the stretch that ends at `end` and has no boundary from `start` on.
+fn long_stretch(file: &File, start: u64, end: Option<u64>) -> io::Result<(u64, Vec<Item>)> {
+    let position = file::last_boundary(file, start)?.unwrap_or(0);
+    let stop = end.map_or(u64::MAX, |end| end + OPENING_BYTES);
+    let end = if end.is_some() { End::More } else { End::File };
+    let mut items = Vec::new();
+    let mut state = ScanState::at_line(position, 0);
+    file::scan_up_to(file, stop, &mut state, end, &mut |item| {
+        items.push(item);
+        ControlFlow::Continue(())
+    })
+    .map(drop)?;
+    Ok((position, items))
 }
 
 /// Tells whether a record before `place` may have the id of one of these messages.

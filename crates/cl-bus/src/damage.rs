@@ -61,6 +61,8 @@ pub enum Reason {
     MissingField,
     /// A message whose writer died inside the body; it is shown, flagged.
     TruncatedBody,
+    /// The rest of a record that is longer than any message; its start is shown, flagged.
+    BodyTooLong,
     /// A message whose body was changed after it was posted; it is shown, flagged.
     EditedBody,
     /// A run of NUL bytes, as a file system leaves it after a crash.
@@ -86,6 +88,7 @@ impl fmt::Display for Reason {
             Self::BadHeader => "bad header",
             Self::MissingField => "missing field",
             Self::TruncatedBody => "truncated body",
+            Self::BodyTooLong => "body too long",
             Self::EditedBody => "edited body",
             Self::NulRun => "run of NUL bytes",
             Self::DuplicateId => "duplicate id",

@@ -150,11 +150,24 @@ pub(crate) fn scan_file(
     end: End,
     sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
+    scan_up_to(file, u64::MAX, state, end, sink)
+}
+
+/// Scans `file` as [`scan_file`] does, as if it had no bytes from `stop` on.
+pub(crate) fn scan_up_to(
+    file: &File,
+    stop: u64,
+    state: &mut ScanState,
+    end: End,
+    sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
     let mut buffer: Vec<u8> = Vec::new();
     let mut wanted = FIRST_CHUNK_BYTES;
     let mut flow = ControlFlow::Continue(());
     loop {
-        let at_end = fill(file, state.offset, &mut buffer, wanted)?;
+        let left = usize::try_from(stop.saturating_sub(state.offset)).unwrap_or(usize::MAX);
+        let is_last = wanted >= left;
+        let at_end = fill(file, state.offset, &mut buffer, wanted.min(left))? || is_last;
         let before = state.offset;
         let end = if at_end { end } else { End::More };
         scan::scan(&buffer, state, end, &mut |item| {
@@ -170,11 +183,28 @@ pub(crate) fn scan_file(
         // A record longer than what is here is looked for in twice as much. Who
         // breaks soon pays for little, who reads all for few calls.
         wanted = if consumed == 0 {
-            wanted * 2
+            (wanted * 2).min(scan::LONGEST_PIECE_BYTES + CHUNK_BYTES)
         } else {
             (wanted * 2).min(CHUNK_BYTES).max(buffer.len() * 2)
         };
     }
+}
+
+/// Returns the last boundary of `file` before `stop`, but not one at its first byte.
+pub(crate) fn last_boundary(file: &File, stop: u64) -> io::Result<Option<u64>> {
+    let mut end = stop;
+    while end > 0 {
+        let start = end.saturating_sub(CHUNK_BYTES as u64);
+        // The byte before tells whether a line starts.
+        let from = start.saturating_sub(1);
+        let length = usize::try_from(end - from).unwrap_or(usize::MAX);
+        let bytes = bytes_at(file, from, length + scan::OPENING_BYTES)?;
+        if let Some(at) = scan::find_last_boundary(&bytes, length.min(bytes.len())) {
+            return Ok(Some(from + at as u64));
+        }
+        end = start;
+    }
+    Ok(None)
 }
 
 /// Reads on until `buffer`, which starts at `offset`, has `wanted` bytes.
@@ -182,7 +212,10 @@ pub(crate) fn scan_file(
 /// Returns whether the end of the file was met.
 fn fill(file: &File, offset: u64, buffer: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
     let have = buffer.len();
-    buffer.resize(wanted.max(have), 0);
+    let more = wanted.saturating_sub(have);
+    // Twice as much at each growth would be reserved otherwise.
+    buffer.reserve_exact(more);
+    buffer.resize(have + more, 0);
     let read = read_at(file, &mut buffer[have..], offset + have as u64)?;
     let is_full = have + read == buffer.len();
     buffer.truncate(have + read);

@@ -10,7 +10,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{self, Archive, ArchiveOrder};
-use crate::backward;
 use crate::file::{self, FileError, FileId};
 use crate::legacy;
 use crate::locate::Place;
@@ -70,10 +69,11 @@ impl History {
         let Some(file) = &self.current else {
             return Ok(None);
         };
-        let position = backward::last_boundary(file).map_err(|e| self.read_error(e))?;
+        let size = file.metadata().map_err(|e| self.read_error(e))?.len();
+        let position = file::last_boundary(file, size).map_err(|e| self.read_error(e))?;
         Ok(Some(Place {
             age: Age::CURRENT,
-            position,
+            position: position.unwrap_or(0),
         }))
     }
 

@@ -30,6 +30,8 @@ use crate::scan::{self, BYTE_ORDER_MARK, End, Item, ScanState};
 const SHORT_BYTES: u64 = 64 * 1024;
 /// How much is read to find one record's start; nearly all are shorter.
 const PROBE_BYTES: usize = 4 * 1024;
+/// How much is read at once where records are long.
+const LARGEST_PROBE_BYTES: usize = 1024 * 1024;
 /// Enough for the opening line and the longest id.
 const OPENING_BYTES: usize = 512;
 
@@ -222,26 +224,26 @@ fn by_time(file: &File, id: &str, time: &str) -> io::Result<Option<u64>> {
 
 /// Finds the first record that starts at or behind `from` and before `end`.
 fn first_record(file: &File, from: u64, end: u64) -> io::Result<Option<(u64, String)>> {
-    let before = u64::from(from > 0);
-    let start = from - before;
+    // The byte before tells whether a line starts.
+    let mut start = from.saturating_sub(1);
+    let mut skip = usize::from(from > 0);
     let mut length = PROBE_BYTES;
     loop {
         let bytes = file::bytes_at(file, start, length)?;
-        let skip = usize::from(from > 0);
-        let boundary = scan::find_boundary(&bytes, skip, from == 0);
-        if let Some(at) = boundary {
+        if let Some(at) = scan::find_boundary(&bytes, skip.min(bytes.len()), skip == 0) {
             let position = start + at as u64;
             if position >= end {
                 return Ok(None);
             }
-            if let Some(id) = scan::id_of_record(&bytes[at..]) {
-                return Ok(Some((position, id.to_owned())));
-            }
+            let opening = file::bytes_at(file, position, OPENING_BYTES)?;
+            return Ok(scan::id_of_record(&opening).map(|id| (position, id.to_owned())));
         }
         if bytes.len() < length || start + length as u64 > end + OPENING_BYTES as u64 {
             return Ok(None);
         }
-        length *= 4;
+        start += (length - OPENING_BYTES) as u64;
+        skip = 1;
+        length = (length * 4).min(LARGEST_PROBE_BYTES);
     }
 }
 

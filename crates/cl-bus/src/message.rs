@@ -47,7 +47,8 @@ pub struct Message {
     pub meta: BTreeMap<String, String>,
     /// The body; bytes that are no UTF-8 are replaced, see [`Message::body_bytes`].
     pub body: String,
-    /// Whether the writer died before the body was complete.
+    /// Whether the body is not complete: its writer died, or it has more than the
+    /// 16 MiB that a reader holds.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
     /// Whether the body is not the one that was posted: somebody edited the file.

@@ -26,10 +26,17 @@ use crate::message::{MAX_HEADER_BYTES, Message};
 
 use body::{Body, Flaw};
 pub(crate) use boundary::{
-    BYTE_ORDER_MARK, count_line_feeds, find_boundary, find_last_boundary, id_of_record,
+    BYTE_ORDER_MARK, OPENING_BYTES, count_line_feeds, find_boundary, find_last_boundary,
+    id_of_record,
 };
 use boundary::{FIRST_KEY, OPENING, is_line_end};
-use gap::{GapKind, GapPart};
+use gap::GapKind;
+
+/// How much of a record a reader holds: 16 MiB.
+///
+/// Sixteen times what our writers allow. Of a longer record the reader shows so
+/// much and says that there is more; what it cannot be is a message of ours.
+pub(crate) const LONGEST_PIECE_BYTES: usize = 16 * 1024 * 1024;
 
 /// What stands behind the last byte that is being scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +73,20 @@ pub(crate) struct ScanState {
     starts_line: bool,
     /// Whether the text there belongs to a body that was delivered already.
     in_open_body: bool,
+    /// Whether the text there belongs to a line that is too long to be a message.
+    in_long_line: bool,
+    /// The rest of a record that is being passed over.
+    passed: Option<Passed>,
+    /// How much of a record, or of the text between two, is held at once.
+    limit: usize,
+}
+
+/// The rest of a record that is too long to be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Passed {
+    /// Where it starts in the file.
+    offset: u64,
+    reason: Reason,
 }
 
 impl ScanState {
@@ -75,6 +96,9 @@ impl ScanState {
         lines: 0,
         starts_line: true,
         in_open_body: false,
+        in_long_line: false,
+        passed: None,
+        limit: LONGEST_PIECE_BYTES,
     };
 
     /// The start of a line at `offset`, with `lines` line feeds before it.
@@ -98,6 +122,9 @@ pub(crate) fn scan(bytes: &[u8], state: &mut ScanState, end: End, sink: &mut dyn
         lines: state.lines,
         lines_at: 0,
         in_open_body: state.in_open_body,
+        in_long_line: state.in_long_line,
+        passed: state.passed,
+        limit: state.limit,
         sink,
     };
     scan.run(state.starts_line, end);
@@ -111,6 +138,9 @@ pub(crate) fn scan(bytes: &[u8], state: &mut ScanState, end: End, sink: &mut dyn
             None => state.starts_line,
         },
         in_open_body: scan.in_open_body,
+        in_long_line: scan.in_long_line,
+        passed: scan.passed,
+        limit: scan.limit,
     };
 }
 
@@ -124,6 +154,9 @@ struct Scan<'a> {
     lines: u64,
     lines_at: usize,
     in_open_body: bool,
+    in_long_line: bool,
+    passed: Option<Passed>,
+    limit: usize,
     sink: &'a mut dyn FnMut(Item),
 }
 
@@ -137,15 +170,25 @@ impl Scan<'_> {
         };
         loop {
             let Some(start) = boundary else {
-                if end != End::More {
-                    self.last_gap(end);
-                }
+                self.text_at_the_end(end);
                 return;
             };
             self.gap(self.at, start);
+            self.end_passed(start);
             self.at = start;
             self.in_open_body = false;
+            self.in_long_line = false;
             boundary = find_boundary(self.bytes, start + OPENING.len(), false);
+            let known = match (boundary, end) {
+                (Some(next), _) => next,
+                (None, End::File) => self.bytes.len(),
+                // The last bytes may turn out to be the next boundary.
+                (None, _) => self.bytes.len().saturating_sub(OPENING_BYTES).max(start),
+            };
+            if self.is_too_long(start, known) {
+                self.long_record(start, known);
+                continue;
+            }
             let done = match boundary {
                 Some(next) => self.record(start, next, None),
                 None if end == End::More => return,
@@ -167,7 +210,7 @@ impl Scan<'_> {
             return self.no_close(start, end, last);
         };
         if header_len > MAX_HEADER_BYTES {
-            let detail = format!("{header_len} bytes");
+            let detail = format!("more than {MAX_HEADER_BYTES} bytes");
             return self.damaged_piece(start, end, last, Reason::HeaderTooLong, detail, None);
         }
         let body = &piece[body_start..];
@@ -322,6 +365,95 @@ impl Scan<'_> {
         }
     }
 
+    /// Tells whether no more of the record from `start` needs to be known, of which
+    /// everything up to `known` is.
+    fn is_too_long(&self, start: usize, known: usize) -> bool {
+        let piece = &self.bytes[start..known];
+        let header_bytes = MAX_HEADER_BYTES + 2 * OPENING_BYTES;
+        piece.len() > self.limit
+            || piece.len() > header_bytes && self.close_of(&piece[..header_bytes]).is_none()
+    }
+
+    /// Returns the length of the header and the start of the body, if both are near enough.
+    fn close_of(&self, piece: &[u8]) -> Option<(usize, usize)> {
+        let opening = boundary::opening_len(piece)?;
+        let near = &piece[..piece.len().min(self.limit)];
+        boundary::find_close(near, opening).filter(|(len, _)| *len <= MAX_HEADER_BYTES)
+    }
+
+    /// Judges a record by its first bytes, and passes over the rest unless that is text
+    /// behind a whole body.
+    fn long_record(&mut self, start: usize, known: usize) {
+        let piece = &self.bytes[start..known];
+        let pass = |scan: &mut Self, at: usize, reason| {
+            scan.at = at;
+            let offset = scan.base + at as u64;
+            scan.passed = Some(Passed { offset, reason });
+        };
+        let Some((header_len, body_start)) = self.close_of(piece) else {
+            return pass(self, start, Reason::HeaderTooLong);
+        };
+        let held = start + self.limit;
+        let opening = boundary::opening_len(piece).unwrap_or_default();
+        let header = match header::parse(&piece[opening..opening + header_len]) {
+            Ok(header) => header,
+            Err(HeaderProblem { reason, detail, id }) => {
+                let mut damage = self.damage(start, held, reason);
+                damage.detail = detail;
+                damage.msg_id = id;
+                (self.sink)(Item::Damage(damage));
+                return pass(self, held, Reason::BodyTooLong);
+            }
+        };
+        match body::measure_start(&piece[body_start..self.limit], header.body_bytes) {
+            body::Start::Whole { len, next, flaw } => {
+                let next = start + body_start + next;
+                let body = &piece[body_start..body_start + len];
+                self.emit(start, next, header, body, flaw);
+                self.at = next;
+            }
+            body::Start::Part(flaw) => {
+                self.emit(start, held, header, &piece[body_start..self.limit], flaw);
+                pass(self, held, Reason::BodyTooLong);
+            }
+        }
+    }
+
+    /// Reports what was passed over, up to `end`.
+    fn end_passed(&mut self, end: usize) {
+        if let Some(Passed { offset, reason }) = self.passed.take() {
+            let mut damage = self.damage(end, end, reason);
+            damage.length = damage.offset - offset;
+            damage.offset = offset;
+            damage.detail = match reason {
+                Reason::HeaderTooLong => format!("more than {MAX_HEADER_BYTES} bytes"),
+                _ => format!(
+                    "only the first {} bytes of the record are shown",
+                    self.limit
+                ),
+            };
+            (self.sink)(Item::Damage(damage));
+        }
+    }
+
+    /// Judges the text behind which no boundary is known.
+    fn text_at_the_end(&mut self, end: End) {
+        let len = self.bytes.len();
+        // The last bytes may turn out to be a boundary.
+        let certain = len.saturating_sub(OPENING_BYTES).max(self.at);
+        if self.passed.is_some() {
+            self.at = if end == End::File { len } else { certain };
+            if end == End::File {
+                self.end_passed(len);
+            }
+            return;
+        }
+        self.at = self.long_gap(self.at, certain);
+        if end != End::More {
+            self.last_gap(end);
+        }
+    }
+
     /// Judges the text behind the last record, which may still be growing.
     fn last_gap(&mut self, end: End) {
         let decided = self.at + gap::decided_len(&self.bytes[self.at..]);
@@ -335,12 +467,42 @@ impl Scan<'_> {
 
     /// Judges text outside any record: legacy lines, NULs and torn openings.
     fn gap(&mut self, start: usize, end: usize) {
-        if self.in_open_body {
+        let start = self.long_gap(start, end);
+        self.short_gap(start, end);
+    }
+
+    /// Judges so much of a long text that the rest is short; returns where that starts.
+    fn long_gap(&mut self, start: usize, end: usize) -> usize {
+        let mut start = start;
+        while end - start > self.limit {
+            let part = &self.bytes[start..start + self.limit];
+            let decided = gap::decided_len(part);
+            if decided == 0 {
+                self.in_long_line = true;
+                start += self.limit;
+            } else {
+                self.short_gap(start, start + decided);
+                start += decided;
+            }
+        }
+        start
+    }
+
+    fn short_gap(&mut self, start: usize, end: usize) {
+        if self.in_open_body || self.passed.is_some() {
             return;
         }
-        let parts: Vec<GapPart> = gap::gap_parts(&self.bytes[start..end]).collect();
-        let has_text = parts.iter().any(|part| part.kind == GapKind::Line);
-        for part in parts {
+        let mut start = start;
+        if self.in_long_line {
+            let Some(line) = self.bytes[start..end].iter().position(|&b| is_line_end(b)) else {
+                return;
+            };
+            start += line;
+            self.in_long_line = false;
+        }
+        let parts = || gap::gap_parts(&self.bytes[start..end]);
+        let has_text = parts().any(|part| part.kind == GapKind::Line);
+        for part in parts() {
             let (from, to) = (start + part.start, start + part.end);
             match part.kind {
                 GapKind::Nuls => self.nul_run(from, to),
@@ -427,7 +589,15 @@ mod tests {
 
     /// Scans as a reader does that gets `step` bytes at a time.
     fn scan_in_steps(bytes: &[u8], step: usize, end: End) -> (Vec<String>, ScanState) {
-        let (mut found, mut state) = (Vec::new(), ScanState::START);
+        scan_limited(bytes, step, end, LONGEST_PIECE_BYTES)
+    }
+
+    fn scan_limited(bytes: &[u8], step: usize, end: End, limit: usize) -> (Vec<String>, ScanState) {
+        let mut found = Vec::new();
+        let mut state = ScanState {
+            limit,
+            ..ScanState::START
+        };
         let mut have = 0;
         while have < bytes.len() {
             have = (have + step).min(bytes.len());
@@ -441,6 +611,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn long_records_are_judged_alike_in_steps(
+            bytes in test_files::any_file(),
+            step in 1..50_usize,
+            limit in 30..90_usize,
+        ) {
+            let end = End::File;
+            let whole = scan_limited(&bytes, bytes.len().max(1), end, limit);
+            let (found, state) = scan_limited(&bytes, step, end, limit);
+            prop_assert_eq!(&found, &whole.0);
+            prop_assert_eq!(state, whole.1);
+            for item in found {
+                prop_assert!(item.len() < 2000 + 10 * limit, "{}", item);
+            }
+        }
+
         #[test]
         fn the_size_of_the_steps_does_not_matter(bytes in test_files::any_file(), step in 1..50_usize) {
             for end in [End::Growing, End::File] {

@@ -67,6 +67,44 @@ pub(super) fn measure(rest: &[u8], body_bytes: Option<u64>, is_last: bool) -> Bo
     }
 }
 
+/// What the first bytes of a body tell that is followed by more than is held.
+pub(super) enum Start {
+    /// It ends within them: so many bytes are body; behind them stands other text.
+    Whole { len: usize, next: usize, flaw: Flaw },
+    /// It goes on.
+    Part(Flaw),
+}
+
+/// Decides what `held`, the first bytes behind a header, are.
+pub(super) fn measure_start(held: &[u8], body_bytes: Option<u64>) -> Start {
+    let len = body_bytes.map(|len| usize::try_from(len).unwrap_or(usize::MAX));
+    match len.and_then(|len| Some((len, held.get(len..)?))) {
+        Some((len, [b'\n', gap @ ..])) if gap::is_clean_gap(gap, true) => Start::Whole {
+            len,
+            next: len + 1,
+            flaw: Flaw::None,
+        },
+        Some((len, _)) if trailing_nuls(held).start >= len => Start::Part(Flaw::Edited),
+        _ => {
+            let nuls = trailing_nuls(held);
+            if nuls.is_empty() {
+                return Start::Part(Flaw::Truncated);
+            }
+            let text = &held[..nuls.start];
+            let is_whole = len.is_none() && text.ends_with(b"\n");
+            Start::Whole {
+                len: strip_ends(text, 1).len(),
+                next: nuls.start,
+                flaw: if is_whole {
+                    Flaw::None
+                } else {
+                    Flaw::Truncated
+                },
+            }
+        }
+    }
+}
+
 /// Returns the place of the NULs at the end of a body of unknown length.
 ///
 /// The line ends that the next writer added behind them do not count.

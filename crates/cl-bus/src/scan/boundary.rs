@@ -6,6 +6,8 @@ use memchr::{memchr, memchr_iter, memmem};
 pub(super) const OPENING: &[u8] = b"---";
 /// How the second line of every record starts.
 pub(super) const FIRST_KEY: &[u8] = b"msg_id:";
+/// How long the opening line and the first key are at the most.
+pub(crate) const OPENING_BYTES: usize = 16;
 /// What some editors put at the start of a file.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -26,6 +28,19 @@ pub(crate) fn find_boundary(bytes: &[u8], from: usize, starts_line: bool) -> Opt
             None => starts_line,
         })
         .find(|&at| is_boundary(&bytes[at..]))
+    // Far fewer places have the first key than the start of a line.
+    memmem::find_iter(&bytes[from..], FIRST_KEY).find_map(|key| {
+        let at = opening_before(bytes, from + key)?;
+        let line_starts = at == 0 && starts_line || at > 0 && is_line_end(bytes[at - 1]);
+        (at >= from && line_starts).then_some(at)
+    })
+}
+
+/// Returns where the `---` line starts that ends at `end`; it need not start a line.
+fn opening_before(bytes: &[u8], end: usize) -> Option<usize> {
+    let line = bytes[..end].strip_suffix(b"\n")?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    Some(line.strip_suffix(OPENING)?.len())
 }
 
 /// Returns the id of the record that starts `bytes`, as it stands in the text.
@@ -44,6 +59,11 @@ pub(crate) fn id_of_record(bytes: &[u8]) -> Option<&str> {
 pub(crate) fn find_last_boundary(bytes: &[u8], end: usize) -> Option<usize> {
     let mut candidates = memmem::rfind_iter(&bytes[..end.min(bytes.len())], OPENING);
     candidates.find(|&at| at > 0 && is_line_end(bytes[at - 1]) && is_boundary(&bytes[at..]))
+    let upto = bytes.len().min(end + OPENING_BYTES);
+    memmem::rfind_iter(&bytes[..upto], FIRST_KEY).find_map(|key| {
+        let at = opening_before(bytes, key)?;
+        (at > 0 && at < end && is_line_end(bytes[at - 1])).then_some(at)
+    })
 }
 
 /// Returns the first boundary of a file that starts with a byte order mark.

@@ -2,10 +2,11 @@
 //!
 //! Each test asks the armed fault whether it landed.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use cl_bus::{AppendError, Event, Start};
+use cl_storage::clock::FixedClock;
 use cl_storage::fault::{Armed, Fault, arm};
 
 use crate::support::{TestBus, bodies, events_now, fact, messages_of, read_in_every_way};
@@ -18,10 +19,18 @@ fn arm_for(test: &TestBus, fault: Fault) -> Armed {
     arm(fault.on(test.path().parent().unwrap()))
 }
 
+/// A bus with one message, whose clock stands, so that equal records have equal lengths.
+fn standing() -> TestBus {
+    let mut test = TestBus::new();
+    let now = "2026-02-23T19:18:15.000001Z".parse().unwrap();
+    test.bus = test.bus.clone().with_clock(Arc::new(FixedClock::new(now)));
+    test.post("before");
+    test
+}
+
 /// How many bytes the record of `body` has behind another one, its separator included.
 fn record_length(body: &str) -> usize {
-    let test = TestBus::new();
-    test.post("before");
+    let test = standing();
     let before = test.bytes().len();
     test.post(body);
     test.bytes().len() - before
@@ -31,8 +40,7 @@ fn record_length(body: &str) -> usize {
 fn a_write_that_fails_at_any_byte_leaves_nothing() {
     let errors = ["ENOSPC", "EIO", "EDQUOT", "EROFS"];
     for taken in 0..record_length(BODY) {
-        let test = TestBus::new();
-        test.post("before");
+        let test = standing();
         let bytes = test.bytes();
         let error = errors[taken % errors.len()];
         let fault = Fault::new("append", error).after_bytes(taken).times(1);
@@ -59,8 +67,7 @@ fn a_write_that_fails_at_any_byte_leaves_nothing() {
 fn what_cannot_be_taken_back_is_a_torn_record() {
     let half = record_length(BODY) / 2;
     for taken in (1..record_length(BODY)).filter(|taken| *taken != half) {
-        let test = TestBus::new();
-        test.post("before");
+        let test = standing();
         let mut follower = test.follow(&Start::Beginning);
         let fault = Fault::new("append", "EIO").times(1);
         let fault = if taken > half {

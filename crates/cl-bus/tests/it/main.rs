@@ -9,6 +9,7 @@ mod append;
 mod facts;
 mod follow;
 mod laws;
+mod memory;
 mod rotation;
 mod support;
 mod vectors;
