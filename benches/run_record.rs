@@ -1,65 +1,79 @@
-//! Recording a run from its creation to its end, next to the bare durable writes that it needs.
+//! Recording a run from its creation to its end, next to the bare durable writes that it needs (R1).
 //!
-//! Ours makes the folder, writes the first record and updates it twice. The floor
-//! is two durable replaces and one durable append. Both take turns with the same
-//! number of threads; the ratio is what counts, and no figure is checked.
-
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+//! Ours begins the run with its first record and updates it twice, as an owner
+//! does. The floor is two durable replaces and one durable append. Both take turns
+//! with the same number of threads, each on a task of its own.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use cl_storage::durable::{self, Mode, SyncPoint};
 use cl_storage::run_info::{self, Phase, RunInfo, RunStatus};
 use cl_storage::{ProjectId, Root, TaskDir, TaskId};
+use cl_testkit::bench_rows::{Goal, Plan, Row};
 use jiff::Timestamp;
 
-const ROUNDS: u32 = 5;
 const RECORD_BYTES: usize = 1200;
+/// How many runs one turn records, over all threads.
+const RUNS: u32 = 160;
+const MANY_THREADS: u32 = 16;
 
-fn main() {
-    // `cargo test --benches` runs benchmarks to see that they work; once is enough.
-    let is_test = std::env::args().any(|arg| arg == "--test");
-    println!(
-        "{:<28} {:>12} {:>12} {:>8}",
-        "run records, disk", "ours/s", "floor/s", "ratio"
-    );
-    for (threads, runs) in [(1, 50), (16, 10)] {
-        let (rounds, runs) = if is_test { (1, 2) } else { (ROUNDS, runs) };
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let root = Root::at(&folder.path().join("root")).expect("the folder can be a root");
-        let (mut ours, mut floor) = (Duration::ZERO, Duration::ZERO);
-        for round in 0..rounds {
-            ours += at_once(threads, |thread| {
-                let task = task(&root, round * threads + thread);
-                (0..runs).for_each(|_| record_run(&task));
-            });
-            floor += at_once(threads, |thread| {
-                let folder = folder.path().join(format!("raw-{round}-{thread}"));
-                durable::create_folders(&folder, Mode::Shared).expect("a folder can be made");
-                (0..runs).for_each(|_| raw(&folder));
-            });
-        }
-        let rate = |took: Duration| f64::from(rounds * threads * runs) / took.as_secs_f64();
-        println!(
-            "{:<28} {:>12.0} {:>12.0} {:>8.2}",
-            format!("{threads} threads"),
-            rate(ours),
-            rate(floor),
-            rate(ours) / rate(floor)
-        );
+fn main() -> std::io::Result<()> {
+    let mut plan = Plan::from_args(std::env::args());
+    if plan.wants("R1") {
+        run_records(&mut plan)?;
     }
+    plan.finish()
 }
 
-fn at_once(threads: u32, work: impl Fn(u32) + Sync) -> Duration {
+fn run_records(plan: &mut Plan) -> std::io::Result<()> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let root = Root::at(&folder.path().join("root")).expect("the folder can be a root");
+    let made = AtomicU32::new(0);
+    let mut alone = 0.0;
+    for threads in [1, MANY_THREADS] {
+        let runs = plan.amount(RUNS / threads, 2);
+        let mut ours = || {
+            rate_of(threads, runs, |runs| {
+                let task = task(&root, made.fetch_add(1, Ordering::Relaxed));
+                (0..runs).for_each(|_| record_run(&task));
+            })
+        };
+        let mut floor = || {
+            rate_of(threads, runs, |runs| {
+                let number = made.fetch_add(1, Ordering::Relaxed);
+                let folder = folder.path().join(format!("raw-{number}"));
+                durable::create_folders(&folder, Mode::Shared).expect("a folder can be made");
+                (0..runs).for_each(|_| raw(&folder));
+            })
+        };
+        let [ours, floor] = plan.take_turns([&mut ours, &mut floor]);
+        let what = match threads {
+            1 => "runs, 1 thread".to_owned(),
+            _ => format!("runs, {threads} threads"),
+        };
+        let row = Row::new("R1", &what, "/s", &ours).floor(&floor);
+        plan.push(if threads == 1 {
+            alone = ours.median();
+            row.goal(Goal::RatioAtLeast(0.8)).reference("285/s")
+        } else {
+            row.goal(Goal::AtLeast(3.0 * alone))
+                .note("goal: 3 × one thread")
+        });
+    }
+    Ok(())
+}
+
+/// Lets each of `threads` do `work` on `runs` runs; returns runs a second of all together.
+fn rate_of(threads: u32, runs: u32, work: impl Fn(u32) + Sync) -> f64 {
     let started = Instant::now();
     std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let work = &work;
-            scope.spawn(move || work(thread));
+        for _ in 0..threads {
+            scope.spawn(|| work(runs));
         }
     });
-    started.elapsed()
+    f64::from(threads * runs) / started.elapsed().as_secs_f64()
 }
 
 fn task(root: &Root, n: u32) -> TaskDir {
@@ -72,10 +86,9 @@ fn task(root: &Root, n: u32) -> TaskDir {
 
 fn record_run(task: &TaskDir) {
     let now = Timestamp::UNIX_EPOCH;
-    let run = task.create_run(now).expect("a folder can be made");
-    let info = RunInfo::preparing(&run, "claude", now);
-    run_info::create(&run, &info).expect("the disk takes it");
-    run_info::update(&run, |info| {
+    let first = |run: &_| RunInfo::preparing(run, "claude", now);
+    let (run, _) = run_info::begin(task, now, first).expect("the disk takes it");
+    run_info::update_for_now(&run, |info| {
         info.phase = Some(Phase::Running);
         info.pid = 4242;
     })

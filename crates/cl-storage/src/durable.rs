@@ -65,6 +65,10 @@ pub enum SyncPoint {
     FileContent,
     /// The name of a file that replaced another.
     ReplacedEntry,
+    /// The content of the first file of a folder that is being prepared.
+    FirstContent,
+    /// The name of that file.
+    FirstEntry,
     /// The name of a file that was created.
     CreatedEntry,
     /// The content of a file that another program wrote.
@@ -91,9 +95,11 @@ pub enum SyncPoint {
 
 impl SyncPoint {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::FileContent,
         Self::ReplacedEntry,
+        Self::FirstContent,
+        Self::FirstEntry,
         Self::CreatedEntry,
         Self::FoundContent,
         Self::FoundEntry,
@@ -118,6 +124,16 @@ pub fn replace(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     persist(temporary, path, tempfile::NamedTempFile::persist)?;
     crash::point("replace-before-folder-sync");
     sync_folder(folder, SyncPoint::ReplacedEntry)
+}
+
+/// Replaces the file at `path` as [`replace`] does, but for the sync of its folder:
+/// a loss of power may bring the old file back, whole.
+///
+/// For news that mean nothing once the machine has stopped.
+pub fn replace_for_now(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
+    let (temporary, _) = write_temporary(path, content, mode)?;
+    crash::point("replace-before-rename");
+    persist(temporary, path, tempfile::NamedTempFile::persist)
 }
 
 /// Creates the file at `path` with `content`; fails if something is there.
@@ -267,6 +283,31 @@ pub fn create_folders(path: &Path, mode: Mode) -> io::Result<()> {
 pub fn create_folder(path: &Path, mode: Mode) -> io::Result<()> {
     make_folder(path, mode)?;
     sync_folder(parent(path)?, SyncPoint::FolderEntry)
+}
+
+/// Makes the folder `path` ready for its name: with one file, `name`, that holds `content`.
+///
+/// Returns after the file is on disk; the folder is as soon as it has been renamed
+/// durably. It must not be there, and nobody else may use `path` meanwhile. Doing
+/// everything before the first sync spares the file system two of its commits.
+pub fn prepare_folder(path: &Path, name: &str, content: &[u8], mode: Mode) -> io::Result<()> {
+    make_folder(path, mode)?;
+    let file = make_file(&path.join(name), mode)?;
+    append(&file, content)?;
+    sync_all(&file, SyncPoint::FirstContent)?;
+    sync_folder(path, SyncPoint::FirstEntry)
+}
+
+fn make_file(path: &Path, mode: Mode) -> io::Result<File> {
+    let mut turn = Turn::take();
+    let file = File::options()
+        .append(true)
+        .create_new(true)
+        .mode(mode.file_bits())
+        .open(path)?;
+    turn.made_file(path, &file);
+    file.set_permissions(fs::Permissions::from_mode(mode.file_bits()))?;
+    Ok(file)
 }
 
 fn make_folder(path: &Path, mode: Mode) -> io::Result<()> {

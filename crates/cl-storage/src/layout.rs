@@ -22,6 +22,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::crash;
 use crate::durable::{self, Mode};
 use crate::id::{ProjectId, RunId, TaskId};
 
@@ -33,6 +34,11 @@ pub const PROJECT_BUS: &str = "PROJECT-MESSAGE-BUS.md";
 pub const PROJECT_FACTS: &str = "PROJECT-FACTS.md";
 /// File name of the facts that were promoted for all projects.
 pub const GLOBAL_FACTS: &str = "GLOBAL-FACTS.md";
+
+/// File name of a run's record.
+const RUN_INFO: &str = "run-info.yaml";
+/// The folder, beside the runs, of a run that has no name yet; readers ignore it.
+const PREPARED_RUN: &str = ".new";
 
 /// Why a place below the root cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -428,6 +434,46 @@ impl TaskDir {
             .collect())
     }
 
+    /// Creates the folder of a new run that starts at `now`, with its first record.
+    ///
+    /// Only for the task's owner. Returns after both are on disk; the folder gets
+    /// its name when the record is in it, so that no one ever sees it without.
+    pub fn create_recorded_run(
+        &self,
+        now: jiff::Timestamp,
+        record: impl FnOnce(&RunDir) -> String,
+    ) -> Result<RunDir, LayoutError> {
+        let runs = self.runs_folder();
+        look(&runs)?;
+        let id = RunId::generate(now);
+        let run = self.run_at(runs.join(id.as_str()), id);
+        let prepared = runs.join(PREPARED_RUN);
+        look(&prepared)?;
+        let text = record(&run);
+        let prepare =
+            || durable::prepare_folder(&prepared, RUN_INFO, text.as_bytes(), Mode::Shared);
+        let result = match prepare() {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                // Left by an owner that died; nothing of it was ever told.
+                durable::discard(&prepared.join(RUN_INFO)).unwrap_or_default();
+                durable::discard_folder(&prepared).and_then(|()| prepare())
+            }
+            other => other,
+        };
+        crash::point("run-unrecorded");
+        let named = result.and_then(|()| {
+            match durable::rename_no_replace(&prepared, run.path()) {
+                // This file system cannot refuse by itself; only the owner makes runs.
+                Err(e) if e.kind() == io::ErrorKind::InvalidInput && !run.path().exists() => {
+                    durable::rename(&prepared, run.path())
+                }
+                other => other,
+            }
+        });
+        named.map_err(io_error(run.path()))?;
+        Ok(run)
+    }
+
     /// Creates the folder of a new run that starts at `now`.
     ///
     /// The exclusive creation of the folder makes the id unique across processes.
@@ -481,7 +527,7 @@ impl RunDir {
 
     /// Returns the path of the run record.
     pub fn info(&self) -> PathBuf {
-        self.path.join("run-info.yaml")
+        self.path.join(RUN_INFO)
     }
 
     /// Returns the path of the lock file for changes of the run record.

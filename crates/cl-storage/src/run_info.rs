@@ -9,12 +9,15 @@
 
 mod format;
 
+use std::io;
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use crate::durable::{self, Mode};
 use crate::failure::{Failure, Usage};
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::RunDir;
+use crate::layout::{LayoutError, RunDir, TaskDir};
 use crate::lock::{self, LockError};
 use crate::process::ProcessStart;
 use crate::record::{self, RecordError};
@@ -305,9 +308,24 @@ pub enum ChangeError {
     Record(#[from] RecordError),
 }
 
+/// Begins a run of `task` that starts at `now` with the record that `first` makes.
+///
+/// Only for the task's owner. Returns after folder and record are on disk; nobody
+/// ever sees the one without the other.
+pub fn begin(
+    task: &TaskDir,
+    now: Timestamp,
+    first: impl FnOnce(&RunDir) -> RunInfo,
+) -> Result<(RunDir, RunInfo), LayoutError> {
+    let mut info = None;
+    let run = task.create_recorded_run(now, |run| info.insert(first(run)).to_yaml())?;
+    let info = info.unwrap_or_else(|| RunInfo::unknown(&run));
+    Ok((run, info))
+}
+
 /// Writes the first record of `run`; returns after it is on disk.
 pub fn create(run: &RunDir, info: &RunInfo) -> Result<(), ChangeError> {
-    locked(run, || write(run, info))
+    locked(run, || write(run, info, durable::replace))
 }
 
 /// Changes the record of `run` under its lock; returns the new one after it is on disk.
@@ -315,6 +333,26 @@ pub fn create(run: &RunDir, info: &RunInfo) -> Result<(), ChangeError> {
 /// A missing record is changed as an unknown one. A record of a newer format is
 /// left alone.
 pub fn update(run: &RunDir, change: impl FnOnce(&mut RunInfo)) -> Result<RunInfo, ChangeError> {
+    update_with(run, change, durable::replace)
+}
+
+/// Changes the record of a run that goes on, as [`update`] does, but a loss of power
+/// may bring the record before it back, whole.
+///
+/// For phase and processes: the machine takes the processes along, and then every
+/// phase before the end means the same. Whoever ends a run uses [`update`].
+pub fn update_for_now(
+    run: &RunDir,
+    change: impl FnOnce(&mut RunInfo),
+) -> Result<RunInfo, ChangeError> {
+    update_with(run, change, durable::replace_for_now)
+}
+
+fn update_with(
+    run: &RunDir,
+    change: impl FnOnce(&mut RunInfo),
+    replace: fn(&Path, &[u8], Mode) -> io::Result<()>,
+) -> Result<RunInfo, ChangeError> {
     locked(run, || {
         let mut info = RunInfo::read(run)?.unwrap_or_else(|| RunInfo::unknown(run));
         if info.version > KNOWN_VERSION {
@@ -327,7 +365,7 @@ pub fn update(run: &RunDir, change: impl FnOnce(&mut RunInfo)) -> Result<RunInfo
         }
         change(&mut info);
         info.version = KNOWN_VERSION;
-        write(run, &info)?;
+        write(run, &info, replace)?;
         Ok(info)
     })
 }
@@ -343,7 +381,11 @@ fn locked<T>(
     )??)
 }
 
-fn write(run: &RunDir, info: &RunInfo) -> Result<(), RecordError> {
+fn write(
+    run: &RunDir,
+    info: &RunInfo,
+    replace: fn(&Path, &[u8], Mode) -> io::Result<()>,
+) -> Result<(), RecordError> {
     let path = run.info();
-    durable::replace(&path, info.to_yaml().as_bytes(), Mode::Shared).map_err(RecordError::io(&path))
+    replace(&path, info.to_yaml().as_bytes(), Mode::Shared).map_err(RecordError::io(&path))
 }

@@ -21,7 +21,7 @@ impl Supervisor {
     ) -> Result<Option<Failure>, Broken> {
         let has_output =
             std::fs::metadata(run.output()).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
-        run_info::update(run, |info| info.phase = Some(Phase::Finalizing))?;
+        run_info::update_for_now(run, |info| info.phase = Some(Phase::Finalizing))?;
         let final_text = end.outcome.final_text.as_deref();
         if let Err(error) = output::ensure(
             run,

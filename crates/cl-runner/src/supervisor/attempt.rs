@@ -62,10 +62,7 @@ impl Supervisor {
             );
         }
         crash::point("before-run-folder");
-        let run = self.task.create_run(now)?;
-        crash::point("run-unrecorded");
-        let info = self.first_record(&run);
-        run_info::create(&run, &info)?;
+        let (run, info) = run_info::begin(&self.task, now, |run| self.first_record(run))?;
         crash::point("run-recorded");
         let started = Instant::now();
         let end = match self.run_agent(&run, &info).await {
@@ -125,7 +122,7 @@ impl Supervisor {
             let Some(slot) = self.wait_for_slot(run).await? else {
                 return Ok(self.stopped_before_start());
             };
-            run_info::update(run, |info| info.phase = Some(Phase::Preparing))?;
+            run_info::update_for_now(run, |info| info.phase = Some(Phase::Preparing))?;
             Some(slot)
         } else {
             None
@@ -239,7 +236,7 @@ impl Supervisor {
         durable::replace(&run.pid_file(), pid_text.as_bytes(), Mode::Shared)?;
         let mut argv = vec![command.program.to_string_lossy().into_owned()];
         argv.extend(command.display_args().iter().cloned());
-        run_info::update(run, |info| {
+        run_info::update_for_now(run, |info| {
             info.phase = Some(Phase::Running);
             info.pid = agent.pid;
             info.pgid = agent.pid;

@@ -85,21 +85,17 @@ impl Workload {
     /// Runs, each with a record that is created and changed twice.
     fn runs(&self) {
         let task = self.task("p", "first");
-        for _ in 0..2 {
-            // Its id is not known before.
-            let run = self.step(&task, "new run", "there", |task| {
-                task.create_run(NOW).unwrap()
-            });
+        for is_owner in [true, false] {
+            let run = if is_owner {
+                self.begin_run(&task)
+            } else {
+                self.create_run(&task)
+            };
             let what = format!("run {}", run.id());
-            let new_run = format!("{} new run", task.id());
-            self.recording.begin(&new_run, ABSENT);
-            self.step(&task, &what, "running preparing", |_| {
-                run_info::create(&run, &RunInfo::preparing(&run, "claude", NOW)).unwrap();
-            });
-            self.recording.acknowledge(&new_run, ABSENT);
-            self.step(&task, &what, "running running", |_| {
-                run_info::update(&run, |info| info.phase = Some(Phase::Running)).unwrap();
-            });
+            // Nothing is promised of this one: the record before may come back.
+            let key = format!("{} {what}", task.id());
+            self.recording.begin(&key, "running running");
+            run_info::update_for_now(&run, |info| info.phase = Some(Phase::Running)).unwrap();
             let output = format!("output {}", run.id());
             let part = format!("{} {output}", task.id());
             self.recording.begin(&part, "a part");
@@ -117,6 +113,59 @@ impl Workload {
                 .unwrap();
             });
         }
+    }
+
+    /// A run whose folder appears with its record in it.
+    fn begin_run(&self, task: &TaskDir) -> RunDir {
+        let mut key = None;
+        let preparing = "running preparing";
+        let (run, _) = run_info::begin(task, NOW, |run| {
+            // Its id is not known before.
+            let key = key.insert(format!("{} run {}", task.id(), run.id()));
+            self.recording.begin(key, preparing);
+            RunInfo::preparing(run, "claude", NOW)
+        })
+        .unwrap();
+        self.recording.acknowledge(&key.unwrap(), preparing);
+        run
+    }
+
+    /// A run whose folder gets its record later.
+    fn create_run(&self, task: &TaskDir) -> RunDir {
+        // Its id is not known before.
+        let run = self.step(task, "new run", "there", |task| {
+            task.create_run(NOW).unwrap()
+        });
+        let what = format!("run {}", run.id());
+        let new_run = format!("{} new run", task.id());
+        self.recording.begin(&new_run, ABSENT);
+        self.step(task, &what, "running preparing", |_| {
+            run_info::create(&run, &RunInfo::preparing(&run, "claude", NOW)).unwrap();
+        });
+        self.recording.acknowledge(&new_run, ABSENT);
+        run
+    }
+
+    /// A run that was being prepared when its owner died.
+    fn run_of_a_dead_owner(&self) {
+        let task = self.task("p", "first");
+        let prepared = task.runs_folder().join(".new");
+        std::fs::create_dir(&prepared).unwrap();
+        self.recording.made_by_others(&prepared).unwrap();
+        let record = prepared.join("run-info.yaml");
+        std::fs::write(&record, "version: 1\nrun_").unwrap();
+        self.recording.made_by_others(&record).unwrap();
+        assert_eq!(task.runs().unwrap(), [], "no run yet");
+        let run = self.begin_run(&task);
+        let what = format!("run {}", run.id());
+        assert!(!prepared.exists());
+        self.step(&task, &what, "failed -", |_| {
+            run_info::update(&run, |info| {
+                (info.status, info.phase, info.exit_code) = (RunStatus::Failed, None, 1);
+                info.end_time = Some(NOW);
+            })
+            .unwrap();
+        });
     }
 
     /// Every marker, made and taken away, and a claim that is rejected.
@@ -401,6 +450,7 @@ fn record_workload() -> (tempfile::TempDir, Vec<Operation>, Vec<Request>) {
         requests: RefCell::default(),
     };
     workload.tasks();
+    workload.run_of_a_dead_owner();
     workload.runs();
     workload.markers();
     workload.requests();
