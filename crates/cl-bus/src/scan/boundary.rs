@@ -20,14 +20,6 @@ pub(crate) fn count_line_feeds(bytes: &[u8]) -> u64 {
 ///
 /// `starts_line` tells whether one may stand at the very first byte.
 pub(crate) fn find_boundary(bytes: &[u8], from: usize, starts_line: bool) -> Option<usize> {
-    // No two of them overlap, because a boundary stands at the start of a line.
-    let candidates = memmem::find_iter(bytes.get(from..)?, OPENING).map(|at| from + at);
-    candidates
-        .filter(|&at| match at.checked_sub(1) {
-            Some(before) => is_line_end(bytes[before]),
-            None => starts_line,
-        })
-        .find(|&at| is_boundary(&bytes[at..]))
     // Far fewer places have the first key than the start of a line.
     memmem::find_iter(&bytes[from..], FIRST_KEY).find_map(|key| {
         let at = opening_before(bytes, from + key)?;
@@ -57,8 +49,6 @@ pub(crate) fn id_of_record(bytes: &[u8]) -> Option<&str> {
 
 /// Returns the last boundary before `end`, but not one at the very first byte.
 pub(crate) fn find_last_boundary(bytes: &[u8], end: usize) -> Option<usize> {
-    let mut candidates = memmem::rfind_iter(&bytes[..end.min(bytes.len())], OPENING);
-    candidates.find(|&at| at > 0 && is_line_end(bytes[at - 1]) && is_boundary(&bytes[at..]))
     let upto = bytes.len().min(end + OPENING_BYTES);
     memmem::rfind_iter(&bytes[..upto], FIRST_KEY).find_map(|key| {
         let at = opening_before(bytes, key)?;
