@@ -139,7 +139,7 @@ pub fn repair_to(path: &Path, copy: &Path) -> Result<Repaired, ReadError> {
     if let Some(error) = failed {
         return Err(write_error(error).into());
     }
-    durable::sync_data(&out, SyncPoint::FileContent).map_err(write_error)?;
+    durable::sync_data(&out, SyncPoint::BusCopy).map_err(write_error)?;
     Ok(repaired)
 }
 
