@@ -116,7 +116,7 @@ fn read(plan: &mut Plan, data: &Path) -> io::Result<()> {
     let middle = bench_data::message_id(count / 2);
     let selections: [(&str, &[&str], f64); 3] = [
         ("--tail 20", &["--tail", "20"], 4.0),
-        ("--all", &["--all"], 120.0),
+        ("--tail 0", &["--tail", "0"], 120.0),
         (
             "--since ID --tail 20",
             &["--since", &middle, "--tail", "20"],

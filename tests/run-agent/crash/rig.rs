@@ -217,7 +217,7 @@ impl Rig {
     /// Returns all messages of the task's bus as JSON.
     #[track_caller]
     pub(crate) fn messages(&self) -> Vec<Value> {
-        let read = self.command(&["bus", "read", "--all", "--json"]).ok();
+        let read = self.command(&["bus", "read", "--tail", "0", "--json"]).ok();
         read.json()["messages"].as_array().unwrap().clone()
     }
 

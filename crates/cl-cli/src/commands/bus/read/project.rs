@@ -24,7 +24,7 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
     let is_flag = |from: &Origin| matches!(from, Origin::Flag(_));
     if scope.task.as_ref().is_some_and(|task| is_flag(&task.from)) {
         return Err(CliError::usage("--all reads every task of the project")
-            .hint("leave out --task, or leave out --all"));
+            .hint("leave out --task; for every message of one bus, say --tail 0"));
     }
     let project = scope.existing_project()?;
     let buses = buses(&project)?;
