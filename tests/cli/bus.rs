@@ -382,8 +382,65 @@ fn the_body_may_be_piped() {
         .run_with_input(&line, b"")
         .fails(2, "message body is empty");
     place
-        .run_with_input(&line, &vec![b'x'; 1024 * 1024 + 10])
-        .fails(2, "the limit is 1048576");
+        .run_with_input(&line, &vec![b'x'; 64 * 1024 * 1024 + 1])
+        .fails(2, "the limit is 67108864");
+    assert_eq!(bodies(&place.task(TASK).bus()).len(), 1);
+}
+
+#[test]
+fn a_large_body_is_attached() {
+    let place = with_task();
+    let folder = place.task(TASK).path().to_owned();
+    let to = format!("--project demo --task {TASK}");
+    let body = "line\n".repeat(300_000);
+    std::fs::write(place.work().join("report.txt"), &body).unwrap();
+    let line = format!("bus post {to} --json --body-file report.txt");
+    let attachment = |ran: Ran| {
+        let json = ran.json();
+        std::path::PathBuf::from(json["attachment"].as_str().unwrap())
+    };
+    let from_pipe = format!("bus post {to} --json");
+    for from_file in [true, false] {
+        let path = attachment(if from_file {
+            place.run(&line)
+        } else {
+            place.run_with_input(&from_pipe, body.as_bytes())
+        });
+        assert_eq!(path.parent().unwrap(), folder);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), body);
+        let json = place
+            .run_changing_nothing(&format!("bus read {to} --json"))
+            .json();
+        let messages = json["messages"].as_array().unwrap();
+        let message = messages.last().unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(message["links"][0]["url"], name);
+        assert_eq!(message["links"][0]["kind"], "attachment");
+        assert_eq!(message["meta"]["attachment_bytes"], body.len().to_string());
+        assert_eq!(message["body"].as_str().unwrap(), &body[..4096]);
+        let text = place
+            .run_changing_nothing(&format!("bus read {to} --tail 1"))
+            .ok();
+        assert!(
+            text.contains(&format!("(INFO) [whole text in {name}] line")),
+            "{text}"
+        );
+    }
+    // What fits stays a message, from a file as from a pipe.
+    std::fs::write(place.work().join("small.txt"), "small\n").unwrap();
+    let json = place
+        .run(&format!("bus post {to} --json --body-file small.txt"))
+        .json();
+    assert_eq!(json["attachment"], serde_json::Value::Null);
+    assert_eq!(bodies(&place.task(TASK).bus()).last().unwrap(), "small");
+    for (rest, code) in [("none.txt", 3), (".", 1)] {
+        place
+            .run_changing_nothing(&format!("bus post {to} --body-file {rest}"))
+            .fails(code, "could not read the body from");
+    }
+    place
+        .run_changing_nothing(&format!("bus post {to} --body x --body-file small.txt"))
+        .fails(2, "cannot be used with");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cl_storage::{Clock, SystemClock};
+use jiff::Timestamp;
 
 use crate::append::{AppendError, Appended, Durability, LockPolicy};
 use crate::archive::ROTATE_AT_BYTES;
@@ -106,6 +107,12 @@ impl Bus {
     /// acknowledged, and only [`AppendError::Unsynced`] says that the message is
     /// there all the same.
     pub fn append(&self, draft: &Draft) -> Result<Appended, AppendError> {
+        self.admit(draft)?;
+        self.commits.append(|| Prepared::new(draft))
+    }
+
+    /// Checks all that can be wrong with a message before the file is touched.
+    pub(crate) fn admit(&self, draft: &Draft) -> Result<(), AppendError> {
         draft.validate()?;
         if !self.takes_foreign_ids
             && let Some(contradiction) = self.scope.contradiction(draft)
@@ -115,7 +122,12 @@ impl Bus {
                 contradiction,
             });
         }
-        self.commits.append(|| Prepared::new(draft))
+        Ok(())
+    }
+
+    /// Returns the time of messages that are appended now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.settings.clock.now()
     }
 
     /// Moves the file aside if it has at least `limit` bytes, and returns where to.

@@ -20,7 +20,7 @@
 //!
 //! Map of the modules: what a message is in [`message`], its bytes in `record`,
 //! `escape`, `header` and `legacy`, finding records in bytes in `scan`, damage
-//! in [`damage`], appending in [`append`], reading in [`read`], following in
+//! in [`damage`], appending in [`append`], large bodies in [`attach`], reading in [`read`], following in
 //! [`follow`], checking in [`check`](mod@check), reading several buses as one in [`view`], facts and their promotion in [`facts`], names and places of buses in [`place`], opening
 //! files in `file`. [`Bus`] ties them together.
 
@@ -28,6 +28,7 @@
 
 pub mod append;
 mod archive;
+pub mod attach;
 mod backward;
 mod bus;
 pub mod check;
@@ -54,6 +55,7 @@ mod writer;
 
 pub use append::{AppendError, Appended, Durability, LockPolicy};
 pub use archive::{ARCHIVE_SUFFIX, ROTATE_AT_BYTES};
+pub use attach::{MAX_ATTACHMENT_BYTES, Posted};
 pub use bus::Bus;
 pub use check::{Repaired, Report, check, repair_to};
 pub use damage::{Damage, Reason};

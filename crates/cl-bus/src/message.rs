@@ -259,6 +259,16 @@ pub enum DraftError {
         /// The size of the body.
         bytes: usize,
     },
+    /// The body is too large even for a file beside the bus.
+    #[error(
+        "message body has {bytes} bytes, the limit is {}: \
+         put it into a file and post a link to that file",
+        crate::attach::MAX_ATTACHMENT_BYTES
+    )]
+    AttachmentTooLarge {
+        /// The size of the body.
+        bytes: usize,
+    },
     /// Meta data, parents and links together are larger than the limit.
     #[error(
         "message header has {bytes} bytes, the limit is {MAX_HEADER_BYTES}: \

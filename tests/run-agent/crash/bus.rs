@@ -61,6 +61,23 @@ fn a_post_that_dies_before_it_says_so_has_posted() {
     check_post("bus-synced", &[1]);
 }
 
+#[test]
+fn a_post_that_dies_behind_its_attachment_leaves_a_file_and_no_message() {
+    let rig = done_task();
+    let body = rig.scenario.path().join("large.txt");
+    std::fs::write(&body, vec![b'x'; 2 * 1024 * 1024]).unwrap();
+    let args = ["bus", "post", "--body-file", body.to_str().unwrap()];
+    let before = rig.messages().len();
+    let died = rig.command(&args).crash_at("bus-attached").run();
+    assert_eq!(died.code, None, "{died:#?}");
+    assert_eq!(crashes(rig.scenario.path()), ["bus-attached"]);
+    assert_eq!(rig.messages().len(), before);
+    rig.command(&args).run().assert_code(0);
+    assert_eq!(rig.messages().len(), before + 1);
+    assert_eq!(damaged(&rig), 0);
+    rig.assert_done();
+}
+
 /// The supervisor dies at the `n`th passage of a point of the bus.
 #[track_caller]
 fn check_supervisor(point: &str) {

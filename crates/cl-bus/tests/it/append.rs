@@ -1,8 +1,11 @@
 //! What an append leaves in the file, and what it refuses.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cl_bus::attach::{MAX_ATTACHMENT_BYTES, PREVIEW_BYTES, attachment_of};
+use cl_bus::message::MAX_BODY_BYTES;
 use cl_bus::{AppendError, Bus, Draft, Durability, FileError, Link, LockPolicy, Parent, Scope};
 use cl_storage::clock::FixedClock;
 use cl_storage::durable::Mode;
@@ -431,4 +434,64 @@ fn the_nearest_bus_is_discovered() {
         Some(root.join("p/t/MESSAGE-BUS.md")),
         "folders, too"
     );
+}
+
+#[test]
+fn a_large_body_goes_into_a_file_beside_the_bus() {
+    let test = TestBus::new();
+    let small = fact(vec![b'x'; MAX_BODY_BYTES]);
+    assert_eq!(test.bus.append_large(&small).unwrap().attachment, None);
+    for (body, extension) in [
+        ("ä\n".repeat(MAX_BODY_BYTES).into_bytes(), "txt"),
+        (vec![0xff; MAX_BODY_BYTES + 1], "bin"),
+    ] {
+        let draft = fact(body.clone()).meta("k", "v");
+        let posted = test.bus.append_large(&draft).unwrap();
+        let path = posted.attachment.unwrap();
+        assert_eq!(path.parent(), test.path().parent());
+        assert_eq!(path.extension().unwrap(), extension);
+        assert_eq!(std::fs::read(&path).unwrap(), body);
+        let modes = [&path, test.path()].map(|path| {
+            let found = std::fs::metadata(path).unwrap();
+            found.permissions().mode() & 0o777
+        });
+        assert_eq!(modes[0], modes[1]);
+        let message = test.bus.tail(1).unwrap().into_messages().remove(0);
+        assert_eq!(message.id, posted.message.id);
+        assert_eq!(message.body_bytes(), &body[..message.body_bytes().len()]);
+        assert!(message.body_bytes().len() <= PREVIEW_BYTES);
+        let link = &message.links[0];
+        assert_eq!(attachment_of(test.path(), link), Some(path));
+        assert_eq!(message.meta["attachment_path"], link.url);
+        assert_eq!(message.meta["attachment_bytes"], body.len().to_string());
+        let digest = cl_storage::digest::sha256_hex(&body);
+        assert_eq!(message.meta["attachment_sha256"], digest);
+        assert!(link.label.contains(&digest));
+        assert_eq!(message.meta["k"], "v");
+    }
+}
+
+#[test]
+fn a_large_message_that_is_refused_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = folder.path().join("p/t");
+    std::fs::create_dir_all(&task).unwrap();
+    let bus = Bus::new(task.join(cl_bus::TASK_BUS));
+    let body = vec![b'x'; MAX_BODY_BYTES + 1];
+    let other = ProjectId::parse("other").unwrap();
+    let mut drafts = vec![
+        fact(body.clone()).meta("attachment_path", "x"),
+        fact(body.clone()).meta("k", "v".repeat(70_000)),
+        Draft::new("A B", ProjectId::parse("p").unwrap(), body.clone()),
+        Draft::new("FACT", other, body.clone()),
+    ];
+    drafts.push(fact(vec![b'x'; MAX_ATTACHMENT_BYTES + 1]));
+    for draft in &drafts {
+        bus.append_large(draft).unwrap_err();
+        assert_eq!(std::fs::read_dir(&task).unwrap().count(), 0);
+    }
+    // Refused only when the file was there already.
+    std::fs::create_dir(bus.path()).unwrap();
+    bus.append_large(&fact(body)).unwrap_err();
+    assert_eq!(std::fs::read_dir(&task).unwrap().count(), 1);
 }

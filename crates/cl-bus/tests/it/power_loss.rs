@@ -15,6 +15,7 @@ use crate::support::fact;
 
 const BUS: &str = "bus.md";
 const COPY: &str = "copy.md";
+const ATTACHED: &str = "attached";
 const ROTATED: &str = "files moved aside";
 
 struct Workload {
@@ -105,6 +106,26 @@ impl Workload {
     }
 }
 
+impl Workload {
+    /// A body that is too large for a message.
+    fn attachment(&self) {
+        let bus = Bus::new(&self.path);
+        self.recording.step(ATTACHED, "there", || {
+            let large = fact(text_of(ATTACHED).repeat(10_000));
+            assert!(bus.append_large(&large).unwrap().attachment.is_some());
+        });
+    }
+}
+
+/// Tells whether the attachment of a message is the one that was posted.
+fn has_attachment(folder: &Path, message: &Message) -> bool {
+    let Some(name) = message.meta.get("attachment_path") else {
+        return false;
+    };
+    let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
+    message.meta["attachment_sha256"] == cl_storage::digest::sha256_hex(&bytes)
+}
+
 /// A body of several lines, so that a cut shows.
 fn text_of(name: &str) -> String {
     format!("{name}\n---\n{}\nend of {name}", "text ".repeat(20))
@@ -129,6 +150,7 @@ fn messages(folder: &Path) -> BTreeMap<String, String> {
         let value = match facts.get(name) {
             Some(_) => "there twice",
             None if message.body == text_of(name) => "there",
+            None if name == ATTACHED && has_attachment(folder, message) => "there",
             None => "not as it was posted",
         };
         facts.insert(name.to_owned(), value.to_owned());
@@ -183,6 +205,7 @@ fn record_workload() -> (tempfile::TempDir, Vec<Operation>) {
     workload.many_writers();
     workload.rotations();
     workload.copy();
+    workload.attachment();
     let operations = workload.recording.finish();
     (folder, operations)
 }

@@ -12,7 +12,7 @@ use super::{SinceTime, value};
 /// What to do with a bus.
 #[derive(Debug, Subcommand)]
 pub enum BusCommand {
-    /// Post a message; its body comes from --body or from standard input
+    /// Post a message; its body comes from --body, a file or standard input
     Post(PostArgs),
     /// Print messages
     Read(ReadArgs),
@@ -31,6 +31,9 @@ pub struct PostArgs {
     /// The text [default: standard input]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub body: Option<String>,
+    /// The text, from a file; above 1 MiB it is attached, up to 64 MiB
+    #[arg(long, value_name = "FILE", conflicts_with = "body")]
+    pub body_file: Option<PathBuf>,
     /// The run that says it [default: the enclosing run]
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,

@@ -1,9 +1,10 @@
 //! `bus post`.
 
+use std::fs::File;
 use std::io::{self, Read as _};
 
 use cl_bus::message::MAX_BODY_BYTES;
-use cl_bus::{After, AppendError, Bus, Draft, Durability, Link, Parent};
+use cl_bus::{After, AppendError, Bus, Draft, Durability, Link, MAX_ATTACHMENT_BYTES, Parent};
 use cl_storage::MessageId;
 use serde_json::json;
 
@@ -30,7 +31,8 @@ pub fn post(ctx: &mut Context, args: &PostArgs) -> Result<Exit, CliError> {
         refuse_other_text(&bus)?;
     }
     warn_about_parents(ctx, &bus, &draft);
-    let appended = bus.append(&draft).map_err(refused)?;
+    let posted = bus.append_large(&draft).map_err(refused)?;
+    let appended = posted.message;
     if ctx.console.is_json() {
         ctx.console.json(&json!({
             "msg_id": appended.id,
@@ -40,8 +42,13 @@ pub fn post(ctx: &mut Context, args: &PostArgs) -> Result<Exit, CliError> {
             "project_id": draft.project_id,
             "task_id": draft.task_id,
             "run_id": draft.run_id,
+            "attachment": posted.attachment,
         }))?;
     } else {
+        if let Some(path) = &posted.attachment {
+            ctx.console
+                .note(format_args!("The body is attached as {}", path.display()));
+        }
         ctx.console.line(format_args!("msg_id: {}", appended.id))?;
     }
     Ok(Exit::Success)
@@ -74,27 +81,43 @@ fn warn_about_parents(ctx: &mut Context, bus: &Bus, draft: &Draft) {
     }
 }
 
-/// Returns the body: the flag, else what is piped in.
+/// Returns the body: the flag or the file, else what is piped in.
 fn body(ctx: &Context, args: &PostArgs) -> Result<Vec<u8>, CliError> {
     if let Some(body) = args.body.as_deref().filter(|body| !body.is_empty()) {
         return Ok(body.as_bytes().to_vec());
+    }
+    if let Some(path) = &args.body_file {
+        let path = ctx.absolute(path);
+        let shown = path.display();
+        let opened = File::open(&path).and_then(bounded);
+        return opened.map_err(|error| {
+            let exit = match error.kind() {
+                io::ErrorKind::NotFound => Exit::NotFound,
+                _ => Exit::Failed,
+            };
+            CliError::new(exit, format!("could not read the body from {shown}"))
+                .caused_by(error)
+                .hint("check the path given with --body-file")
+        });
     }
     if ctx.console.in_is_terminal() {
         return Err(
             CliError::usage("message body is empty").hint("add --body TEXT, or pipe the text in")
         );
     }
+    bounded(io::stdin().lock()).map_err(|error| {
+        CliError::failed("could not read the body from standard input").caused_by(error)
+    })
+}
+
+fn bounded(from: impl io::Read) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     // One byte more than fits tells that it does not.
-    io::stdin()
-        .lock()
-        .take(MAX_BODY_BYTES as u64 + 2)
-        .read_to_end(&mut body)
-        .map_err(|error| {
-            CliError::failed("could not read the body from standard input").caused_by(error)
-        })?;
-    // The line end of the last line is the pipe's, not the message's.
-    if body.last() == Some(&b'\n') {
+    from.take(MAX_ATTACHMENT_BYTES as u64 + 1)
+        .read_to_end(&mut body)?;
+    // The line end of the last line is the pipe's, not the message's; what is attached
+    // stays byte by byte.
+    if body.last() == Some(&b'\n') && body.len() <= MAX_BODY_BYTES + 1 {
         body.pop();
     }
     Ok(body)

@@ -6,6 +6,7 @@ mod thread;
 
 use std::time::Duration;
 
+use cl_bus::attach::ATTACHMENT_KEYS;
 use cl_bus::view::Cut;
 use cl_bus::{After, Damage, Edge, Filter, Message};
 use jiff::{SignedDuration, Timestamp};
@@ -167,12 +168,17 @@ impl<'a> Row<'a> {
             (_, true) => " [edited]",
             _ => "",
         };
+        let whole = message
+            .meta
+            .get(ATTACHMENT_KEYS[0])
+            .map(|name| format!(" [whole text in {name}]"))
+            .unwrap_or_default();
         let source = self
             .source
             .map(|name| format!("{name} "))
             .unwrap_or_default();
         let text = format!(
-            "[{time}] {source}({kind}){flag} {}",
+            "[{time}] {source}({kind}){flag}{whole} {}",
             message.body.trim_end()
         );
         if ctx.console.out_is_terminal() {
