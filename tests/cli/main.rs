@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bus;
+mod bus_faults;
 mod configuration;
 mod doctor;
 mod documented;

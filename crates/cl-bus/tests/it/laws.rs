@@ -272,4 +272,8 @@ fn the_hardest_bodies_read_back() {
     let found: Vec<&[u8]> = reading.messages().map(Message::body_bytes).collect();
     assert!(found == bodies.iter().map(Vec::as_slice).collect::<Vec<_>>());
     assert_eq!(test.bus.tail(4).unwrap().entries, reading.entries[6..]);
+    assert!(read_in_every_way(&test) == reading);
+    test.bus.rotate(0).unwrap().unwrap();
+    test.bus.append(&fact("next")).unwrap();
+    assert_eq!(read_in_every_way(&test).entries.len(), bodies.len() + 1);
 }
