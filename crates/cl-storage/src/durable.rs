@@ -116,8 +116,9 @@ impl SyncPoint {
 
 /// Replaces the file at `path` with `content`, or creates it.
 ///
-/// Returns after content and folder entry are on disk. On an error the old file
-/// is untouched.
+/// Returns after content and folder entry are on disk. After an error the old file
+/// is untouched, unless only the last sync failed: then the new one is there, and a
+/// loss of power may bring the old one back.
 pub fn replace(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let (temporary, folder) = write_temporary(path, content, mode)?;
     crash::point("replace-before-rename");
@@ -139,7 +140,7 @@ pub fn replace_for_now(path: &Path, content: &[u8], mode: Mode) -> io::Result<()
 /// Creates the file at `path` with `content`; fails if something is there.
 ///
 /// Returns after content and folder entry are on disk. The file appears whole or
-/// not at all.
+/// not at all; it is there after an error, too, if only the last sync failed.
 pub fn create_new(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let (temporary, folder) = write_temporary(path, content, mode)?;
     persist(temporary, path, tempfile::NamedTempFile::persist_noclobber)?;

@@ -4,6 +4,7 @@
 //! ordinary test of this crate. A rule's own words are put together from pieces, so that this folder passes its rules.
 
 mod links;
+mod named_tests;
 mod secrets;
 mod size;
 mod structure;
@@ -139,6 +140,7 @@ fn findings(tree: &Tree) -> Vec<Finding> {
     }
     found.extend(size::check(&tree.files));
     found.extend(structure::check(tree));
+    found.extend(named_tests::check(tree));
     found.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     found
 }
