@@ -198,9 +198,9 @@ fn the_hardest_bodies_are_posted_and_read_byte_by_byte() {
     expected.push(b"after");
     let path = bus.path().display();
     for (line, from) in [
-        ("--all".to_owned(), 0),
+        ("--tail 0".to_owned(), 0),
         ("--tail 4".to_owned(), expected.len() - 4),
-        ("--all --type INFO".to_owned(), 0),
+        ("--tail 0 --type INFO".to_owned(), 0),
     ] {
         let json = place
             .run_changing_nothing(&format!("bus read --bus {path} --json {line}"))
