@@ -34,6 +34,9 @@ impl Verbosity {
     }
 }
 
+/// How much waits to be written to a file or a pipe; a system call costs more than a page.
+const OUT_BUFFER_BYTES: usize = 64 * 1024;
+
 /// Standard output and standard error of a command, or what stands for them in tests.
 #[expect(
     clippy::struct_excessive_bools,
@@ -52,9 +55,19 @@ pub struct Console {
 
 impl Console {
     /// Returns the console of this process.
+    ///
+    /// On a terminal each line appears when it is written. In a file or a pipe
+    /// what is written waits for [`Self::flush`], for anything on standard error,
+    /// or for more: whoever follows something flushes after each event.
     pub fn of_process() -> Self {
+        let out = io::stdout();
+        let out: Box<dyn Write> = if out.is_terminal() {
+            Box::new(out)
+        } else {
+            Box::new(io::BufWriter::with_capacity(OUT_BUFFER_BYTES, out))
+        };
         Self {
-            out: Box::new(io::stdout()),
+            out,
             err: Box::new(io::stderr()),
             out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
@@ -121,8 +134,10 @@ impl Console {
         &mut self.out
     }
 
-    /// Returns standard error.
+    /// Returns standard error; what was written to standard output comes before it.
     pub fn err(&mut self) -> &mut dyn Write {
+        // Whoever writes on finds out that standard output is gone.
+        self.out.flush().ok();
         &mut self.err
     }
 
@@ -143,7 +158,7 @@ impl Console {
     pub fn note(&mut self, text: impl fmt::Display) {
         if self.verbosity > Verbosity::Quiet {
             // Losing a note is better than failing because nobody listens.
-            writeln!(self.err, "{text}").ok();
+            writeln!(self.err(), "{text}").ok();
         }
     }
 
@@ -156,11 +171,11 @@ impl Console {
     pub fn error(&mut self, error: &CliError) {
         // There is no other place to report that standard error is gone.
         if self.is_json {
-            writeln!(self.err, "{}", error.to_json()).ok();
+            writeln!(self.err(), "{}", error.to_json()).ok();
         } else {
             let hint = error.advice().map(|hint| format!("Hint: {hint}\n"));
             let hint = hint.unwrap_or_default();
-            write!(self.err, "Error: {}\n{hint}", error.chain()).ok();
+            write!(self.err(), "Error: {}\n{hint}", error.chain()).ok();
         }
     }
 

@@ -118,5 +118,6 @@ fn print_clap(error: &clap::Error, console: &mut Console) -> Exit {
     }
     // Help that nobody reads to its end is no failure.
     write!(console.out(), "{error}").ok();
+    console.out().flush().ok();
     Exit::Success
 }

@@ -6,7 +6,7 @@
 //! entry, or the whole file, costs time and nothing else.
 //!
 //! ```text
-//! <project>.index      header, then a line per task: checksum, id, JSON; a later line of a task counts
+//! <project>.index      header, then a line per task: checksum, id, fields; the last line of a task counts
 //! <project>.pending    lock of the writers, and the tasks that ended too recently to be described
 //! ```
 //!
@@ -30,14 +30,21 @@
 //! from a write to the pending file, so neither a clock that jumps nor one of
 //! another machine matters. A source with a ctime in the future is not trusted.
 //!
+//! A bus only says when something happened last. Whether there is one is in the
+//! entry, because one that appears changes the folder; one that is there is looked at.
+//!
 //! When the first source is looked at, all of them were unchanged, because each
 //! later look finds its source unchanged since before: the state that is shown
 //! existed at one moment of the reading.
+
+mod line;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +56,7 @@ use crate::failure::Failure;
 use crate::id::{RunId, TaskId};
 use crate::layout::{ProjectDir, Root, TaskDir};
 use crate::lock;
+use crate::open_task::record_of;
 use crate::owner::OwnerState;
 use crate::run_info::RunStatus;
 use crate::snapshot::TaskView;
@@ -56,7 +64,7 @@ use crate::status::{Claim, TaskStatus};
 use crate::task_state::ParentTask;
 
 /// First line of an index; one of another build is ignored and replaced.
-const HEADER: &str = concat!("conductor-index 1 ", env!("CARGO_PKG_VERSION"), "\n");
+const HEADER: &str = concat!("conductor-index 2 ", env!("CARGO_PKG_VERSION"), "\n");
 /// How long ago, in nanoseconds, a source must have changed for its ctime to tell changes apart.
 const SETTLED_AFTER: i128 = 2_000_000_000;
 /// A task whose entry would be longer is always read from its files.
@@ -71,7 +79,7 @@ const LARGEST_INDEX: u64 = 256 * 1024 * 1024;
 const WRITER_WAIT: Duration = Duration::from_millis(200);
 
 /// What listings show of a task that has ended.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
     /// The one status.
     pub status: TaskStatus,
@@ -96,7 +104,6 @@ pub struct Ended {
     /// The task that launched it.
     pub parent: Option<ParentTask>,
     /// The newest change; never stored, because a bus can grow at any time.
-    #[serde(skip)]
     pub last_activity: Option<Timestamp>,
 }
 
@@ -132,79 +139,102 @@ impl Ended {
             agent: view.agent(),
             failure: view.failure(),
             parent: view.launch.as_ref().and_then(|l| l.parent.clone()),
-            last_activity: view.last_activity(),
+            last_activity: view.last_activity,
         })
     }
 }
 
-/// A file or folder that an entry was made from: path below the task's folder,
-/// inode, size, ctime in seconds and nanoseconds. One that is missing has inode 0.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-struct Source(String, u64, u64, i64, i64);
+/// What a look at a file or folder finds; one that is missing has inode 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Look {
+    inode: u64,
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
 
-impl Source {
-    /// Looks at `name` below the task's folder `task`; also returns its mtime in seconds.
-    fn look(task: &str, name: &str) -> io::Result<(Self, Option<i64>)> {
-        let path = format!("{task}/{name}");
-        match fs::symlink_metadata(path.trim_end_matches('/')) {
-            Ok(meta) => {
-                let (seconds, nanoseconds) = (meta.ctime(), meta.ctime_nsec());
-                let name = name.to_owned();
-                let source = Self(name, meta.ino(), meta.size(), seconds, nanoseconds);
-                Ok((source, Some(meta.mtime())))
+impl Look {
+    /// Looks at `path` below the open `folder`; also returns its mtime in seconds.
+    fn at(folder: &OwnedFd, path: &str) -> io::Result<(Self, Option<i64>)> {
+        match rustix::fs::statat(folder, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => {
+                // Size and nanoseconds are never negative; their types differ between systems.
+                let look = Self {
+                    inode: stat.st_ino,
+                    size: u64::try_from(stat.st_size).unwrap_or_default(),
+                    seconds: stat.st_ctime,
+                    nanoseconds: i64::try_from(stat.st_ctime_nsec).unwrap_or_default(),
+                };
+                Ok((look, Some(stat.st_mtime)))
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                Ok((Self(name.to_owned(), 0, 0, 0, 0), None))
-            }
-            Err(e) => Err(e),
+            Err(rustix::io::Errno::NOENT) => Ok((Self::default(), None)),
+            Err(e) => Err(e.into()),
         }
     }
 
     /// The ctime in nanoseconds since 1970.
     fn changed_at(&self) -> i128 {
-        nanoseconds(self.3, self.4)
+        nanoseconds(self.seconds, self.nanoseconds)
     }
 }
+
+/// A file or folder that an entry was made from: its path below the task's folder.
+type Source<'a> = (std::borrow::Cow<'a, str>, Look);
+
+/// Room for the name of a source; a longer one is fine.
+const LONGEST_NAME: usize = 64;
+
+/// The task's folder itself, as a source.
+const FOLDER: &str = ".";
 
 fn nanoseconds(seconds: i64, fraction: i64) -> i128 {
     i128::from(seconds) * 1_000_000_000 + i128::from(fraction)
 }
 
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Entry {
-    sources: Vec<Source>,
-    ended: Ended,
+/// Opens the folder below which sources are looked at.
+fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    let flags =
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?)
 }
 
 /// The index of one project, as it was when it was opened.
 #[derive(Debug, Default)]
 pub struct ProjectIndex {
     text: String,
-    /// Where in `text` each task's entry stands.
-    entries: HashMap<String, std::ops::Range<usize>>,
+    /// Where in `text` each task's line stands; its checksum is still to be proven.
+    lines: HashMap<String, Range<usize>>,
+    /// The project's folder.
+    folder: Option<OwnedFd>,
 }
 
 impl ProjectIndex {
     /// Reads the index of `project`; whatever is wrong with it, it is then empty.
     pub fn open(root: &Root, project: &ProjectDir) -> Self {
         let path = Files::of(root, project.id().as_str()).index;
-        match read_bounded(&path) {
-            Ok(bytes) => Self::parse(&bytes),
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        "ignored an index that cannot be read"
-                    );
-                }
-                Self::default()
+        let opened = read_bounded(&path).and_then(|bytes| {
+            let folder = Some(open_folder(project.path())?);
+            Ok(Self {
+                folder,
+                ..Self::parse(bytes)
+            })
+        });
+        opened.unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "ignored an index that cannot be read"
+                );
             }
-        }
+            Self::default()
+        })
     }
 
-    fn parse(bytes: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let mut entries = HashMap::new();
+    fn parse(bytes: Vec<u8>) -> Self {
+        // A damaged character damages its line.
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let mut lines = HashMap::new();
         if !text.starts_with(HEADER) {
             tracing::debug!("ignored an index of another version, or none");
             return Self::default();
@@ -212,46 +242,63 @@ impl ProjectIndex {
         let mut start = HEADER.len();
         // What has no line feed was not written to its end.
         while let Some(length) = text[start..].find('\n') {
-            if let Some((task, entry)) = split_line(&text[start..start + length]) {
-                let end = start + length;
-                entries.insert(task.to_owned(), end - entry.len()..end);
+            let line = start..start + length;
+            if let Some(task) = task_of(&text[line.clone()]) {
+                lines.insert(task.to_owned(), line);
             }
             start += length + 1;
         }
-        Self { text, entries }
+        Self {
+            text,
+            lines,
+            folder: None,
+        }
+    }
+
+    /// Returns the fields of `task`, if its line is whole.
+    fn fields(&self, task: &str) -> Option<&str> {
+        proven(self.text.get(self.lines.get(task)?.clone())?)
     }
 
     /// Returns what is shown of `task` if it has ended and nothing of it has changed since.
     pub fn find(&self, task: &TaskDir) -> Option<Ended> {
-        let range = self.entries.get(task.id().as_str())?;
-        let Entry { sources, mut ended } =
-            serde_json::from_str(self.text.get(range.clone())?).ok()?;
-        let folder = task.path().to_str()?;
+        let id = task.id().as_str();
+        let mut entry = line::Reader::new(self.fields(id)?);
+        let mut ended = line::read_ended(&mut entry).ok()?;
+        let folder = self.folder.as_ref()?;
         let shown = ended.latest_run.as_ref().map(record_of);
         let (mut newest, mut of_folder) = (None, None);
-        for source in sources {
-            let (now, modified) = Source::look(folder, &source.0).ok()?;
-            if now != source {
+        let mut path = String::with_capacity(id.len() + LONGEST_NAME);
+        let has_bus = entry.text()? == "bus";
+        while let Some((name, then)) = line::read_source(&mut entry).ok()? {
+            // The folder itself is looked at by its name, which may have become a link.
+            path.clear();
+            path.push_str(id);
+            if name != FOLDER {
+                path.push('/');
+                path.push_str(name);
+            }
+            let (now, modified) = Look::at(folder, &path).ok()?;
+            if now != then {
                 return None;
             }
-            if source.0.is_empty() {
+            if name == FOLDER {
                 of_folder = modified;
-            } else if source.0 == STATE || Some(&source.0) == shown.as_ref() {
+            } else if name == STATE || shown.as_deref() == Some(name) {
                 newest = newest.max(modified);
             }
         }
-        let (_, of_bus) = Source::look(folder, crate::layout::TASK_BUS).ok()?;
-        let activity = newest.max(of_bus).or(of_folder);
+        if has_bus {
+            path.replace_range(.., &format!("{id}/{}", crate::layout::TASK_BUS));
+            newest = newest.max(Look::at(folder, &path).ok()?.1);
+        }
+        let activity = newest.or(of_folder);
         ended.last_activity = activity.and_then(|at| Timestamp::from_second(at).ok());
         Some(ended)
     }
 }
 
 const STATE: &str = "task-state.yaml";
-
-fn record_of(run: &RunId) -> String {
-    format!("runs/{run}/run-info.yaml")
-}
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     if fs::symlink_metadata(path)?.len() > LARGEST_INDEX {
@@ -260,13 +307,19 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// Splits `<checksum> <task> <entry>`; `None` if the checksum is another.
-fn split_line(line: &str) -> Option<(&str, &str)> {
+/// Returns the task that a line is about, whatever its checksum says.
+fn task_of(line: &str) -> Option<&str> {
+    let (head, _) = line.split_once('\t')?;
+    Some(head.split_once(' ')?.1)
+}
+
+/// Returns the fields behind checksum and task; `None` if the checksum is another.
+fn proven(line: &str) -> Option<&str> {
     let (sum, rest) = line.split_once(' ')?;
     if u64::from_str_radix(sum, 16).ok()? != checksum(rest.as_bytes()) {
         return None;
     }
-    rest.split_once(' ')
+    rest.split_once('\t').map(|(_, fields)| fields)
 }
 
 fn push_line(text: &mut String, rest: &str) {
@@ -399,13 +452,13 @@ fn describe(root: &Root, tasks: impl Iterator<Item = TaskDir>, now: i128) -> (St
         let Ok(Some(entry)) = entry_of(root, &task) else {
             continue;
         };
-        let is_settled = |source: &Source| source.changed_at() < now - SETTLED_AFTER;
+        let is_settled = |source: &Source<'_>| source.1.changed_at() < now - SETTLED_AFTER;
         if !entry.sources.iter().all(is_settled) {
             young.push(task.id().clone());
             continue;
         }
-        if let Ok(json) = serde_json::to_string(&entry) {
-            let rest = format!("{} {json}", task.id());
+        if let Some(fields) = line::write(&entry.ended, entry.has_bus, &entry.sources) {
+            let rest = format!("{}\t{fields}", task.id());
             if rest.len() <= LONGEST_LINE {
                 push_line(&mut lines, &rest);
             }
@@ -414,22 +467,32 @@ fn describe(root: &Root, tasks: impl Iterator<Item = TaskDir>, now: i128) -> (St
     (lines, young)
 }
 
+struct Entry {
+    sources: Vec<Source<'static>>,
+    /// A bus that appears changes the folder; one that is there may grow.
+    has_bus: bool,
+    ended: Ended,
+}
+
 /// Looks at the sources of `task`, then reads it; `None` if it has not ended.
 fn entry_of(root: &Root, task: &TaskDir) -> io::Result<Option<Entry>> {
-    let Some(folder) = task.path().to_str() else {
-        return Ok(None);
+    let folder = match open_folder(task.path()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
     };
     let mut sources = Vec::new();
-    for name in ["", "runs", STATE, "launch.yaml", "STOP-REQUESTED"] {
-        sources.push(Source::look(folder, name)?.0);
+    for name in [FOLDER, "runs", STATE, "launch.yaml", "STOP-REQUESTED"] {
+        sources.push((name.into(), Look::at(&folder, name)?.0));
     }
+    let has_bus = Look::at(&folder, crate::layout::TASK_BUS)?.1.is_some();
     let runs = task.runs().map_err(io::Error::other)?;
     for run in &runs {
-        let source = Source::look(folder, &record_of(run.id()))?.0;
-        if source.1 == 0 {
+        let name = record_of(run.id());
+        let look = Look::at(&folder, &name)?.0;
+        if look.inode == 0 {
             return Ok(None);
         }
-        sources.push(source);
+        sources.push((name.into(), look));
     }
     // Time must not matter: an old timed stop marker ends by itself.
     let (early, late) = (Timestamp::MIN, Timestamp::MAX);
@@ -439,9 +502,12 @@ fn entry_of(root: &Root, task: &TaskDir) -> io::Result<Option<Entry>> {
         return Ok(None);
     }
     // What is missing is covered by the folder that would hold it.
-    sources.retain(|source| source.1 != 0);
-    let ended = Ended::of(&view);
-    Ok(ended.map(|ended| Entry { sources, ended }))
+    sources.retain(|(_, look)| look.inode != 0);
+    Ok(Ended::of(&view).map(|ended| Entry {
+        sources,
+        has_bus,
+        ended,
+    }))
 }
 
 /// Adds lines to the index, and compacts it when most of it is out of date.
@@ -478,12 +544,12 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Returns the index with one line for each task that still has a folder.
 fn compacted(bytes: &[u8], project: &Path) -> String {
-    let index = ProjectIndex::parse(bytes);
+    let index = ProjectIndex::parse(bytes.to_vec());
     let mut text = HEADER.to_owned();
-    for (task, range) in &index.entries {
-        if project.join(task).is_dir() {
-            let rest = format!("{task} {}", &index.text[range.clone()]);
-            push_line(&mut text, &rest);
+    for task in index.lines.keys() {
+        let fields = index.fields(task).filter(|_| project.join(task).is_dir());
+        if let Some(fields) = fields {
+            push_line(&mut text, &format!("{task}\t{fields}"));
         }
     }
     text

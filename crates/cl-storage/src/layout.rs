@@ -21,6 +21,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::crash;
 use crate::durable::{self, Mode};
@@ -36,7 +37,7 @@ pub const PROJECT_FACTS: &str = "PROJECT-FACTS.md";
 pub const GLOBAL_FACTS: &str = "GLOBAL-FACTS.md";
 
 /// File name of a run's record.
-const RUN_INFO: &str = "run-info.yaml";
+pub(crate) const RUN_INFO: &str = "run-info.yaml";
 /// The folder, beside the runs, of a run that has no name yet; readers ignore it.
 const PREPARED_RUN: &str = ".new";
 
@@ -409,11 +410,20 @@ impl TaskDir {
     }
 
     fn run_at(&self, path: PathBuf, id: RunId) -> RunDir {
-        RunDir {
-            path,
-            task: self.clone(),
+        let task = Arc::new(self.clone());
+        RunDir { path, task, id }
+    }
+
+    /// Returns the folders of runs that were found in the task's folder.
+    pub(crate) fn found_runs(&self, ids: Vec<RunId>) -> Vec<RunDir> {
+        let runs = self.runs_folder();
+        let task = Arc::new(self.clone());
+        let found = ids.into_iter().map(|id| RunDir {
+            path: runs.join(id.as_str()),
+            task: Arc::clone(&task),
             id,
-        }
+        });
+        found.collect()
     }
 
     /// Lists the runs, sorted by id; ids of one second are not in start order.
@@ -424,14 +434,7 @@ impl TaskDir {
         let runs = self.runs_folder();
         look(&runs)?;
         let ids = list_folders(&runs, |name| RunId::parse(name).ok())?;
-        Ok(ids
-            .into_iter()
-            .map(|id| RunDir {
-                path: runs.join(id.as_str()),
-                task: self.clone(),
-                id,
-            })
-            .collect())
+        Ok(self.found_runs(ids))
     }
 
     /// Creates the folder of a new run that starts at `now`, with its first record.
@@ -486,11 +489,7 @@ impl TaskDir {
             let path = runs.join(id.as_str());
             match durable::create_folder(&path, Mode::Shared) {
                 Ok(()) => {
-                    return Ok(RunDir {
-                        path,
-                        task: self.clone(),
-                        id,
-                    });
+                    return Ok(self.run_at(path, id));
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(io_error(&path)(e)),
@@ -505,7 +504,8 @@ impl TaskDir {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
     path: PathBuf,
-    task: TaskDir,
+    /// Shared by the runs of a listing.
+    task: Arc<TaskDir>,
     id: RunId,
 }
 

@@ -41,6 +41,7 @@ pub mod layout;
 pub mod legacy;
 pub mod lock;
 pub mod marker;
+mod open_task;
 pub mod owner;
 pub mod power_loss;
 pub mod process;

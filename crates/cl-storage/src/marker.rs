@@ -124,7 +124,16 @@ pub struct Markers {
 impl Markers {
     /// Looks at the markers of `task`; never changes them.
     pub fn read(task: &TaskDir, now: Timestamp) -> io::Result<Self> {
-        let mut stop_requested = presence(task, Marker::StopRequested)?;
+        Self::of(task, now, |marker| presence(task, marker))
+    }
+
+    /// Judges what `presence` says of each marker of `task`.
+    pub(crate) fn of(
+        task: &TaskDir,
+        now: Timestamp,
+        presence: impl Fn(Marker) -> io::Result<Presence>,
+    ) -> io::Result<Self> {
+        let mut stop_requested = presence(Marker::StopRequested)?;
         if stop_requested == Presence::Present {
             let text = fs::read_to_string(Marker::StopRequested.path(task)).unwrap_or_default();
             if is_expired(&text, now) {
@@ -132,8 +141,8 @@ impl Markers {
             }
         }
         Ok(Self {
-            done: presence(task, Marker::Done)?,
-            cancelled: presence(task, Marker::Cancelled)?,
+            done: presence(Marker::Done)?,
+            cancelled: presence(Marker::Cancelled)?,
             stop_requested,
         })
     }

@@ -21,7 +21,7 @@ use crate::lock::{HeldLock, LockError};
 use crate::process::{ProcessIdentity, ProcessStart};
 use crate::record::{self, RecordError};
 
-const KNOWN_VERSION: u32 = 1;
+pub(crate) const KNOWN_VERSION: u32 = 1;
 
 /// The content of `owner.yaml`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -93,8 +93,14 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
     fault::pass("read", Target::File(&file))
         .and_then(|()| file.take(LARGEST_RECORD + 1).read_to_end(&mut bytes))
         .map_err(RecordError::io(path))?;
+    text_of(file, &|| path.to_owned()).map(Some)
+}
+
+/// Reads the text of an open small file; `path` is only for messages.
+pub(crate) fn text_of(file: fs::File, path: &dyn Fn() -> PathBuf) -> Result<String, RecordError> {
+    let bytes = bytes_of(file).map_err(|e| RecordError::io(&path())(e))?;
     let damaged = |message: &str| {
-        RecordError::malformed(path)(YamlError {
+        RecordError::malformed(&path())(YamlError {
             message: message.to_owned(),
             line: 0,
             column: 0,
@@ -103,9 +109,25 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
     if bytes.len() as u64 > LARGEST_RECORD {
         return Err(damaged("larger than 4 MiB"));
     }
-    String::from_utf8(bytes)
-        .map(Some)
-        .map_err(|_| damaged("not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| damaged("not UTF-8"))
+}
+
+/// Reads a file up to one byte more than a record may have.
+fn bytes_of(mut file: fs::File) -> io::Result<Vec<u8>> {
+    // A usual record takes one call: less than there is room for was read up to the end.
+    let mut room = [0; USUAL_RECORD];
+    let read = loop {
+        match file.read(&mut room) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => break other?,
+        }
+    };
+    let mut bytes = room[..read].to_vec();
+    if read == USUAL_RECORD {
+        let left = LARGEST_RECORD + 1 - read as u64;
+        file.take(left).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Reads the record at `path`; `None` if there is none.
@@ -113,13 +135,22 @@ pub fn read<T: serde::de::DeserializeOwned>(
     path: &Path,
     known: u32,
 ) -> Result<Option<T>, RecordError> {
-    let Some(text) = read_text(path)? else {
-        return Ok(None);
-    };
-    let found = match first_line_version(&text) {
+    match read_text(path)? {
+        Some(text) => parse(&text, path, known).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads the text of a record; `path` is only for messages.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(
+    text: &str,
+    path: &Path,
+    known: u32,
+) -> Result<T, RecordError> {
+    let found = match first_line_version(text) {
         Some(version) => version,
         None => {
-            yaml::parse_record::<Version>(&text)
+            yaml::parse_record::<Version>(text)
                 .map_err(RecordError::malformed(path))?
                 .version
         }
@@ -131,9 +162,7 @@ pub fn read<T: serde::de::DeserializeOwned>(
             known,
         });
     }
-    yaml::parse_record(&text)
-        .map(Some)
-        .map_err(RecordError::malformed(path))
+    yaml::parse_record(text).map_err(RecordError::malformed(path))
 }
 
 /// Returns the version if the text begins with it, as ours do.

@@ -50,7 +50,7 @@ impl RunStatus {
         }
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match text.trim() {
             "running" => Self::Running,
             "completed" => Self::Completed,
@@ -263,9 +263,12 @@ impl RunInfo {
                 Ok(None)
             };
         };
-        format::parse(&text, run)
-            .map(Some)
-            .map_err(RecordError::malformed(&path))
+        Self::parse(&text, run).map(Some)
+    }
+
+    /// Reads the text of the record of `run`.
+    pub(crate) fn parse(text: &str, run: &RunDir) -> Result<Self, RecordError> {
+        format::parse(text, run).map_err(|error| RecordError::malformed(&run.info())(error))
     }
 
     /// Returns the record as it is written.

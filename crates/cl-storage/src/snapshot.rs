@@ -7,14 +7,15 @@ use jiff::Timestamp;
 
 use crate::failure::{Failure, FailureKind};
 use crate::id::RunId;
-use crate::layout::{LayoutError, ProjectDir, Root, RunDir, TaskDir};
+use crate::layout::{LayoutError, ProjectDir, Root, RunDir, TASK_BUS, TaskDir};
 use crate::marker::{Marker, Markers};
-use crate::owner::{Owner, OwnerState};
+use crate::open_task::{OpenTask, record_of};
+use crate::owner::{self, Owner, OwnerState};
 use crate::record::RecordError;
 use crate::run_info::{Phase, RunInfo, RunStatus};
 use crate::slot;
 use crate::status::{self, Claim, TaskFacts, TaskStatus};
-use crate::task_state::{LaunchSummary, ResultStatus, TaskResult, TaskState};
+use crate::task_state::{self, LaunchSummary, ResultStatus, TaskResult, TaskState};
 
 /// What readers say of a run whose owner and agent are both gone.
 pub const LOST_SUMMARY: &str = "process is not alive";
@@ -81,6 +82,11 @@ pub struct TaskView {
     pub active_children: Vec<crate::task_state::Child>,
     /// Files that could not be read, each with its path.
     pub problems: Vec<RecordError>,
+    /// The newest change of bus, state and the run shown, in whole seconds.
+    ///
+    /// The streams of a run are looked at until it has ended: its record is
+    /// written after them.
+    pub last_activity: Option<Timestamp>,
 }
 
 impl TaskView {
@@ -137,22 +143,6 @@ impl TaskView {
             .or_else(|| is_unjudged.then(unjudged))
     }
 
-    /// Returns the newest change of bus, state and the run shown, in whole seconds.
-    ///
-    /// The streams of a run are looked at until it has ended: its record is
-    /// written after them.
-    pub fn last_activity(&self) -> Option<Timestamp> {
-        let mut files = vec![self.task.bus(), self.task.state()];
-        if let Some(shown) = self.shown_run() {
-            files.push(shown.run.info());
-            if !matches!(shown.status, RunStatus::Completed | RunStatus::Failed) {
-                files.extend([shown.run.stdout(), shown.run.stderr(), shown.run.output()]);
-            }
-        }
-        let newest = files.iter().filter_map(|file| modified(file)).max();
-        newest.or_else(|| modified(self.task.path()))
-    }
-
     /// Tells whether the task has anything that runs: an owner, an agent or a child.
     pub fn is_active(&self) -> bool {
         self.owner_state == OwnerState::Alive
@@ -188,12 +178,17 @@ fn read_task(
         path: task.path().to_owned(),
         source,
     };
-    let markers = Markers::read(task, now).map_err(io_error)?;
-    let owner = keep(Owner::read(task), &mut problems);
+    let open = OpenTask::open(task).map_err(io_error)?;
+    let markers = open.markers(now).map_err(io_error)?;
+    let owner: Option<Owner> = keep(
+        open.record("owner.yaml", owner::KNOWN_VERSION),
+        &mut problems,
+    );
     let owner_state = OwnerState::of(owner.as_ref());
-    let state = keep(TaskState::read(task), &mut problems);
-    let launch = keep(LaunchSummary::read(task), &mut problems);
-    let runs = read_runs(task, owner_state, markers.has(Marker::Done))?;
+    let known = task_state::KNOWN_VERSION;
+    let state: Option<TaskState> = keep(open.record("task-state.yaml", known), &mut problems);
+    let launch: Option<LaunchSummary> = keep(open.record("launch.yaml", known), &mut problems);
+    let runs = read_runs(&open, task, owner_state, markers.has(Marker::Done))?;
     let mut active_children = Vec::new();
     for child in state.iter().flat_map(|state| &state.children) {
         // A child folder that is a link or was deleted is no live child.
@@ -216,11 +211,31 @@ fn read_task(
         runs,
         active_children,
         problems,
+        last_activity: None,
     };
-    let facts = facts(&view);
+    let facts = facts(&view, open.exists());
     view.claim = facts.claim();
     view.status = status::task_status(&facts);
+    view.last_activity = last_activity(&open, &view);
     Ok(view)
+}
+
+fn last_activity(open: &OpenTask<'_>, view: &TaskView) -> Option<Timestamp> {
+    let of_task = [TASK_BUS, "task-state.yaml"].map(|name| open.modified(name));
+    let mut newest = of_task.into_iter().flatten().max();
+    if let Some(shown) = view.shown_run() {
+        let of_record = if view.task.is_flat() {
+            modified(&shown.run.info())
+        } else {
+            open.modified(&record_of(shown.run.id()))
+        };
+        newest = newest.max(of_record);
+        if !matches!(shown.status, RunStatus::Completed | RunStatus::Failed) {
+            let streams = [shown.run.stdout(), shown.run.stderr(), shown.run.output()];
+            newest = newest.max(streams.iter().filter_map(|file| modified(file)).max());
+        }
+    }
+    newest.or_else(|| open.modified(""))
 }
 
 fn modified(path: &std::path::Path) -> Option<Timestamp> {
@@ -240,15 +255,28 @@ fn keep<T>(result: Result<Option<T>, RecordError>, problems: &mut Vec<RecordErro
 }
 
 fn read_runs(
+    open: &OpenTask<'_>,
     task: &TaskDir,
     owner: OwnerState,
     is_done: bool,
 ) -> Result<Vec<RunView>, LayoutError> {
-    let mut runs: Vec<RunView> = task
-        .runs()?
-        .into_iter()
-        .map(|run| read_run(run, owner))
-        .collect();
+    let listed = open.runs().filter(|_| !task.is_flat());
+    let mut runs: Vec<RunView> = match listed {
+        Some(ids) => (task.found_runs(ids).into_iter())
+            .map(|run| {
+                let text = open.run_record(run.id());
+                let parse = |text: String| RunInfo::parse(&text, &run);
+                let info = text.and_then(|text| text.map(parse).transpose());
+                view_of(run, info, owner)
+            })
+            .collect(),
+        None => (task.runs()?.into_iter())
+            .map(|run| {
+                let info = RunInfo::read(&run);
+                view_of(run, info, owner)
+            })
+            .collect(),
+    };
     runs.sort_by_cached_key(|view| (view.sort_time(), view.run.id().clone()));
     // Only the run that was the latest when the agent left its claim is healed.
     if let Some(latest) = runs.last_mut() {
@@ -263,8 +291,8 @@ fn read_runs(
     Ok(runs)
 }
 
-fn read_run(run: RunDir, owner: OwnerState) -> RunView {
-    let info = RunInfo::read(&run).map(|info| info.unwrap_or_else(|| RunInfo::unknown(&run)));
+fn view_of(run: RunDir, info: Result<Option<RunInfo>, RecordError>, owner: OwnerState) -> RunView {
+    let info = info.map(|info| info.unwrap_or_else(|| RunInfo::unknown(&run)));
     let (status, is_active) = match &info {
         Ok(info) if info.status == RunStatus::Running => {
             let is_active = match owner {
@@ -304,7 +332,7 @@ fn may_have_unrecorded_agent(info: &RunInfo, run: &RunId) -> bool {
     info.supervisor_pid.is_some() && slot::has_processes(run)
 }
 
-fn facts(view: &TaskView) -> TaskFacts {
+fn facts(view: &TaskView, exists: bool) -> TaskFacts {
     let replaced: std::collections::HashSet<&RunId> = view
         .runs
         .iter()
@@ -362,7 +390,7 @@ fn facts(view: &TaskView) -> TaskFacts {
         }),
         has_failed_result: result.is_some_and(|result| result.status == ResultStatus::Failed),
         has_runs: !view.runs.is_empty(),
-        exists: view.task.exists(),
+        exists,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::TaskDir;
 use crate::record::{self, RecordError};
 
-const KNOWN_VERSION: u32 = 1;
+pub(crate) const KNOWN_VERSION: u32 = 1;
 
 /// The content of `task-state.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -283,7 +283,9 @@ fn print(console: &mut Console, line: String) -> Result<(), CliError> {
     if console.is_json() {
         return Ok(());
     }
-    console.line(line)
+    console.line(line)?;
+    // What is gone has been told, whatever happens next.
+    console.flush()
 }
 
 /// Returns a size in units of 1024 times 1024 bytes, with one decimal.

@@ -6,12 +6,15 @@ use cl_storage::index::ProjectIndex;
 use cl_storage::legacy;
 use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
-use cl_storage::{ProjectDir, ProjectId, Root, TaskId};
+use cl_storage::{ProjectDir, ProjectId, Root, TaskDir, TaskId};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::task::TaskRow;
 use crate::error::CliError;
+
+/// Starting a thread takes as long as looking at a few tasks.
+const WORTH_A_THREAD: usize = 64;
 
 /// Many tasks, looked at together; what could not be read stands beside them.
 #[derive(Debug, Default)]
@@ -60,18 +63,11 @@ impl Survey {
         now: Timestamp,
     ) -> Result<(), CliError> {
         let index = ProjectIndex::open(root, project);
-        for task in project.tasks()? {
-            if let Some(ended) = index.find(&task) {
-                self.rows.push(TaskRow::of_ended(&task, ended));
-                continue;
-            }
-            match TaskView::read(root, &task, now) {
-                Ok(view) => self.add(&view),
-                Err(error) => {
-                    let what = format!("task {} cannot be read", task.id());
-                    let error = CliError::failed(what).caused_by(error);
-                    self.problems.push(error.chain());
-                }
+        let look = |task: &TaskDir| look_at(root, &index, task, now);
+        for found in in_two_halves(&project.tasks()?, look) {
+            match found {
+                Ok(row) => self.add_row(row),
+                Err(problem) => self.problems.push(problem),
             }
         }
         Ok(())
@@ -90,7 +86,10 @@ impl Survey {
 
     /// Adds one task.
     pub(crate) fn add(&mut self, view: &TaskView) {
-        let row = TaskRow::new(view);
+        self.add_row(TaskRow::new(view));
+    }
+
+    fn add_row(&mut self, row: TaskRow) {
         self.problems.extend(row.problems.iter().cloned());
         self.rows.push(row);
     }
@@ -164,4 +163,43 @@ impl Survey {
         }
         order
     }
+}
+
+/// Looks at one task, in the index if it is there as it is now; else says why it cannot be read.
+fn look_at(
+    root: &Root,
+    index: &ProjectIndex,
+    task: &TaskDir,
+    now: Timestamp,
+) -> Result<TaskRow, String> {
+    if let Some(ended) = index.find(task) {
+        return Ok(TaskRow::of_ended(task, ended));
+    }
+    match TaskView::read(root, task, now) {
+        Ok(view) => Ok(TaskRow::new(&view)),
+        Err(error) => {
+            let what = format!("task {} cannot be read", task.id());
+            Err(CliError::failed(what).caused_by(error).chain())
+        }
+    }
+}
+
+/// Returns what `look` finds of each task, in order; many are looked at by two threads.
+fn in_two_halves<T: Send>(tasks: &[TaskDir], look: impl Fn(&TaskDir) -> T + Sync) -> Vec<T> {
+    let all = |tasks: &[TaskDir]| tasks.iter().map(&look).collect::<Vec<T>>();
+    if tasks.len() < WORTH_A_THREAD {
+        return all(tasks);
+    }
+    let (first, second) = tasks.split_at(tasks.len() / 2);
+    std::thread::scope(|scope| {
+        let second = std::thread::Builder::new().spawn_scoped(scope, || all(second));
+        let mut found = all(first);
+        match second.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(more)) => found.extend(more),
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Out of threads.
+            Err(_) => found.extend(all(&tasks[found.len()..])),
+        }
+        found
+    })
 }

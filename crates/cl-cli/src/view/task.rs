@@ -88,7 +88,7 @@ impl TaskRow {
             children: children(view),
             depends_on: Vec::new(),
             blocked_by: Vec::new(),
-            last_activity: view.last_activity(),
+            last_activity: view.last_activity,
             legacy: view.task.is_flat(),
             problems: problems(view),
         }

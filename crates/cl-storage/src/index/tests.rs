@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -68,6 +69,13 @@ impl Fixture {
         while time() == first {
             assert!(Instant::now() < until, "file times stand still");
             std::thread::yield_now();
+        }
+    }
+
+    fn parse(&self, bytes: &[u8]) -> ProjectIndex {
+        ProjectIndex {
+            folder: Some(open_folder(self.project.path()).unwrap()),
+            ..ProjectIndex::parse(bytes.to_vec())
         }
     }
 
@@ -227,6 +235,134 @@ fn whatever_changes_a_task_ends_its_entry() {
     }
 }
 
+/// What a listing shows of a task, from the index or else from its files.
+fn listed(fixture: &Fixture, index: &ProjectIndex, task: &TaskDir) -> (TaskStatus, usize) {
+    if let Some(ended) = index.find(task) {
+        return (ended.status, ended.runs);
+    }
+    let view = TaskView::read(&fixture.root, task, Timestamp::MAX).unwrap();
+    (view.status, view.runs.len())
+}
+
+/// Ends run after run, well and badly by turns; notes each step before it is taken.
+fn end_runs(fixture: &Fixture, task: &TaskDir, steps: &AtomicUsize) {
+    for run in 0..LIVELY_RUNS {
+        let now = Timestamp::from_second(i64::try_from(run).unwrap()).unwrap();
+        steps.fetch_add(1, Ordering::SeqCst);
+        let (run_dir, _) = run_info::begin(task, now, |run_dir| {
+            let mut info = RunInfo::preparing(run_dir, "scripted", now);
+            let me = crate::process::ProcessIdentity::current().unwrap();
+            (info.pid, info.process_start) = (me.pid, Some(me.start));
+            info.phase = Some(run_info::Phase::Running);
+            info
+        })
+        .unwrap();
+        steps.fetch_add(1, Ordering::SeqCst);
+        run_info::update(&run_dir, |info| {
+            (info.status, info.phase) = (status_of_run(run), None);
+        })
+        .unwrap();
+        note_end_aged(&fixture.root, task, AGED);
+        // Instead of the two seconds, which the tests do not let pass.
+        fixture.wait_for_tick();
+    }
+}
+
+const LIVELY_RUNS: usize = 12;
+
+fn status_of_run(run: usize) -> RunStatus {
+    [RunStatus::Completed, RunStatus::Failed][run % 2]
+}
+
+/// What is shown after so many steps of [`end_runs`]; each run takes two.
+fn shown_after(steps: usize) -> (TaskStatus, usize) {
+    let runs = steps.div_ceil(2);
+    let failed_before = runs > 2;
+    let status = match (steps, steps % 2) {
+        (0, _) => TaskStatus::Idle,
+        (_, 1) if failed_before => TaskStatus::PartialFailure,
+        (_, 1) => TaskStatus::Running,
+        _ if status_of_run(runs - 1) == RunStatus::Completed => TaskStatus::Completed,
+        _ => TaskStatus::Failed,
+    };
+    (status, runs)
+}
+
+#[test]
+fn a_listing_beside_owners_shows_only_what_was_and_never_what_is_over() {
+    let fixture = fixture();
+    let tasks: Vec<TaskDir> = (0..2).map(|n| fixture.task(n)).collect();
+    let steps: Vec<AtomicUsize> = tasks.iter().map(|_| AtomicUsize::new(0)).collect();
+    let mut seen = 0;
+    std::thread::scope(|scope| {
+        let owners: Vec<_> = (tasks.iter().zip(&steps))
+            .map(|(task, steps)| scope.spawn(|| end_runs(&fixture, task, steps)))
+            .collect();
+        while !(owners.iter()).all(std::thread::ScopedJoinHandle::is_finished) {
+            for (task, steps) in tasks.iter().zip(&steps) {
+                // The step that was noted last may be under way.
+                let before = steps.load(Ordering::SeqCst).saturating_sub(1);
+                let index = ProjectIndex::open(&fixture.root, &fixture.project);
+                let found = listed(&fixture, &index, task);
+                let after = steps.load(Ordering::SeqCst);
+                let possible: Vec<_> = (before..=after).map(shown_after).collect();
+                assert!(possible.contains(&found), "{found:?}, {possible:?}");
+                seen += 1;
+            }
+        }
+    });
+    assert!(seen > 0);
+    // Now that nothing happens any more, all ways to look agree.
+    for task in &tasks {
+        let last = shown_after(2 * LIVELY_RUNS);
+        let index = ProjectIndex::open(&fixture.root, &fixture.project);
+        assert_eq!(listed(&fixture, &index, task), last);
+        let without = ProjectIndex::default();
+        assert_eq!(listed(&fixture, &without, task), last);
+    }
+    fixture.sweep();
+    for task in &tasks {
+        assert!(fixture.find(task).is_some());
+        assert_eq!(fixture.find(task), fixture.read(task));
+    }
+    fs::remove_dir_all(fixture.files().folder).unwrap();
+    for task in &tasks {
+        let index = ProjectIndex::open(&fixture.root, &fixture.project);
+        assert_eq!(listed(&fixture, &index, task), shown_after(2 * LIVELY_RUNS));
+    }
+}
+
+#[test]
+fn the_index_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = fixture();
+    note_end(&fixture.root, &fixture.ended_task(1));
+    fixture.sweep();
+    let files = fixture.files();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(&files.folder), 0o700);
+    assert_eq!(mode(&files.index), 0o600);
+    assert_eq!(mode(&files.pending), 0o600);
+}
+
+#[test]
+fn text_of_any_shape_survives_a_line() {
+    let fixture = fixture();
+    let task = fixture.ended_task(1);
+    for agent in ["-", "", "\"", "a b", "\u{e4}\\t", "[x]"] {
+        let launch = serde_json::to_string(agent).unwrap();
+        write(
+            &task.launch(),
+            LAUNCH.replace("agent_name: a", &format!("agent_name: {launch}")),
+        );
+        fixture.wait_for_tick();
+        fixture.sweep();
+        let found = fixture.find(&task).unwrap();
+        assert_eq!(found.agent.as_deref(), Some(agent));
+        assert_eq!(Some(found), fixture.read(&task));
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -288,7 +424,7 @@ fn a_damaged_index_says_nothing_wrong() {
     let path = fixture.files().index;
     let good = fs::read(&path).unwrap();
     let check = |bytes: &[u8]| {
-        let found = ProjectIndex::parse(bytes).find(&task);
+        let found = fixture.parse(bytes).find(&task);
         assert!(found.is_none_or(|found| found == truth));
     };
     for at in 0..good.len() {
@@ -300,9 +436,9 @@ fn a_damaged_index_says_nothing_wrong() {
         }
     }
     let text = String::from_utf8(good).unwrap();
-    for version in ["conductor-index 0 ", "conductor-index 2 ", ""] {
-        let other = text.replacen("conductor-index 1 ", version, 1);
-        assert_eq!(ProjectIndex::parse(other.as_bytes()).find(&task), None);
+    for version in ["conductor-index 0 ", "conductor-index 1 ", ""] {
+        let other = text.replacen("conductor-index 2 ", version, 1);
+        assert_eq!(fixture.parse(other.as_bytes()).find(&task), None);
         write(&path, other);
         note_end_aged(&fixture.root, &task, AGED);
         assert_eq!(
@@ -331,7 +467,7 @@ fn compaction_keeps_the_last_line_of_each_task_that_is_there() {
     fs::remove_dir_all(gone.path()).unwrap();
     let text = compacted(&grown, fixture.project.path());
     assert_eq!(text.lines().count(), 2, "header and one task");
-    let found = ProjectIndex::parse(text.as_bytes()).find(&task);
+    let found = fixture.parse(text.as_bytes()).find(&task);
     assert_eq!(found, fixture.read(&task));
     assert!(found.unwrap().failure.is_some());
 }
