@@ -7,8 +7,10 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use cl_storage::index::{self, ProjectIndex};
+use cl_storage::{ProjectId, Root};
 use cl_testkit::bench_process;
 use cl_testkit::bench_rows::{Goal, Plan, Row, Samples, data_folder, millis};
 use cl_testkit::{bench_data, bench_floor};
@@ -29,8 +31,15 @@ fn main() -> io::Result<()> {
     }
     if plan.wants("L1") {
         let big = plan.amount(10_000, 20);
-        for (tasks, most) in [(plan.amount(1000, 10), 30.0), (big, 250.0)] {
-            list(&mut plan, &data, tasks, most)?;
+        for (tasks, most, indexed) in [(plan.amount(1000, 10), 30.0, Some(8.0)), (big, 250.0, None)]
+        {
+            let root = bench_data::root(&data, tasks, RUNS)?;
+            // The index of an earlier benchmark would be read, too.
+            forget_index(&root)?;
+            list(&mut plan, &root, tasks, "", Some(most))?;
+            make_index(&root, tasks);
+            list(&mut plan, &root, tasks, ", with a valid index", indexed)?;
+            forget_index(&root)?;
         }
     }
     plan.finish()
@@ -147,8 +156,33 @@ fn read(plan: &mut Plan, data: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn list(plan: &mut Plan, data: &Path, tasks: u32, most: f64) -> io::Result<()> {
-    let root = bench_data::root(data, tasks, RUNS)?;
+/// Removes what is derived below `root`.
+fn forget_index(root: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(root.join(".conductor").join("index")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Has every task described as `recover` does, once its files are old enough.
+fn make_index(root: &Path, tasks: u32) {
+    let root = Root::at(root).expect("the root is there");
+    let project = ProjectId::parse(bench_data::PROJECT).expect("a valid id");
+    let project = root.project(&project).expect("no link");
+    let all = project.tasks().expect("the tree is readable");
+    assert_eq!(all.len(), tasks as usize, "every task is there");
+    let until = Instant::now() + Duration::from_mins(1);
+    loop {
+        index::sweep(&root, &project);
+        let found = ProjectIndex::open(&root, &project);
+        if all.iter().all(|task| found.find(task).is_some()) {
+            return;
+        }
+        assert!(Instant::now() < until, "the tree never settles");
+    }
+}
+
+fn list(plan: &mut Plan, root: &Path, tasks: u32, how: &str, most: Option<f64>) -> io::Result<()> {
     for (name, reference) in [("list", "145 ms"), ("status", "156 ms")] {
         let args: [&OsStr; 5] = [
             name.as_ref(),
@@ -161,12 +195,15 @@ fn list(plan: &mut Plan, data: &Path, tasks: u32, most: f64) -> io::Result<()> {
         let lines = printed.lines().filter(|line| line.contains("task-2026"));
         assert_eq!(lines.count(), tasks as usize, "{name} shows every task");
         let [ours, floor] = plan.take_turns([&mut || command(&args), &mut || {
-            nothing() + millis(|| bench_floor::read_records(&root).expect("the data can be read"))
+            nothing() + millis(|| bench_floor::read_records(root).expect("the data can be read"))
         }]);
-        let mut row = Row::new("L1", &format!("{name}, {tasks} × {RUNS}"), "ms", &ours)
+        let what = format!("{name}, {tasks} × {RUNS}{how}");
+        let mut row = Row::new("L1", &what, "ms", &ours)
             .floor(&floor)
-            .goal(Goal::AtMost(most))
             .note("whole process; floor: a command that does nothing, and a read of all records");
+        if let Some(most) = most {
+            row = row.goal(Goal::AtMost(most));
+        }
         if tasks == 1000 {
             row = row.reference(reference);
         }

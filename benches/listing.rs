@@ -4,7 +4,6 @@
 //! of every task and run, and one look at each marker. Ours and the floor take
 //! turns; the ratio is what counts, and no figure is checked.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,57 +12,48 @@ use cl_storage::index::{self, ProjectIndex};
 use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::task_state::{ResultStatus, TaskResult, TaskState};
 use cl_storage::{ProjectDir, ProjectId, Root, RunId, TaskDir, TaskId, snapshot};
+use cl_testkit::bench_rows::{Plan, Row, millis};
 use jiff::Timestamp;
 
 const RUNS: u32 = 3;
-const ROUNDS: u32 = 5;
 const BEGIN: &str = "2026-01-01T00:00:00Z";
 
-fn main() {
-    // `cargo test --benches` runs benchmarks to see that they work; once is enough.
-    let is_test = std::env::args().any(|arg| arg == "--test");
-    let sizes: &[u32] = if is_test { &[10] } else { &[1000, 10_000] };
-    let rounds = if is_test { 1 } else { ROUNDS };
-    println!(
-        "{:<28} {:>12} {:>12} {:>8}",
-        "listing, 3 runs a task", "ours ms", "floor ms", "ratio"
-    );
-    for &tasks in sizes {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let root = Root::at(folder.path()).expect("the folder can be a root");
-        let project = make_tree(&root, tasks);
-        let (mut ours, mut floor) = (Duration::ZERO, Duration::ZERO);
-        for _ in 0..rounds {
-            ours += timed(|| read_all(&root, &project, tasks));
-            floor += timed(|| touch_all(&project));
+fn main() -> std::io::Result<()> {
+    let mut plan = Plan::from_args(std::env::args());
+    if plan.wants("L1") {
+        for tasks in [plan.amount(1000, 10), plan.amount(10_000, 20)] {
+            list(&mut plan, tasks)?;
         }
-        print_row(&format!("{tasks} tasks"), ours / rounds, floor / rounds);
-
-        let tasks_of = project.tasks().expect("the tree is readable");
-        wait_for_index(&root, &project, &tasks_of);
-        let (mut ours, mut floor) = (Duration::ZERO, Duration::ZERO);
-        for _ in 0..rounds {
-            ours += timed(|| find_all(&root, &project));
-            floor += timed(|| look_at_all(&tasks_of));
-        }
-        let name = format!("{tasks} tasks, indexed");
-        print_row(&name, ours / rounds, floor / rounds);
     }
+    plan.finish()
 }
 
-fn print_row(name: &str, ours: Duration, floor: Duration) {
-    println!(
-        "{name:<28} {:>12.2} {:>12.2} {:>8.2}",
-        ours.as_secs_f64() * 1e3,
-        floor.as_secs_f64() * 1e3,
-        ours.as_secs_f64() / floor.as_secs_f64()
+fn list(plan: &mut Plan, tasks: u32) -> std::io::Result<()> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let root = Root::at(folder.path()).expect("the folder can be a root");
+    let project = make_tree(&root, tasks);
+    let [ours, floor] = plan.take_turns([
+        &mut || millis(|| read_all(&root, &project, tasks)),
+        &mut || millis(|| touch_all(&project)),
+    ]);
+    plan.push(
+        Row::new("L1", &format!("library, {tasks} × {RUNS}"), "ms", &ours)
+            .floor(&floor)
+            .note("one thread; floor: the same files opened, read and looked at"),
     );
-}
-
-fn timed(work: impl FnOnce()) -> Duration {
-    let started = Instant::now();
-    work();
-    started.elapsed()
+    let all = project.tasks().expect("the tree is readable");
+    wait_for_index(&root, &project, &all);
+    let [ours, floor] = plan
+        .take_turns([&mut || millis(|| find_all(&root, &project)), &mut || {
+            millis(|| look_at_all(&all))
+        }]);
+    let what = format!("library, {tasks} × {RUNS}, with a valid index");
+    plan.push(
+        Row::new("L1", &what, "ms", &ours)
+            .floor(&floor)
+            .note("one thread; floor: one look at everything that must be unchanged"),
+    );
+    Ok(())
 }
 
 fn read_all(root: &Root, project: &ProjectDir, tasks: u32) {

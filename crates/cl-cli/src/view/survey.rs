@@ -203,3 +203,68 @@ fn in_two_halves<T: Send>(tasks: &[TaskDir], look: impl Fn(&TaskDir) -> T + Sync
         found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use cl_storage::run_info::{self, RunInfo, RunStatus};
+    use cl_storage::{index, marker};
+
+    use super::*;
+
+    /// Enough for two threads.
+    const TASKS: usize = WORTH_A_THREAD + 3;
+    const DAMAGED: usize = 40;
+
+    fn make_task(project: &ProjectDir, number: usize) -> TaskDir {
+        let id = TaskId::parse(&format!("task-20260101-000000-t{number:03}")).unwrap();
+        let task = project.task(&id).unwrap();
+        task.ensure().unwrap();
+        let first = |run: &_| {
+            let mut info = RunInfo::preparing(run, "scripted", Timestamp::UNIX_EPOCH);
+            (info.status, info.phase) = (RunStatus::Failed, None);
+            info
+        };
+        run_info::begin(&task, Timestamp::UNIX_EPOCH, first).unwrap();
+        if number.is_multiple_of(3) {
+            marker::create_done(&task).unwrap();
+        }
+        task
+    }
+
+    #[test]
+    fn a_damaged_record_is_named_and_hides_nothing_with_and_without_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let project = root.project(&ProjectId::parse("p").unwrap()).unwrap();
+        let tasks: Vec<TaskDir> = (0..TASKS).map(|n| make_task(&project, n)).collect();
+        let damaged = tasks[DAMAGED].runs().unwrap()[0].info();
+        std::fs::write(&damaged, "version: [").unwrap();
+        let look = || {
+            let survey = Survey::of_project(&root, &project, Timestamp::UNIX_EPOCH).unwrap();
+            let [problem] = survey.problems.as_slice() else {
+                panic!("{:?}", survey.problems);
+            };
+            assert!(problem.contains(damaged.to_str().unwrap()), "{problem}");
+            let ids: Vec<&TaskId> = survey.rows.iter().map(|row| &row.task_id).collect();
+            assert_eq!(ids, tasks.iter().map(TaskDir::id).collect::<Vec<_>>());
+            survey.to_json()
+        };
+        let read = look();
+        let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        let described = || {
+            index::sweep(&root, &project);
+            let index = ProjectIndex::open(&root, &project);
+            tasks
+                .iter()
+                .filter(|task| index.find(task).is_some())
+                .count()
+        };
+        // Entries are made of files that have been left alone for two seconds.
+        while described() < TASKS - 1 {
+            assert!(std::time::Instant::now() < until, "the tree never settles");
+        }
+        assert_eq!(look(), read, "with index");
+        std::fs::remove_dir_all(root.conductor_folder().join("index")).unwrap();
+        assert_eq!(look(), read, "without it again");
+    }
+}
