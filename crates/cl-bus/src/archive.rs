@@ -32,6 +32,9 @@ pub const ROTATE_AT_BYTES: u64 = 10 * 1024 * 1024;
 /// rotating needs the lock.
 const TRIES: u64 = 100;
 
+/// The largest number that a name may have.
+const LARGEST_NUMBER: u64 = 1_000_000_000_000;
+
 /// One archive of a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Archive {
@@ -47,6 +50,54 @@ pub(crate) type ArchiveOrder = (u64, String);
 ///
 /// Links, folders and other names are left out.
 pub(crate) fn archives(path: &Path) -> io::Result<Vec<Archive>> {
+    let mut found = names_of_archives(path)?;
+    found.retain(|(_, is_file)| *is_file);
+    Ok(found.into_iter().map(|(archive, _)| archive).collect())
+}
+
+/// Says which archives of the bus at `path` should be there and are not to be read.
+///
+/// An archive that is a link or no file, and a hole in the numbers. Archives that
+/// came before all others may have been deleted on purpose.
+pub(crate) fn missing(path: &Path) -> io::Result<Vec<String>> {
+    let found = names_of_archives(path)?;
+    let mut missing: Vec<String> = found
+        .iter()
+        .filter(|(_, is_file)| !is_file)
+        .map(|(archive, _)| {
+            let name = archive.path.file_name().unwrap_or_default();
+            format!("{} is no regular file", name.to_string_lossy())
+        })
+        .collect();
+    let numbers = found.iter().map(|(archive, _)| archive.order.0);
+    let numbered: Vec<u64> = numbers.filter(|&number| number > 0).collect();
+    for pair in numbered.windows(2) {
+        let (first, last) = (pair[0] + 1, pair[1].saturating_sub(1));
+        if first == last {
+            missing.push(format!("archive number {first} is not there"));
+        } else if first < last {
+            missing.push(format!("archives number {first} to {last} are not there"));
+        }
+    }
+    Ok(missing)
+}
+
+/// Tells whether `other` has the name of an archive of the bus at `path`, beside it.
+pub(crate) fn is_archive_of(path: &Path, other: &Path) -> bool {
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    match (name(path), name(other)) {
+        (Some(bus), Some(name)) => {
+            path.parent() == other.parent() && parse_name(&bus, &name).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// Lists what has the name of an archive, in their order, and whether it is a file.
+fn names_of_archives(path: &Path) -> io::Result<Vec<(Archive, bool)>> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -62,17 +113,17 @@ pub(crate) fn archives(path: &Path) -> io::Result<Vec<Archive>> {
         let entry = entry?;
         let name = entry.file_name();
         let order = name.to_str().and_then(|name| parse_name(&bus_name, name));
-        if let Some(order) = order
-            && entry.file_type().is_ok_and(|kind| kind.is_file())
-        {
-            found.push(Archive {
+        if let Some(order) = order {
+            let archive = Archive {
                 path: entry.path(),
                 inode: entry.ino(),
                 order,
-            });
+            };
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            found.push((archive, is_file));
         }
     }
-    found.sort_by(|a, b| a.order.cmp(&b.order));
+    found.sort_by(|(a, _), (b, _)| a.order.cmp(&b.order));
     Ok(found)
 }
 
@@ -110,6 +161,8 @@ fn parse_name(bus_name: &str, name: &str) -> Option<(u64, String)> {
         "" => 0,
         rest => rest.strip_prefix('-')?.parse().ok()?,
     };
+    // Nobody rotates that often: the name was made by hand, and there must be room above.
+    let is_stamp = is_stamp && number <= LARGEST_NUMBER;
     is_stamp.then(|| (number, stamp.to_owned()))
 }
 
@@ -132,6 +185,7 @@ mod tests {
         check_name("BUS.md.20260201-100000-x.archived", None);
         check_name("BUS.md.20260201-100000-7", None);
         check_name("OTHER.md.20260201-100000-7.archived", None);
+        check_name("BUS.md.20260201-100000-18446744073709551615.archived", None);
         check_name("BUS.md", None);
     }
 

@@ -9,6 +9,7 @@ use cl_storage::durable::{self, Mode, SyncPoint};
 use cl_storage::lock;
 use serde::Serialize;
 
+use crate::archive;
 use crate::damage::Damage;
 use crate::file::{self, FileError};
 use crate::forward;
@@ -30,6 +31,8 @@ pub struct Report {
     pub archives: usize,
     /// Their file names, oldest first; they stand beside the file.
     pub archive_names: Vec<String>,
+    /// Which archives should be there and cannot be read, in words.
+    pub missing: Vec<String>,
     /// How many messages they hold.
     pub messages: usize,
     /// Every damaged stretch, in the order of the bus.
@@ -41,7 +44,7 @@ pub struct Report {
 impl Report {
     /// Tells whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.damage.is_empty() && !self.is_no_bus()
+        self.damage.is_empty() && self.missing.is_empty() && !self.is_no_bus()
     }
 
     /// Tells whether there is text, and not a single message or a trace of one.
@@ -63,6 +66,7 @@ pub fn check(path: &Path) -> Result<Report, ReadError> {
             size_bytes: history.size_bytes()?,
             archives: archive_names.len(),
             archive_names,
+            missing: archive::missing(path).map_err(|e| history.read_error(e))?,
             messages: 0,
             damage: Vec::new(),
             other_bytes: 0,
@@ -101,6 +105,13 @@ pub struct Repaired {
 /// a part of it may be left.
 pub fn repair_to(path: &Path, copy: &Path) -> Result<Repaired, ReadError> {
     let write_error = |e| FileError::io("write", copy, e);
+    if archive::is_archive_of(path, copy) {
+        let taken = io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "its name would make it an archive of that bus",
+        );
+        return Err(write_error(taken).into());
+    }
     durable::create_new(copy, b"", Mode::Shared).map_err(write_error)?;
     let out = durable::open_append(copy, Mode::Shared).map_err(write_error)?;
     let mut repaired = Repaired {

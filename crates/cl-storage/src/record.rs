@@ -88,11 +88,6 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RecordError::io(path)(e)),
     };
-    // Room for a usual record, so that one call reads it.
-    let mut bytes = Vec::with_capacity(USUAL_RECORD);
-    fault::pass("read", Target::File(&file))
-        .and_then(|()| file.take(LARGEST_RECORD + 1).read_to_end(&mut bytes))
-        .map_err(RecordError::io(path))?;
     text_of(file, &|| path.to_owned()).map(Some)
 }
 
@@ -114,6 +109,7 @@ pub(crate) fn text_of(file: fs::File, path: &dyn Fn() -> PathBuf) -> Result<Stri
 
 /// Reads a file up to one byte more than a record may have.
 fn bytes_of(mut file: fs::File) -> io::Result<Vec<u8>> {
+    fault::pass("read", Target::File(&file))?;
     // A usual record takes one call: less than there is room for was read up to the end.
     let mut room = [0; USUAL_RECORD];
     let read = loop {

@@ -224,3 +224,37 @@ fn a_copy_holds_every_message_of_every_archive() {
     );
     assert_eq!(bodies(&again.all().unwrap()).len(), 4);
 }
+
+#[test]
+fn an_archive_that_is_not_there_is_told() {
+    let test = rotating();
+    for body in ["one", "two", "three", "four", "five"] {
+        test.post(body);
+    }
+    assert!(test.bus.check().unwrap().is_clean());
+    let names = test.bus.check().unwrap().archive_names;
+    std::fs::remove_file(test.beside(&names[1])).unwrap();
+    std::fs::remove_file(test.beside(&names[2])).unwrap();
+    std::fs::create_dir(test.beside(&names[2])).unwrap();
+    let report = test.bus.check().unwrap();
+    let folder = format!("{} is no regular file", names[2]);
+    assert_eq!(report.missing, [&folder, "archive number 2 is not there"]);
+    assert!(!report.is_clean());
+    // What came before all others may have been deleted on purpose.
+    std::fs::remove_dir(test.beside(&names[2])).unwrap();
+    std::fs::remove_file(test.beside(&names[0])).unwrap();
+    assert!(test.bus.check().unwrap().is_clean());
+}
+
+#[test]
+fn a_copy_may_not_become_an_archive() {
+    let test = rotating();
+    test.post("one");
+    let copy = test.beside("bus.md.20260201-100000-000099.archived");
+    let refused = cl_bus::repair_to(test.path(), &copy).unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("archive of that bus"),
+        "{refused:?}"
+    );
+    assert!(!copy.exists());
+}

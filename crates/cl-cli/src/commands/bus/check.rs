@@ -90,6 +90,9 @@ fn print(ctx: &mut Context, report: &Report) -> Result<(), CliError> {
     for name in &report.archive_names {
         ctx.console.line(format_args!("archive {name}"))?;
     }
+    for what in &report.missing {
+        ctx.console.line(format_args!("missing: {what}"))?;
+    }
     let (shown, bytes) = (report.path.display(), report.size_bytes);
     let (messages, damaged) = (report.messages, report.damage.len());
     if report.is_no_bus() {
