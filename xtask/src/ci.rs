@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{checks, demo, layers, release, smoke, tidy};
+use crate::{checks, demo, hygiene, layers, release, smoke, tidy};
 
 /// One check and what to run when it fails.
 struct Step {
@@ -25,6 +25,11 @@ const STEPS: &[Step] = &[
         name: "tidy",
         run: tidy::check,
         remedy: "mend what is listed, then: cargo xtask tidy",
+    },
+    Step {
+        name: "hygiene",
+        run: hygiene::check,
+        remedy: "git rm --cached what is listed, or mend .gitignore, then: cargo xtask hygiene",
     },
     Step {
         name: "layers",

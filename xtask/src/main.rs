@@ -7,6 +7,7 @@
 //! - [`checks`]: formatting, lints, tests
 //! - [`layers`]: which crate may depend on which
 //! - [`tidy`]: rules about the text of the repository
+//! - [`hygiene`]: nothing that runs or builds leave is committed
 //! - [`release`]: what a release binary must and must not contain
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
 //! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
@@ -22,6 +23,7 @@ mod bench;
 mod checks;
 mod ci;
 mod demo;
+mod hygiene;
 mod layers;
 mod release;
 mod smoke;
@@ -59,6 +61,8 @@ enum Command {
     Layers,
     /// Check the rules about files, links, names and secrets
     Tidy,
+    /// Check that nothing is tracked that runs or builds leave, and that it is ignored
+    Hygiene,
     /// Run all tests and doctests
     Test {
         /// Passed on to the test runner, for example a test's name
@@ -115,6 +119,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Lint => checks::lint(&workspace)?,
         Command::Layers => layers::check(&workspace)?,
         Command::Tidy => tidy::check(&workspace)?,
+        Command::Hygiene => hygiene::check(&workspace)?,
         Command::Test { filter } => checks::test(&workspace, &filter)?,
         Command::ReleaseCheck => release::check(&workspace)?,
         Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,

@@ -16,6 +16,7 @@ mod agents;
 mod policy;
 mod record;
 mod start;
+mod worktree;
 
 pub use agents::{AgentEntry, LaunchAgent, PrepareError, prepare_agents, secret_values};
 pub(crate) use agents::{error_text, text_variables};
@@ -26,6 +27,7 @@ pub use record::{
 };
 pub use start::{LaunchError, Launched, Refusal, launch, room_for};
 pub(crate) use start::{Readiness, read_record};
+pub use worktree::Overlap;
 
 /// The variable that marks a supervisor's process with the folder of its task.
 ///

@@ -11,3 +11,4 @@ mod propagation;
 mod restart;
 mod stage;
 mod stopping;
+mod worktree;

@@ -382,6 +382,8 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::NoRoom { .. } => {
             CliError::failed(error.to_string()).hint("make room; `run-agent gc` deletes old runs")
         }
+        LaunchError::Overlap(overlap) => CliError::usage(overlap.to_string())
+            .hint("give --root a folder of its own: outside the work tree, or below its top and ignored, such as ./runs"),
         other => CliError::failed("the task could not be launched").caused_by(other),
     }
 }

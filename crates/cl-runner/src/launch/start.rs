@@ -12,7 +12,8 @@ use cl_storage::TaskDir;
 use cl_storage::process::ProcessIdentity;
 use cl_storage::space::{self, Room};
 
-use super::record::{LaunchRecord, RECORD_VERSION};
+use super::record::{LaunchRecord, Mode, RECORD_VERSION};
+use super::worktree::{self, Overlap};
 use super::{SUPERVISE_COMMAND, SUPERVISED_TASK};
 
 /// Launch records hold prompts and agents' settings; this is far above any.
@@ -71,6 +72,9 @@ pub enum LaunchError {
         /// The task's folder.
         path: PathBuf,
     },
+    /// The task's files would get mixed up with the sources of a git work tree.
+    #[error(transparent)]
+    Overlap(#[from] Overlap),
     /// It said why not.
     #[error("{message}")]
     Refused {
@@ -98,6 +102,12 @@ pub fn launch(
     task: &TaskDir,
     executable: &Path,
 ) -> Result<Launched, LaunchError> {
+    // A task that is taken up again is where it is.
+    if record.mode == Mode::Start
+        && let Some(overlap) = worktree::overlap(&record.root, task, &record.cwd)
+    {
+        return Err(overlap.into());
+    }
     if room_for(task) == Room::TooLittle {
         let path = task.path().to_owned();
         return Err(LaunchError::NoRoom { path });
