@@ -6,36 +6,32 @@
 //! with the process however it dies, and are advisory.
 //!
 //! Who waits for a short operation tries again a few times, because it is over in
-//! microseconds, and then queues in the kernel, which wakes it when its turn comes. A queued `flock` cannot be given a deadline, so a thread of
-//! its own waits there and the caller waits for the thread; that thread lives as
-//! long as the wait and is the only one that this crate starts. Who waits for a
-//! lock of the second kind tries again after 50 µs, doubling up to 10 ms.
+//! microseconds, and then queues in the kernel, which wakes it when its turn comes.
+//! A queued `flock` cannot be given a deadline, so a thread of its own waits there
+//! and the caller waits for the thread; that thread lives as long as the wait and is
+//! the only one that this crate starts. Who waits for a lock of the second kind
+//! tries again after 50 µs, doubling up to 10 ms. [`waiting`] has these rules and
+//! knows no system; [`flock`] is the system.
 //!
 //! Lock files are not deleted, but the folder around one may be, by its holder. A
 //! waiter on the old inode and a newcomer on a new one would both believe that
 //! they hold the lock, so [`HeldLock`] counts only if its file still has its name.
 
+mod flock;
+mod waiting;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
-
-use rustix::fs::FlockOperation;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::durable::{self, Mode};
-use crate::fault::{self, Target};
+use flock::{Exclusive, MachineTime};
+use waiting::Failure;
 
 /// How long an ordinary short lock is waited for.
 pub const SHORT_WAIT: Duration = Duration::from_secs(5);
-
-const FIRST_PAUSE: Duration = Duration::from_micros(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(10);
-/// How often the processor is offered to others before the first pause; a short
-/// operation on another core is over within a few of them.
-const YIELDS: u32 = 8;
-/// All that a thread needs that only waits.
-const QUEUE_STACK_BYTES: usize = 128 * 1024;
 
 /// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
@@ -65,12 +61,24 @@ impl LockError {
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. })
     }
+
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    fn of(path: &Path) -> impl FnOnce(Failure) -> Self {
+        let path = path.to_owned();
+        move |failure| match failure {
+            Failure::Timeout { waited } => Self::Timeout { path, waited },
+            Failure::Io(source) => Self::Io { path, source },
+        }
+    }
 }
 
 /// A file that is kept open and locked for one short operation after another.
 #[derive(Debug)]
 pub struct FileLock {
-    lock: fd_lock::RwLock<Arc<File>>,
     file: Arc<File>,
     /// A thread still queues for this file; its turn would come to nobody.
     is_spent: bool,
@@ -79,10 +87,8 @@ pub struct FileLock {
 impl FileLock {
     /// Takes charge of `file`; nothing is locked yet.
     pub fn new(file: File) -> Self {
-        let file = Arc::new(file);
         Self {
-            lock: fd_lock::RwLock::new(Arc::clone(&file)),
-            file,
+            file: Arc::new(file),
             is_spent: false,
         }
     }
@@ -97,32 +103,13 @@ impl FileLock {
         wait: Duration,
         operation: impl FnOnce(&File) -> T,
     ) -> Result<T, LockError> {
-        let started = Instant::now();
-        let mut tries = 0;
-        loop {
-            // `fd_lock` hands out a guard that borrows the lock, which a loop
-            // cannot return; so the loop waits until a try succeeds, and keeps it.
-            let allowed = fault::pass("lock", Target::Path(path));
-            match allowed.and_then(|()| self.lock.try_write()) {
-                Ok(guard) => return Ok(operation(&guard)),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(source) => {
-                    return Err(LockError::Io {
-                        path: path.to_owned(),
-                        source,
-                    });
-                }
-            }
-            let left = time_left(path, started, wait)?;
-            tries += 1;
-            match tries {
-                1..YIELDS => std::thread::yield_now(),
-                YIELDS => std::thread::sleep(FIRST_PAUSE.min(left)),
-                _ if self.is_spent => return Err(timeout(path, started)),
-                _ => self.is_spent = !queue(Arc::clone(&self.file), path, left)?,
-            }
-        }
+        let backend = Exclusive {
+            file: &self.file,
+            path,
+        };
+        let _guard =
+            waiting::acquire(&backend, wait, &mut self.is_spent).map_err(LockError::of(path))?;
+        Ok(operation(&self.file))
     }
 
     /// Returns the file, which need not be locked.
@@ -143,50 +130,13 @@ pub fn scoped<T>(
     FileLock::new(file).with(path, wait, operation)
 }
 
-/// Queues for the lock on `file`; false if the time was up first.
-///
-/// The lock belongs to the open file, so the caller has it as soon as the thread
-/// has it. If nobody waits any more it ends with the last handle of that file.
-fn queue(file: Arc<File>, path: &Path, left: Duration) -> Result<bool, LockError> {
-    let io_error = |source| LockError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let (tx, rx) = mpsc::sync_channel(1);
-    let wait_for_turn = move || {
-        let outcome = loop {
-            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-                Err(rustix::io::Errno::INTR) => {}
-                outcome => break outcome,
-            }
-        };
-        // Nobody is left to tell after a timeout, and then dropping the file is all.
-        tx.send(outcome).unwrap_or_default();
-    };
-    let thread = std::thread::Builder::new()
-        .name("lock-queue".to_owned())
-        .stack_size(QUEUE_STACK_BYTES);
-    if thread.spawn(wait_for_turn).is_err() {
-        // Out of threads: try again now and then, as for the other kind of lock.
-        std::thread::sleep(LONGEST_PAUSE.min(left));
-        return Ok(true);
-    }
-    match rx.recv_timeout(left) {
-        Ok(outcome) => outcome.map(|()| true).map_err(|e| io_error(e.into())),
-        Err(_) => Ok(false),
-    }
-}
-
 /// Runs `operation` under the lock file at `path`, which is created if missing.
 pub fn with_lock_file<T>(
     path: &Path,
     wait: Duration,
     operation: impl FnOnce() -> T,
 ) -> Result<T, LockError> {
-    let file = durable::open_append(path, Mode::Shared).map_err(|source| LockError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let file = durable::open_append(path, Mode::Shared).map_err(LockError::io(path))?;
     scoped(file, path, wait, |_| operation())
 }
 
@@ -204,32 +154,23 @@ impl HeldLock {
     ///
     /// Blocks for `wait` at the most; a wait of zero tries exactly once.
     pub fn acquire(path: &Path, mode: Mode, wait: Duration) -> Result<Self, LockError> {
-        let io_error = |source| LockError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = durable::open_append(path, mode).map_err(io_error)?;
-        let started = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if !has_name(&file, path).map_err(io_error)? => {
-                    file = durable::open_append(path, mode).map_err(io_error)?;
-                    pause = wait_for_next_try(path, started, wait, pause)?;
-                }
-                Ok(()) => {
-                    return Ok(Self {
-                        file,
-                        path: path.to_owned(),
-                    });
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => {
-                    pause = wait_for_next_try(path, started, wait, pause)?;
-                }
-                Err(e) => return Err(io_error(e.into())),
+        let open = || durable::open_append(path, mode);
+        let mut file = open().map_err(LockError::io(path))?;
+        waiting::poll(&MachineTime, wait, || {
+            if !flock::try_exclusive(&file)? {
+                return Ok(None);
             }
-        }
+            if !has_name(&file, path)? {
+                file = open()?;
+                return Ok(None);
+            }
+            Ok(Some(()))
+        })
+        .map_err(LockError::of(path))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// Returns the locked file.
@@ -260,32 +201,6 @@ fn has_name(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Pauses before the next try and returns the pause after that one.
-fn wait_for_next_try(
-    path: &Path,
-    started: Instant,
-    wait: Duration,
-    pause: Duration,
-) -> Result<Duration, LockError> {
-    let left = time_left(path, started, wait)?;
-    std::thread::sleep(pause.min(left));
-    Ok((pause * 2).min(LONGEST_PAUSE))
-}
-
-/// Returns how much of `wait` is left, and an error if none is.
-fn time_left(path: &Path, started: Instant, wait: Duration) -> Result<Duration, LockError> {
-    wait.checked_sub(started.elapsed())
-        .filter(|left| !left.is_zero())
-        .ok_or_else(|| timeout(path, started))
-}
-
-fn timeout(path: &Path, started: Instant) -> LockError {
-    LockError::Timeout {
-        path: path.to_owned(),
-        waited: started.elapsed(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +217,41 @@ mod tests {
         drop(held);
         with_lock_file(&path, Duration::ZERO, || ()).unwrap();
         assert!(path.exists(), "lock files stay");
+    }
+
+    #[test]
+    fn a_panic_under_the_lock_frees_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let mut lock = FileLock::new(File::create(&path).unwrap());
+        let broken = std::panic::AssertUnwindSafe(|| {
+            lock.with(&path, Duration::ZERO, |_| panic!("while it is held"))
+        });
+        std::panic::catch_unwind(broken).unwrap_err();
+        with_lock_file(&path, Duration::ZERO, || ()).unwrap();
+        lock.with(&path, Duration::ZERO, |_| ()).unwrap();
+    }
+
+    #[test]
+    fn a_queued_writer_has_its_turn_after_the_release() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let held = HeldLock::acquire(&path, Mode::Private, Duration::ZERO).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| with_lock_file(&path, Duration::from_mins(1), || ()));
+            // Whether it has queued by now or not: it must get its turn.
+            drop(held);
+            waiter.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn reading_a_locked_file_needs_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        std::fs::write(&path, "content").unwrap();
+        let _held = HeldLock::acquire(&path, Mode::Private, Duration::ZERO).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "content");
     }
 
     #[test]

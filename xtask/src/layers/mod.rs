@@ -347,7 +347,7 @@ mod tests {
         check_edge("cl-bus", "cl-storage", EdgeKind::Normal, None);
         check_edge("cl-runner", "cl-agent", EdgeKind::Normal, None);
         check_edge("run-agent", "cl-cli", EdgeKind::Normal, None);
-        check_edge("cl-storage", "fd-lock", EdgeKind::Normal, None);
+        check_edge("cl-storage", "sha2", EdgeKind::Normal, None);
     }
 
     #[test]

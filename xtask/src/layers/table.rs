@@ -129,7 +129,6 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
         Only(&["cl-storage", "cl-runner", "cl-cli", "cl-testkit"]),
     ),
     ("process-wrap", Only(&["cl-runner"])),
-    ("fd-lock", Only(&["cl-storage"])),
     ("tempfile", Only(&["cl-storage", "cl-testkit", "xtask"])),
     // Already in the tree through serde_json.
     ("memchr", Only(&["cl-bus"])),
