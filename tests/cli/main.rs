@@ -14,4 +14,5 @@ mod listing;
 mod place;
 mod refusals;
 mod streams;
+mod unrecorded;
 mod watching;

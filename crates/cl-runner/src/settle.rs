@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use cl_bus::Draft;
 use cl_storage::marker::{self, Marker, Markers};
 use cl_storage::owner::{OwnError, Ownership};
+use cl_storage::pid_file;
 use cl_storage::process::ProcessIdentity;
 use cl_storage::record::RecordError;
 use cl_storage::run_info::{self, ChangeError, RunInfo, RunStatus, StopRecord};
@@ -110,7 +111,7 @@ pub(crate) fn tell_latest_end(
     clock: &dyn Clock,
 ) -> Result<(), LayoutError> {
     let view = TaskView::read(root, task, clock.now())?;
-    if let Some((run, info)) = view.latest_run().zip(view.latest_info())
+    if let Some((run, info)) = view.shown_run().zip(view.latest_info())
         && *run.run.id() == info.run_id
     {
         run_end::post_if_missing(&run.run, info);
@@ -215,7 +216,8 @@ pub(crate) fn settle_runs(
     let view = TaskView::read(root, task, clock.now())?;
     let mut settled = Settled::default();
     let is_done = Markers::read(task, clock.now()).is_ok_and(|markers| markers.has(Marker::Done));
-    let latest = view.latest_run().map(|run| run.run.id().clone());
+    let newest = view.latest_run().map(|run| run.run.id().clone());
+    let latest = view.shown_run().map(|run| run.run.id().clone());
     for run in &view.runs {
         let is_latest = latest.as_ref() == Some(run.run.id());
         let is_running = run
@@ -223,8 +225,10 @@ pub(crate) fn settle_runs(
             .as_ref()
             .is_ok_and(|info| info.status == RunStatus::Running);
         let is_external = run.info.as_ref().is_ok_and(|info| info.is_external);
-        // A damaged record tells nothing, so its run may have an agent.
-        if is_external || !(is_running || is_latest || run.info.is_err()) {
+        let is_newest = newest.as_ref() == Some(run.run.id());
+        // A damaged or missing record tells nothing, so its run may have an agent.
+        let may_have_agent = is_running || is_latest || is_newest || run.is_synthetic();
+        if is_external || !may_have_agent {
             continue;
         }
         let is_writable =
@@ -274,7 +278,10 @@ const FREEZES: u32 = 100;
 
 /// Ends every process of a run; returns how many there were and how many survive.
 fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
-    let agent = run.info.as_ref().ok().and_then(agent_identity);
+    let agent = match &run.info {
+        Ok(info) if !run.is_synthetic() => agent_identity(info),
+        _ => pid_file::read(&run.run),
+    };
     let search = Search {
         run: run.run.id(),
         agent: agent.as_ref(),

@@ -19,7 +19,7 @@
 //! [`durable`], locks in [`lock`], YAML in [`yaml`], process identity in
 //! [`process`], the folder layout in [`layout`], run records in [`run_info`],
 //! task files in [`task_state`], [`launch`], [`owner`], [`control`] and
-//! [`marker`], run slots in [`slot`], what it all means in [`status`] and
+//! [`marker`], the agent's process in [`pid_file`], run slots in [`slot`], what it all means in [`status`] and
 //! [`snapshot`], masking of secrets in [`redact`], digests in [`digest`],
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
 //! folders of the old layout in [`legacy`], the room on the disk in [`space`],
@@ -43,6 +43,7 @@ pub mod lock;
 pub mod marker;
 mod open_task;
 pub mod owner;
+pub mod pid_file;
 pub mod power_loss;
 pub mod process;
 pub mod record;
@@ -53,6 +54,7 @@ pub mod snapshot;
 pub mod space;
 pub mod status;
 pub mod task_state;
+mod told;
 pub mod yaml;
 
 pub use clock::{Clock, SystemClock};

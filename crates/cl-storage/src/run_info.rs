@@ -250,6 +250,11 @@ impl RunInfo {
         }
     }
 
+    /// Tells whether this is what readers show where no record is.
+    pub fn is_made_up(&self) -> bool {
+        self.version == 0 && self.status == RunStatus::Unknown && self.agent.is_empty()
+    }
+
     /// Reads the record of `run`; `None` if there is none.
     ///
     /// Ids that are missing are taken from the path. A newer format is read as

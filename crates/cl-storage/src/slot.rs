@@ -7,6 +7,8 @@
 //!
 //! The file is written in place, never replaced: the lock belongs to its inode.
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -112,6 +114,25 @@ pub fn has_processes(run: &RunId) -> bool {
     !processes_of(run).is_empty()
 }
 
+/// The runs that have processes, looked up when it is first asked for.
+///
+/// For one look at many runs: the processes are walked once.
+#[derive(Debug, Default)]
+pub(crate) struct LiveRuns(OnceCell<HashSet<String>>);
+
+impl LiveRuns {
+    /// Tells whether any process carried the marker of `run` at the first question.
+    pub(crate) fn has(&self, run: &RunId) -> bool {
+        let marks = self.0.get_or_init(|| {
+            let pids = process::all_pids().unwrap_or_default().into_iter();
+            // What has ended has no environment any more.
+            pids.filter_map(|pid| process::environment_value(pid, RUN_MARKER))
+                .collect()
+        });
+        marks.contains(run.as_str())
+    }
+}
+
 /// Returns the live processes that carry the marker of `run` in their environment.
 ///
 /// Finds agents whose pid was never recorded, and descendants that left their
@@ -170,8 +191,11 @@ mod tests {
             Slot::try_take(&root, 1, &run(9)).unwrap().is_none(),
             "the agent still runs"
         );
+        let live = LiveRuns::default();
+        assert!(live.has(&run_id) && !live.has(&run(9)));
         agent.kill().unwrap();
         agent.wait().unwrap();
+        assert!(!LiveRuns::default().has(&run_id));
         assert!(Slot::try_take(&root, 1, &run(9)).unwrap().is_some());
     }
 }

@@ -13,9 +13,11 @@ use crate::open_task::{OpenTask, record_of};
 use crate::owner::{self, Owner, OwnerState};
 use crate::record::RecordError;
 use crate::run_info::{Phase, RunInfo, RunStatus};
-use crate::slot;
+use crate::slot::LiveRuns;
 use crate::status::{self, Claim, TaskFacts, TaskStatus};
 use crate::task_state::{self, LaunchSummary, ResultStatus, TaskResult, TaskState};
+use crate::task_state::{LaunchSummary, ResultStatus, TaskResult, TaskState};
+use crate::{gc, pid_file, told};
 
 /// What readers say of a run whose owner and agent are both gone.
 pub const LOST_SUMMARY: &str = "process is not alive";
@@ -43,6 +45,21 @@ impl RunView {
             |_| self.run.id().started_at().unwrap_or(Timestamp::UNIX_EPOCH),
             RunInfo::sort_time,
         )
+    }
+
+    /// Tells whether there is no readable record, so that all but the id is made up.
+    pub fn is_synthetic(&self) -> bool {
+        self.info.as_ref().map_or(true, RunInfo::is_made_up)
+    }
+
+    /// Tells whether there is no record because the run is only being made.
+    pub fn is_starting(&self, now: Timestamp) -> bool {
+        self.has_no_record() && now.duration_since(self.sort_time()) < gc::STARTING
+    }
+
+    /// Tells whether the record is missing, and not only unreadable.
+    pub fn has_no_record(&self) -> bool {
+        self.info.as_ref().is_ok_and(RunInfo::is_made_up)
     }
 
     /// Returns the failure that holds now; a lost run has one that no record holds.
@@ -102,12 +119,10 @@ impl TaskView {
 
     /// Returns the latest run whose record is readable.
     pub fn latest_info(&self) -> Option<&RunInfo> {
-        self.runs.iter().rev().find_map(|run| {
-            run.info
-                .as_ref()
-                .ok()
-                .filter(|info| info.version > 0 || info.status != RunStatus::Unknown)
-        })
+        self.runs
+            .iter()
+            .rev()
+            .find_map(|run| run.info.as_ref().ok().filter(|info| !info.is_made_up()))
     }
 
     /// Returns the run that stands for the task: the latest with a readable record, else the latest.
@@ -277,9 +292,16 @@ fn read_runs(
             })
             .collect(),
     };
+    let live = LiveRuns::default();
+    let mut runs: Vec<RunView> = task
+        .runs()?
+        .into_iter()
+        .map(|run| read_run(run, owner, &live))
+        .collect();
     runs.sort_by_cached_key(|view| (view.sort_time(), view.run.id().clone()));
     // Only the run that was the latest when the agent left its claim is healed.
-    if let Some(latest) = runs.last_mut() {
+    let latest = runs.iter().rposition(|run| !run.is_synthetic());
+    if let Some(latest) = latest.and_then(|latest| runs.get_mut(latest)) {
         let is_lost = latest
             .info
             .as_ref()
@@ -293,11 +315,14 @@ fn read_runs(
 
 fn view_of(run: RunDir, info: Result<Option<RunInfo>, RecordError>, owner: OwnerState) -> RunView {
     let info = info.map(|info| info.unwrap_or_else(|| RunInfo::unknown(&run)));
+fn read_run(run: RunDir, owner: OwnerState, live: &LiveRuns) -> RunView {
+    let info = RunInfo::read(&run).map(|info| info.unwrap_or_else(|| RunInfo::unknown(&run)));
+    tell_if_synthetic(&run, &info);
     let (status, is_active) = match &info {
         Ok(info) if info.status == RunStatus::Running => {
             let is_active = match owner {
                 OwnerState::Alive => info.phase != Some(Phase::Queued),
-                _ => info.agent_is_alive() || may_have_unrecorded_agent(info, run.id()),
+                _ => info.agent_is_alive() || may_have_unrecorded_agent(info, run.id(), live),
             };
             let is_running = is_active || owner == OwnerState::Alive || has_no_process(info);
             (
@@ -309,9 +334,10 @@ fn view_of(run: RunDir, info: Result<Option<RunInfo>, RecordError>, owner: Owner
                 is_active,
             )
         }
+        Ok(info) if !info.is_made_up() => (info.status, false),
+        // No record tells nothing, nor does a damaged one; its agent may run all the same.
+        _ if has_processes_without_record(&run, live) => (RunStatus::Running, true),
         Ok(info) => (info.status, false),
-        // A damaged record tells nothing; its agent may run all the same.
-        Err(_) if slot::has_processes(run.id()) => (RunStatus::Running, true),
         Err(_) => (RunStatus::Unknown, false),
     };
     RunView {
@@ -322,14 +348,33 @@ fn view_of(run: RunDir, info: Result<Option<RunInfo>, RecordError>, owner: Owner
     }
 }
 
+/// Logs what is shown without a record, once for each file: commands tell the user.
+fn tell_if_synthetic(run: &RunDir, info: &Result<RunInfo, RecordError>) {
+    match info {
+        Ok(info) if info.is_made_up() && told::is_first(&run.info()) => {
+            tracing::debug!(run = %run.id(), "run-info.yaml is missing; the status is unknown");
+        }
+        Err(error) if told::is_first(&run.info()) => {
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(run = %run.id(), error, "run-info.yaml cannot be read");
+        }
+        _ => {}
+    }
+}
+
+/// Asks `pid.txt` and the marks in processes' environments.
+fn has_processes_without_record(run: &RunDir, live: &LiveRuns) -> bool {
+    pid_file::read(run).is_some_and(|agent| agent.is_alive()) || live.has(run.id())
+}
+
 /// Records of the earlier implementation may be running without any process to ask.
 fn has_no_process(info: &RunInfo) -> bool {
     info.pid <= 0 && info.pgid <= 0 && info.supervisor_pid.is_none()
 }
 
 /// An owner can die after it has spawned and before it has recorded the agent.
-fn may_have_unrecorded_agent(info: &RunInfo, run: &RunId) -> bool {
-    info.supervisor_pid.is_some() && slot::has_processes(run)
+fn may_have_unrecorded_agent(info: &RunInfo, run: &RunId, live: &LiveRuns) -> bool {
+    info.supervisor_pid.is_some() && live.has(run)
 }
 
 fn facts(view: &TaskView, exists: bool) -> TaskFacts {

@@ -24,9 +24,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How many looks at the file pass between two looks at the run.
 const LOOKS_PER_STATUS: u32 = 3;
 
-/// A run folder without a record is being made ready, for this long.
-const STARTING_SECONDS: i64 = 5;
-
 /// The most of a file that one JSON document holds: it is built in memory.
 const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
 
@@ -132,7 +129,7 @@ fn unreadable(path: &std::path::Path, error: std::io::Error) -> CliError {
     CliError::failed(format!("could not read {}", path.display())).caused_by(error)
 }
 
-/// Returns the newest run; with `waits`, waits for the first one.
+/// Returns the newest run with a record or a process; with `waits`, waits for the first one.
 fn newest_run(
     ctx: &mut Context,
     scope: &Scope,
@@ -141,9 +138,11 @@ fn newest_run(
 ) -> Result<RunDir, CliError> {
     let mut is_told = false;
     loop {
-        let mut view = TaskView::read(scope.root(), task, ctx.now())?;
-        if let Some(latest) = view.runs.pop() {
-            return Ok(latest.run);
+        let view = TaskView::read(scope.root(), task, ctx.now())?;
+        let mut newest_first = view.runs.iter().rev();
+        let found = newest_first.find(|run| run.is_active || !run.is_synthetic());
+        if let Some(found) = found.or(view.latest_run()) {
+            return Ok(found.run.clone());
         }
         let id = task.id();
         if !waits || !view.is_active() {
@@ -182,10 +181,7 @@ fn has_ended(ctx: &Context, scope: &Scope, run: &RunDir) -> Result<bool, CliErro
     Ok(match view.status {
         RunStatus::Running => false,
         RunStatus::Completed | RunStatus::Failed => true,
-        RunStatus::Unknown => {
-            let age = ctx.now().duration_since(view.sort_time()).as_secs();
-            age > STARTING_SECONDS
-        }
+        RunStatus::Unknown => !view.is_starting(ctx.now()),
     })
 }
 

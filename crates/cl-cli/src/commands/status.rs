@@ -11,9 +11,6 @@ use crate::error::{CliError, Exit};
 use crate::scope::Scope;
 use crate::view::{Grid, Survey, warn_about};
 
-/// A run folder without a record is being made ready, for this long.
-const STARTING_SECONDS: i64 = 5;
-
 /// Shows how tasks stand.
 pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
     let filter = match args.status.as_deref() {
@@ -66,16 +63,13 @@ fn look(ctx: &mut Context, scope: &Scope) -> Result<Survey, CliError> {
 }
 
 /// Says once that the newest run has no record, unless it is only starting.
-fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
+pub(super) fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
     let now = ctx.now();
     let Some(latest) = view.latest_run() else {
         return;
     };
-    let is_missing = !view.task.is_flat()
-        && latest.info.as_ref().is_ok_and(|info| info.version == 0)
-        && !latest.run.info().exists();
-    let age = now.duration_since(latest.sort_time()).as_secs();
-    if is_missing && age > STARTING_SECONDS {
+    let is_missing = !view.task.is_flat() && latest.has_no_record();
+    if is_missing && !latest.is_active && !latest.is_starting(now) {
         let id = latest.run.id();
         ctx.console.note(format_args!(
             "run-info.yaml missing for run {id}; status is unknown"

@@ -48,6 +48,9 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     };
     let report = stop_task(scope.root(), &task, &options, &*ctx.clock).map_err(stop_error)?;
     tell(ctx, &task, &report, &active)?;
+    if report == StopReport::NothingRunning {
+        super::status::hint_at_missing_records(ctx, &view);
+    }
     if let StopReport::Stopped { left_children, .. } = &report
         && *left_children > 0
     {

@@ -38,6 +38,8 @@ pub(crate) struct RunRow {
     pub(crate) path: String,
     /// Of the old flat layout, and only read.
     pub(crate) legacy: bool,
+    /// There is no readable record: all but id and place is made up.
+    pub(crate) synthetic: bool,
     /// Why its record could not be read.
     pub(crate) problem: Option<String>,
 }
@@ -59,7 +61,8 @@ impl RunRow {
             phase: info
                 .and_then(|info| info.phase)
                 .filter(|_| is_running)
-                .map(Phase::as_str),
+                .map(Phase::as_str)
+                .or_else(|| view.is_starting(now).then_some("starting")),
             attempt: info.and_then(|info| info.attempt),
             agent: info.and_then(|info| text(&info.agent_name).or_else(|| text(&info.agent))),
             agent_version: info.and_then(|info| text(&info.agent_version)),
@@ -83,6 +86,7 @@ impl RunRow {
                 .and_then(|info| info.usage.clone())
                 .map(UsageFact::from),
             legacy: view.run.task().is_flat(),
+            synthetic: view.is_synthetic(),
             path: view.run.path().to_string_lossy().into_owned(),
             problem: view.info.as_ref().err().map(describe_record_error),
         }

@@ -17,7 +17,7 @@ use cl_storage::durable::{self, Mode};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::run_info::{self, Phase, RunInfo, StopRecord};
 use cl_storage::slot::Slot;
-use cl_storage::{Failure, FailureKind, RunDir, RunId, crash};
+use cl_storage::{Failure, FailureKind, RunDir, RunId, crash, pid_file};
 use tokio::time::Instant;
 
 use super::{Broken, Supervisor};
@@ -232,7 +232,7 @@ impl Supervisor {
         command: &cl_agent::CommandLine,
         version: String,
     ) -> Result<(), Broken> {
-        let pid_text = format!("{}\n{}\n{}\n", agent.pid, agent.pid, agent.start);
+        let pid_text = pid_file::text_of(agent);
         durable::replace(&run.pid_file(), pid_text.as_bytes(), Mode::Shared)?;
         let mut argv = vec![command.program.to_string_lossy().into_owned()];
         argv.extend(command.display_args().iter().cloned());

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Code, Report};
 use crate::durable::TEMPORARY_SUFFIX;
-use crate::gc::{STARTING, TRASH, names};
+use crate::gc::{TRASH, names};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{LayoutError, Root, TaskDir};
 use crate::marker::{Marker, Presence};
@@ -180,9 +180,7 @@ impl Walk<'_> {
         };
         let path = run.run.info();
         if !path.exists() {
-            let age = run.run.id().started_at();
-            let age = age.map_or(SignedDuration::MAX, |at| self.now.duration_since(at));
-            if age >= STARTING && !run.is_active {
+            if !run.is_starting(self.now) && !run.is_active {
                 self.report.add(Code::Unrecorded, run.run.path(), "");
             }
             return;

@@ -12,8 +12,9 @@ use super::plan::{RunFacts, Standing, TaskFacts};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{LayoutError, Root, TaskDir};
 use crate::owner::OwnerState;
-use crate::process::{self, ProcessIdentity, ProcessStart};
-use crate::run_info::{KNOWN_VERSION, RunInfo, RunStatus};
+use crate::pid_file;
+use crate::process;
+use crate::run_info::{KNOWN_VERSION, RunStatus};
 use crate::slot;
 use crate::snapshot::{RunView, TaskView};
 use crate::status::Claim;
@@ -138,16 +139,16 @@ fn run_facts(run: &RunView) -> RunFacts {
 fn standing(run: &RunView) -> Standing {
     let last_change = || last_change(run.run.path(), |_| true);
     match &run.info {
-        _ if run.is_active => Standing::Active,
-        Err(_) => Standing::Damaged,
-        Ok(info) if info.version > KNOWN_VERSION => Standing::Newer,
-        Ok(info) if is_made_up(info) => match last_change() {
+        Ok(info) if info.is_made_up() => match last_change() {
             Some(at) => Standing::Unrecorded {
                 at,
                 is_live: is_live(run),
             },
             None => Standing::Damaged,
         },
+        _ if run.is_active => Standing::Active,
+        Err(_) => Standing::Damaged,
+        Ok(info) if info.version > KNOWN_VERSION => Standing::Newer,
         Ok(info) => match (run.status, info.end_time.or_else(last_change)) {
             (RunStatus::Completed | RunStatus::Failed, Some(at)) => Standing::Ended {
                 is_failed: run.status == RunStatus::Failed,
@@ -159,21 +160,15 @@ fn standing(run: &RunView) -> Standing {
     }
 }
 
-/// Tells whether there is no record on disk.
-fn is_made_up(info: &RunInfo) -> bool {
-    info.version == 0 && info.status == RunStatus::Unknown && info.agent.is_empty()
-}
-
 /// Tells whether a run without record has a process, by its pid file or by its marker.
 fn is_live(run: &RunView) -> bool {
-    let text = fs::read_to_string(run.run.pid_file()).unwrap_or_default();
-    let mut lines = text.lines().map(str::trim);
-    let pid = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
-    let is_alive = match lines.nth(1).and_then(ProcessStart::parse) {
-        Some(start) => ProcessIdentity { pid, start }.is_alive(),
-        None => process::is_alive(pid, None, Timestamp::MAX),
+    let is_alive = match pid_file::read(&run.run) {
+        Some(agent) => agent.is_alive(),
+        // Without a start token anybody of that number keeps the folder.
+        None => pid_file::read_number(&run.run)
+            .is_some_and(|pid| process::is_alive(pid, None, Timestamp::MAX)),
     };
-    is_alive || slot::has_processes(run.run.id())
+    run.is_active || is_alive || slot::has_processes(run.run.id())
 }
 
 fn last_change_of_task(task: &TaskDir) -> Option<Timestamp> {

@@ -212,8 +212,12 @@ pub(super) fn parse(text: &str, run: &RunDir) -> Result<RunInfo, YamlError> {
         return Err(empty);
     }
     let raw: Raw = yaml::parse_record(text)?;
-    if raw.run_id.is_none() && raw.status.is_none() {
-        let message = "neither run_id nor status is there".to_owned();
+    // Records have a status from the first write on, and those of the old layout an id at least.
+    let has_no_status = raw.status.is_none() && (raw.run_id.is_none() || !run.task().is_flat());
+    let is_cut_word = !text.ends_with('\n')
+        && (raw.status.as_deref()).is_some_and(|word| RunStatus::parse(word) == RunStatus::Unknown);
+    if has_no_status || is_cut_word {
+        let message = "no status is there; the file may have been cut short".to_owned();
         return Err(YamlError {
             message,
             line: 1,
