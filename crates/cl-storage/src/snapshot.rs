@@ -275,6 +275,7 @@ fn read_runs(
     owner: OwnerState,
     is_done: bool,
 ) -> Result<Vec<RunView>, LayoutError> {
+    let live = LiveRuns::default();
     let listed = open.runs().filter(|_| !task.is_flat());
     let mut runs: Vec<RunView> = match listed {
         Some(ids) => (task.found_runs(ids).into_iter())
@@ -282,22 +283,16 @@ fn read_runs(
                 let text = open.run_record(run.id());
                 let parse = |text: String| RunInfo::parse(&text, &run);
                 let info = text.and_then(|text| text.map(parse).transpose());
-                view_of(run, info, owner)
+                view_of(run, info, owner, &live)
             })
             .collect(),
         None => (task.runs()?.into_iter())
             .map(|run| {
                 let info = RunInfo::read(&run);
-                view_of(run, info, owner)
+                view_of(run, info, owner, &live)
             })
             .collect(),
     };
-    let live = LiveRuns::default();
-    let mut runs: Vec<RunView> = task
-        .runs()?
-        .into_iter()
-        .map(|run| read_run(run, owner, &live))
-        .collect();
     runs.sort_by_cached_key(|view| (view.sort_time(), view.run.id().clone()));
     // Only the run that was the latest when the agent left its claim is healed.
     let latest = runs.iter().rposition(|run| !run.is_synthetic());
@@ -313,10 +308,13 @@ fn read_runs(
     Ok(runs)
 }
 
-fn view_of(run: RunDir, info: Result<Option<RunInfo>, RecordError>, owner: OwnerState) -> RunView {
+fn view_of(
+    run: RunDir,
+    info: Result<Option<RunInfo>, RecordError>,
+    owner: OwnerState,
+    live: &LiveRuns,
+) -> RunView {
     let info = info.map(|info| info.unwrap_or_else(|| RunInfo::unknown(&run)));
-fn read_run(run: RunDir, owner: OwnerState, live: &LiveRuns) -> RunView {
-    let info = RunInfo::read(&run).map(|info| info.unwrap_or_else(|| RunInfo::unknown(&run)));
     tell_if_synthetic(&run, &info);
     let (status, is_active) = match &info {
         Ok(info) if info.status == RunStatus::Running => {
