@@ -16,7 +16,6 @@ use crate::run_info::{Phase, RunInfo, RunStatus};
 use crate::slot::LiveRuns;
 use crate::status::{self, Claim, TaskFacts, TaskStatus};
 use crate::task_state::{self, LaunchSummary, ResultStatus, TaskResult, TaskState};
-use crate::task_state::{LaunchSummary, ResultStatus, TaskResult, TaskState};
 use crate::{gc, pid_file, told};
 
 /// What readers say of a run whose owner and agent are both gone.
