@@ -495,3 +495,22 @@ fn a_large_message_that_is_refused_leaves_no_file() {
     bus.append_large(&fact(body)).unwrap_err();
     assert_eq!(std::fs::read_dir(&task).unwrap().count(), 1);
 }
+
+#[test]
+fn waiting_in_vain_leaves_few_threads_and_files_behind() {
+    let test = TestBus::new();
+    test.post("one");
+    let held = HeldLock::acquire(test.path(), Mode::Shared, Duration::ZERO).unwrap();
+    let bus = impatient(&test.bus, 1);
+    let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+    let before = count("/proc/self/task") + count("/proc/self/fd");
+    for _ in 0..50 {
+        assert!(bus.append(&fact("x")).unwrap_err().is_lock_timeout());
+    }
+    let after = count("/proc/self/task") + count("/proc/self/fd");
+    assert!(after <= before + 20, "{before} {after}");
+    drop(held);
+    // Nobody holds what was waited for in vain.
+    test.post("two");
+    bus.append(&fact("three")).unwrap();
+}

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,32 @@ use crate::fault::{self, Target};
 
 /// All that a thread needs that only waits.
 const QUEUE_STACK_BYTES: usize = 128 * 1024;
+/// How many threads of this process may queue. One that nobody waits for any more
+/// stays until the holder lets go, and keeps its file open; who comes when all
+/// places are taken tries again now and then instead.
+const PLACES: usize = 8;
+
+/// How many threads of this process queue.
+static QUEUED: AtomicUsize = AtomicUsize::new(0);
+
+/// One of the places in the queue.
+struct QueuePlace;
+
+impl QueuePlace {
+    fn take() -> Option<Self> {
+        let more = |taken| (taken < PLACES).then_some(taken + 1);
+        QUEUED
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .ok()
+            .map(|_| Self)
+    }
+}
+
+impl Drop for QueuePlace {
+    fn drop(&mut self) {
+        QUEUED.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The machine's time.
 #[derive(Debug)]
@@ -71,9 +98,13 @@ impl Backend for Exclusive<'_> {
     /// The lock belongs to the open file, so the caller has it as soon as the thread
     /// has it. If nobody waits any more it ends with the last handle of that file.
     fn queue(&self, left: Duration) -> io::Result<Turn> {
+        let Some(place) = QueuePlace::take() else {
+            return Ok(Turn::NoQueue);
+        };
         let file = Arc::clone(self.file);
         let (tx, rx) = mpsc::sync_channel(1);
         let wait_for_turn = move || {
+            let _place = place;
             let outcome = loop {
                 match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
                     Err(Errno::INTR) => {}

@@ -68,13 +68,17 @@ impl<B: Backend> Drop for Guard<'_, B> {
 
 /// Takes the lock within `wait`: a few tries, one pause, then the queue.
 ///
-/// `is_spent` is set if a place in the queue is left behind; then there is no second.
+/// `is_spent` is set if a place in the queue is left behind; then the file is of no
+/// more use and is to be dropped.
 pub(super) fn acquire<'a, B: Backend>(
     backend: &'a B,
     wait: Duration,
     is_spent: &mut bool,
 ) -> Result<Guard<'a, B>, Failure> {
     let deadline = Deadline::new(backend, wait);
+    if *is_spent {
+        return Err(deadline.missed(backend));
+    }
     let mut tries = 0;
     while !backend.try_lock()? {
         let left = deadline.left(backend)?;
@@ -82,10 +86,14 @@ pub(super) fn acquire<'a, B: Backend>(
         match tries {
             1..YIELDS => backend.pause(Duration::ZERO),
             YIELDS => backend.pause(FIRST_PAUSE.min(left)),
-            _ if *is_spent => return Err(deadline.missed(backend)),
             _ => match backend.queue(left)? {
                 Turn::Had => {}
-                Turn::Late => *is_spent = true,
+                // No further try: had now, the lock would be given back before the place
+                // in the queue comes to its turn, and would then be held for nobody.
+                Turn::Late => {
+                    *is_spent = true;
+                    return Err(deadline.missed(backend));
+                }
                 Turn::NoQueue => backend.pause(LONGEST_PAUSE.min(left)),
             },
         }
