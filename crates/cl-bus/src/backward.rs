@@ -21,6 +21,7 @@ use crate::legacy;
 use crate::locate::{Place, time_of};
 use crate::read::{After, Entry, Found, Page, Query, ReadError};
 use crate::scan::{self, End, Item, ScanState};
+use crate::seen::Seen;
 
 /// How much is read from the end at first, and at the most.
 const FIRST_WINDOW_BYTES: u64 = 64 * 1024;
@@ -47,14 +48,14 @@ pub(crate) fn newest(path: &Path, query: &Query, limit: usize) -> Result<Page, R
         is_whole: false,
         is_ordered: true,
         has_repeats: false,
-        ids: HashSet::new(),
+        ids: Seen::default(),
         earliest: None,
         entries: VecDeque::new(),
         damage: VecDeque::new(),
     };
     let window = (limit as u64)
         .saturating_mul(USUAL_RECORD_BYTES)
-        .max(FIRST_WINDOW_BYTES);
+        .clamp(FIRST_WINDOW_BYTES, LARGEST_WINDOW_BYTES);
     let upto = gathered.read_back(&mut history, end, window)?;
     let may_repeat = gathered.has_repeats
         || !gathered.is_whole
@@ -105,7 +106,7 @@ struct Gathered<'a> {
     is_ordered: bool,
     /// Whether an id was met twice.
     has_repeats: bool,
-    ids: HashSet<String>,
+    ids: Seen,
     /// The time in the id of the earliest message so far.
     earliest: Option<String>,
     entries: VecDeque<(Place, Entry)>,
@@ -164,8 +165,8 @@ impl Gathered<'_> {
         let message = match item {
             Item::Message { message, .. } => message,
             Item::Damage(mut damage) => {
-                if is_wanted {
-                    damage.archive = archive.map(str::to_owned);
+                damage.archive = archive.map(str::to_owned);
+                if is_wanted && !damage.is_being_written() {
                     self.damage.push_front((place, damage));
                 }
                 return ControlFlow::Continue(());
@@ -185,7 +186,7 @@ impl Gathered<'_> {
             self.has_repeats |= self.ids.contains(id);
             return ControlFlow::Break(());
         }
-        if !self.ids.insert(id.to_owned()) {
+        if !self.ids.insert(id) {
             self.has_repeats = true;
             return ControlFlow::Break(());
         }

@@ -14,7 +14,7 @@ use crate::damage::Damage;
 use crate::file::{self, FileError};
 use crate::forward;
 use crate::history::History;
-use crate::read::{Found, Query, ReadError};
+use crate::read::{After, Cursor, Found, Query, ReadError};
 use crate::record;
 
 /// How much is read at once.
@@ -55,35 +55,62 @@ impl Report {
 
 /// Reads the bus at `path` and its archives and lists everything that is wrong.
 ///
-/// Changes nothing. Holds the bus's lock meanwhile, if it can be had soon, so
-/// that a record that is just being written is not taken for a torn one.
+/// Changes nothing. Only if the last record is not complete it takes the bus's lock,
+/// if that can be had soon, and looks at the end again, so that a record that is just
+/// being written is not taken for a torn one.
 pub fn check(path: &Path) -> Result<Report, ReadError> {
-    with_lock(path, || {
-        let mut history = History::open(path)?;
-        let archive_names = history.archive_names()?;
-        let mut report = Report {
-            path: path.to_owned(),
-            size_bytes: history.size_bytes()?,
-            archives: archive_names.len(),
-            archive_names,
-            missing: archive::missing(path).map_err(|e| history.read_error(e))?,
-            messages: 0,
-            damage: Vec::new(),
-            other_bytes: 0,
-        };
-        forward::stream(path, &Query::default(), &mut |found| {
-            match found {
-                Found::Entry(_) => report.messages += 1,
-                Found::Damage(damage) => report.damage.push(damage),
+    let mut history = History::open(path)?;
+    let archive_names = history.archive_names()?;
+    let mut report = Report {
+        path: path.to_owned(),
+        size_bytes: history.size_bytes()?,
+        archives: archive_names.len(),
+        archive_names,
+        missing: archive::missing(path).map_err(|e| history.read_error(e))?,
+        messages: 0,
+        damage: Vec::new(),
+        other_bytes: 0,
+    };
+    let last = look(path, None, &mut report)?;
+    if report.damage.last().is_some_and(Damage::is_being_written) {
+        report.damage.pop();
+        with_lock(path, || look(path, last, &mut report))?;
+    }
+    let has_trace = report.messages > 0 || !report.damage.is_empty();
+    if !has_trace && has_text(path)? {
+        report.other_bytes = report.size_bytes;
+    }
+    Ok(report)
+}
+
+/// Adds to `report` what stands behind `after`; returns the cursor of the last message.
+fn look(
+    path: &Path,
+    after: Option<Cursor>,
+    report: &mut Report,
+) -> Result<Option<Cursor>, ReadError> {
+    let mut last = after.clone();
+    let query = Query {
+        after: after.map(After::Cursor),
+        ..Query::default()
+    };
+    // Without a message before, all damage is met again.
+    if query.after.is_none() {
+        report.damage.clear();
+    }
+    let known = report.damage.len();
+    forward::stream_to_the_end(path, &query, &mut |found| {
+        match found {
+            Found::Entry(entry) => {
+                report.messages += 1;
+                last = Some(entry.cursor());
             }
-            ControlFlow::Continue(())
-        })?;
-        let has_trace = report.messages > 0 || !report.damage.is_empty();
-        if !has_trace && has_text(path)? {
-            report.other_bytes = report.size_bytes;
+            Found::Damage(damage) if report.damage[..known].contains(&damage) => {}
+            Found::Damage(damage) => report.damage.push(damage),
         }
-        Ok(report)
-    })
+        ControlFlow::Continue(())
+    })?;
+    Ok(last)
 }
 
 /// What a repair did.
@@ -120,32 +147,31 @@ pub fn repair_to(path: &Path, copy: &Path) -> Result<Repaired, ReadError> {
         left_out: Vec::new(),
     };
     let mut failed = None;
-    with_lock(path, || {
-        forward::stream(path, &Query::default(), &mut |found| {
-            let entry = match found {
-                Found::Entry(entry) => entry,
-                Found::Damage(damage) => {
-                    if !damage.reason.has_message() {
-                        repaired.left_out.push(damage);
-                    }
-                    return ControlFlow::Continue(());
+    let query = Query::default();
+    forward::stream(path, &query, &mut |found| {
+        let entry = match found {
+            Found::Entry(entry) => entry,
+            Found::Damage(damage) => {
+                if !damage.reason.has_message() {
+                    repaired.left_out.push(damage);
                 }
-            };
-            let mut bytes = Vec::new();
-            if repaired.messages > 0 {
-                bytes.push(b'\n');
+                return ControlFlow::Continue(());
             }
-            record::encode_again(&entry.message, &mut bytes);
-            repaired.messages += 1;
-            repaired.flagged += usize::from(entry.message.truncated || entry.message.edited);
-            match durable::append(&out, &bytes) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+        };
+        let mut bytes = Vec::new();
+        if repaired.messages > 0 {
+            bytes.push(b'\n');
+        }
+        record::encode_again(&entry.message, &mut bytes);
+        repaired.messages += 1;
+        repaired.flagged += usize::from(entry.message.truncated || entry.message.edited);
+        match durable::append(&out, &bytes) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
             }
-        })
+        }
     })?;
     if let Some(error) = failed {
         return Err(write_error(error).into());
@@ -155,18 +181,16 @@ pub fn repair_to(path: &Path, copy: &Path) -> Result<Repaired, ReadError> {
 }
 
 /// Runs `look` under the lock of the bus, or without it if it cannot be had soon.
-fn with_lock<T>(
-    path: &Path,
-    mut look: impl FnMut() -> Result<T, ReadError>,
-) -> Result<T, ReadError> {
+fn with_lock<T>(path: &Path, look: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
     let Some(to_lock) = file::open_to_read(path)? else {
         return look();
     };
-    match lock::scoped(to_lock, path, lock::SHORT_WAIT, |_| look()) {
-        Ok(outcome) => outcome,
-        // A bus that cannot be locked can still be read.
-        Err(_) => look(),
-    }
+    let mut look = Some(look);
+    let mut once = || look.take().map(|look| look());
+    let outcome = lock::scoped(to_lock, path, lock::SHORT_WAIT, |_| once());
+    // A bus that cannot be locked can still be read.
+    let outcome = outcome.unwrap_or_else(|_| once());
+    outcome.expect("it was not run before")
 }
 
 /// Tells whether the file at `path` holds more than blanks.

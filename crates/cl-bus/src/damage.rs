@@ -23,6 +23,13 @@ pub struct Damage {
     pub msg_id: Option<MessageId>,
 }
 
+impl Damage {
+    /// Tells whether it may be a record that a writer is at work on.
+    pub(crate) fn is_being_written(&self) -> bool {
+        self.reason == Reason::UnfinishedTail && self.archive.is_none()
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -37,7 +37,21 @@ pub(crate) fn oldest(path: &Path, query: &Query, limit: Option<usize>) -> Result
 ///
 /// The query's limit is left to `sink`. A missing bus has no messages; an unknown
 /// end of the range is [`ReadError::UnknownMessage`].
+///
+/// A record at the end that is not complete is withheld: somebody writes it.
 pub(crate) fn stream(
+    path: &Path,
+    query: &Query,
+    sink: &mut dyn FnMut(Found) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    stream_to_the_end(path, query, &mut |found| match found {
+        Found::Damage(damage) if damage.is_being_written() => ControlFlow::Continue(()),
+        found => sink(found),
+    })
+}
+
+/// Does the same, and also tells of an incomplete record at the end.
+pub(crate) fn stream_to_the_end(
     path: &Path,
     query: &Query,
     sink: &mut dyn FnMut(Found) -> ControlFlow<()>,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cl_storage::{ProjectId, TaskId};
 
+use crate::archive;
 use crate::message::Draft;
 
 /// The name of a task's bus file.
@@ -114,11 +115,16 @@ pub fn discover(from: &Path) -> Option<PathBuf> {
         [TASK_BUS, PROJECT_BUS, LOOSE_BUS]
             .into_iter()
             .map(|name| folder.join(name))
-            .find(|path| {
-                path.symlink_metadata()
-                    .is_ok_and(|found| found.file_type().is_file())
-            })
+            .find(|path| is_bus(path))
     })
+}
+
+/// Tells whether a bus is at `path`; one that was just moved aside has archives only.
+fn is_bus(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Ok(found) => found.file_type().is_file(),
+        Err(_) => archive::archives(path).is_ok_and(|archives| !archives.is_empty()),
+    }
 }
 
 #[cfg(test)]

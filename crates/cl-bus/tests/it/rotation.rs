@@ -258,3 +258,17 @@ fn a_copy_may_not_become_an_archive() {
     );
     assert!(!copy.exists());
 }
+
+#[test]
+fn a_bus_that_was_just_moved_aside_is_discovered() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let bus = Bus::new(below.join(cl_bus::LOOSE_BUS));
+    bus.append(&fact("one")).unwrap();
+    Bus::new(folder.path().join(cl_bus::LOOSE_BUS))
+        .append(&fact("of another"))
+        .unwrap();
+    bus.rotate(0).unwrap().unwrap();
+    assert_eq!(cl_bus::discover(&below).as_deref(), Some(bus.path()));
+}

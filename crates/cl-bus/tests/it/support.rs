@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cl_bus::{
     After, Bus, Draft, Durability, Edge, Event, FollowOptions, Follower, Message, Query, Reading,
-    Start, Wake,
+    Reason, Start, Wake,
 };
 use cl_storage::ProjectId;
 
@@ -145,7 +145,10 @@ pub(crate) fn read_in_every_way(test: &TestBus) -> Reading {
         Vec::<&Message>::new()
     );
     let report = test.bus.check().unwrap();
-    assert_eq!((report.messages, &report.damage), (count, &full.damage));
+    let mut reported = report.damage;
+    // Readers leave it to its writer, and a check says that it is there.
+    reported.retain(|damage| damage.reason != Reason::UnfinishedTail || damage.archive.is_some());
+    assert_eq!((report.messages, &reported), (count, &full.damage));
     full
 }
 
