@@ -18,11 +18,20 @@
 //! - It links no async runtime; the only thread is the one in which the
 //!   notification library of a [`Follower`] waits for the kernel.
 //!
-//! Map of the modules: what a message is in [`message`], its bytes in `record`,
-//! `escape`, `header` and `legacy`, finding records in bytes in `scan`, damage
-//! in [`damage`], appending in [`append`], large bodies in [`attach`], reading in [`read`], following in
-//! [`follow`], checking in [`check`](mod@check), reading several buses as one in [`view`], facts and their promotion in [`facts`], names and places of buses in [`place`], opening
-//! files in `file`. [`Bus`] ties them together.
+//! Map of the modules:
+//!
+//! - a message in [`message`], its bytes in `record`, `escape`, `header` and
+//!   `legacy`, finding records in bytes in `scan`, damage in [`damage`];
+//! - appending: promises in [`append`], sharing a sync in `commit`, the file in
+//!   `writer`, moving it aside in `archive`, large bodies in [`attach`];
+//! - reading: questions and answers in [`read`] and `filter`, the bus as a row of
+//!   files in `history`, finding a message in `locate`, towards the end in
+//!   `forward`, from the end in `backward`, repeats in `seen`, [`follow`], and
+//!   [`check`](mod@check);
+//! - several buses as one in [`view`], facts and their promotion in [`facts`],
+//!   names and places of buses in [`place`], opening files in `file`.
+//!
+//! [`Bus`] ties them together.
 
 #![warn(missing_docs)]
 

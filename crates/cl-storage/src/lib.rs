@@ -5,7 +5,8 @@
 //!
 //! Invariants it upholds:
 //!
-//! - It starts no threads and links no async runtime; every call blocks.
+//! - It links no async runtime; every call blocks. The only threads it starts
+//!   stand in the kernel's queue for a lock, see [`lock`].
 //! - Ids are newtypes whose parser is the only door, so a path made from an id
 //!   cannot leave the root; symlinked folders below the root are refused.
 //! - A file is replaced by temporary file, sync, rename and folder sync; a
@@ -18,9 +19,9 @@
 //! Map of the modules: ids in [`id`], time in [`clock`], durable writes in
 //! [`durable`], locks in [`lock`], YAML in [`yaml`], process identity in
 //! [`process`], the folder layout in [`layout`], run records in [`run_info`],
-//! task files in [`task_state`], [`launch`], [`owner`], [`control`] and
-//! [`marker`], the agent's process in [`pid_file`], run slots in [`slot`], what it all means in [`status`] and
-//! [`snapshot`], masking of secrets in [`redact`], digests in [`digest`],
+//! task files in [`task_state`], [`owner`], [`control`] and [`marker`], the
+//! agent's process in [`pid_file`], run slots in [`slot`], what it all means in
+//! [`status`] and [`snapshot`], ended tasks in [`index`], masking of secrets in [`redact`], digests in [`digest`],
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
 //! folders of the old layout in [`legacy`], the room on the disk in [`space`],
 //! what listings need not read again in [`index`].
