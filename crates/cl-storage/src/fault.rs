@@ -2,7 +2,7 @@
 //!
 //! With the feature `test-hooks` every operation of [`crate::durable`], every lock
 //! and every read of a bus or a record passes here, with its name and its file. A
-//! test of this process arms a [`Fault`] for as long as it holds the guard; a
+//! test of this process arms a `Fault` for as long as it holds the guard; a
 //! process that a test starts is armed by `CL_FAULT`, faults separated by blanks:
 //!
 //! ```text

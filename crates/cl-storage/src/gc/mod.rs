@@ -1,6 +1,6 @@
 //! Garbage collection: old runs and finished tasks are deleted, and nothing else.
 //!
-//! The decision is pure ([`plan`](mod@plan)); carrying it out is dumb and may be
+//! The decision is pure (`plan`); carrying it out is dumb and may be
 //! repeated. What is deleted is first renamed to a name that readers ignore:
 //!
 //! ```text
