@@ -10,8 +10,8 @@
 //! A queued `flock` cannot be given a deadline, so a thread of its own waits there
 //! and the caller waits for the thread; that thread lives as long as the wait and is
 //! the only one that this crate starts. Who waits for a lock of the second kind
-//! tries again after 50 µs, doubling up to 10 ms. [`waiting`] has these rules and
-//! knows no system; [`flock`] is the system.
+//! tries again after 50 µs, doubling up to 10 ms. `waiting` has these rules and
+//! knows no system; `flock` is the system.
 //!
 //! Lock files are not deleted, but the folder around one may be, by its holder. A
 //! waiter on the old inode and a newcomer on a new one would both believe that

@@ -1,9 +1,9 @@
 //! What a loss of power would leave: for tests, absent from released binaries.
 //!
 //! With the feature `test-hooks` every primitive of [`crate::durable`] takes a
-//! turn and, while a [`Recording`] goes on, says what it did: files and folders
+//! turn and, while a `Recording` goes on, says what it did: files and folders
 //! made, bytes written, names changed, syncs. Tests add what they begin and what
-//! was acknowledged. [`Disk`] replays a recording, and [`Examination`] asks after
+//! was acknowledged. `Disk` replays a recording, and `Examination` asks after
 //! every operation what a restart would find, with any one [`SyncPoint`] left
 //! out. Without the feature a turn is nothing.
 //!
