@@ -95,6 +95,21 @@ fn the_age_is_told_in_days_too() {
 }
 
 #[test]
+fn a_job_that_ended_well_is_still_completed_without_its_runs() {
+    let place = Place::new();
+    let task = place.task(TASK);
+    add_run(&task, 1, ended(RunStatus::Completed, 0));
+    let state = "version: 1\nlaunch_id: launch-1\nresult:\n  status: completed\n  exit_code: 0\n  \
+                 ended_at: 2026-01-01T00:01:00Z\n";
+    fs::write(task.state(), state).unwrap();
+    assert_eq!(left(&place, &task, ""), [""; 0]);
+    let json = place
+        .run(&format!("list --project {PROJECT} --json"))
+        .json();
+    assert_eq!(json["tasks"][0]["status"], "completed", "{json}");
+}
+
+#[test]
 fn only_the_named_project_is_swept() {
     let place = Place::new();
     let task = done_task(&place, TASK);

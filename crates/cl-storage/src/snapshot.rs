@@ -431,6 +431,7 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
             RunStatus::Running | RunStatus::Unknown => None,
         }),
         has_failed_result: result.is_some_and(|result| result.status == ResultStatus::Failed),
+        has_completed_result: result.is_some_and(|result| result.status == ResultStatus::Completed),
         has_runs: !view.runs.is_empty(),
         exists,
     }

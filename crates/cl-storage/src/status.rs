@@ -24,7 +24,7 @@ pub enum TaskStatus {
     Stopped,
     /// The latest run failed, and nothing will be tried again.
     Failed,
-    /// The latest run ended well, without a claim to be done.
+    /// It ended well, without a claim to be done.
     Completed,
     /// Nothing has run and nothing is scheduled.
     Idle,
@@ -142,6 +142,8 @@ pub struct TaskFacts {
     pub latest_run_succeeded: Option<bool>,
     /// The owner gave up, whatever its latest run says.
     pub has_failed_result: bool,
+    /// The owner recorded a good end, which outlives the records of its runs.
+    pub has_completed_result: bool,
     /// There is any run folder.
     pub has_runs: bool,
     /// The task's folder is there.
@@ -191,7 +193,9 @@ pub fn task_status(facts: &TaskFacts) -> TaskStatus {
         () if facts.has_live_owner => TaskStatus::Running,
         () if facts.is_stopped => TaskStatus::Stopped,
         () if has_failed || claim == Claim::Unjudged => TaskStatus::Failed,
-        () if facts.latest_run_succeeded == Some(true) => TaskStatus::Completed,
+        () if facts.latest_run_succeeded == Some(true) || facts.has_completed_result => {
+            TaskStatus::Completed
+        }
         () if facts.exists && !facts.has_runs => TaskStatus::Idle,
         () => TaskStatus::Unknown,
     }
@@ -346,6 +350,21 @@ mod tests {
             },
             TaskStatus::Unknown,
         );
+    }
+
+    #[test]
+    fn an_end_that_was_recorded_outlives_the_runs() {
+        let deleted = TaskFacts {
+            exists: true,
+            has_completed_result: true,
+            ..TaskFacts::default()
+        };
+        check(deleted, TaskStatus::Completed);
+        let failed_since = TaskFacts {
+            has_completed_result: true,
+            ..ended(false)
+        };
+        check(failed_since, TaskStatus::Failed);
     }
 
     #[test]
