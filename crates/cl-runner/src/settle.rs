@@ -84,9 +84,10 @@ pub fn settle_lost(
         .map(|state| state.launch_id)
         .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
-    let settled = settle_owned(root, task, reason, grace, clock);
+    let mut settled = settle_owned(root, task, reason, grace, clock);
     if ownership.found_lost() {
-        tell_latest_end(root, task, clock)?;
+        let told = tell_latest_end(root, task, clock).map_err(SettleError::from);
+        settled = settled.and_then(|settled| told.map(|()| settled));
     }
     match settled {
         Ok(settled) if settled.survivors == 0 => {
@@ -96,8 +97,10 @@ pub fn settle_lost(
         }
         // It stays lost: what cannot be ended or recorded must not drop out of sight.
         other => {
-            ownership.put_back()?;
-            other
+            let put_back = ownership.put_back();
+            let settled = other?;
+            put_back?;
+            Ok(settled)
         }
     }
 }
@@ -187,6 +190,14 @@ pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleE
         .map(|state| state.launch_id)
         .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
+    let cleared = clear_owned(task);
+    let put_back = ownership.put_back();
+    cleared?;
+    put_back?;
+    Ok(())
+}
+
+fn clear_owned(task: &TaskDir) -> Result<(), SettleError> {
     for marker in Marker::ALL {
         marker::clear(task, marker).map_err(|source| LayoutError::Io {
             path: marker.path(task),
@@ -197,7 +208,6 @@ pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleE
         state.stop = None;
         state.write(task)?;
     }
-    ownership.put_back()?;
     Ok(())
 }
 
@@ -379,4 +389,58 @@ fn record_end(
     })?;
     run_end::post(&run.run, &info);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cl_storage::SystemClock;
+    use cl_storage::durable::Mode;
+    use cl_storage::id::{ProjectId, TaskId};
+    use cl_storage::owner::{Owner, OwnerState};
+    use cl_storage::record;
+
+    /// A task whose owner is dead.
+    fn lost() -> (tempfile::TempDir, Root, TaskDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        let id = TaskId::parse("task-20260101-000000-abc").unwrap();
+        let task = root.task(&project, &id).unwrap();
+        task.ensure().unwrap();
+        let owner = Owner {
+            version: 1,
+            pid: i32::MAX - 1,
+            process_start: ProcessIdentity::current().unwrap().start,
+            launch_id: "launch-1".to_owned(),
+            since: SystemClock.now(),
+        };
+        record::write(&task.owner(), &owner, Mode::Shared).unwrap();
+        (folder, root, task)
+    }
+
+    #[track_caller]
+    fn assert_lost(task: &TaskDir) {
+        let owner = Owner::read(task).unwrap();
+        assert_eq!(OwnerState::of(owner.as_ref()), OwnerState::Lost);
+    }
+
+    #[test]
+    fn a_task_that_could_not_be_settled_stays_lost() {
+        let (_folder, root, task) = lost();
+        // Neither the runs can be listed nor the latest end be told.
+        std::fs::remove_dir(task.runs_folder()).unwrap();
+        std::fs::write(task.runs_folder(), "").unwrap();
+        settle_lost(&root, &task, &Reason::Lost, Duration::ZERO, &SystemClock).unwrap_err();
+        assert_lost(&task);
+    }
+
+    #[test]
+    fn a_task_whose_markers_could_not_be_cleared_stays_lost() {
+        let (_folder, _root, task) = lost();
+        std::fs::create_dir(Marker::Done.path(&task)).unwrap();
+        std::fs::write(Marker::Done.path(&task).join("x"), "").unwrap();
+        clear_for_resume(&task, &SystemClock).unwrap_err();
+        assert_lost(&task);
+    }
 }
