@@ -22,9 +22,16 @@ pub(crate) fn event(run: &RunDir, info: &RunInfo) -> (&'static str, String) {
         summary if is_unexplained && !summary.is_empty() => format!(": {summary}"),
         _ => String::new(),
     };
+    let how = if info.status == RunStatus::Completed && info.exit_code < 0 {
+        format!(
+            "run ended, its exit code is not known: {}",
+            info.error_summary
+        )
+    } else {
+        format!("run stopped with code {}{why}", info.exit_code)
+    };
     let mut body = format!(
-        "run stopped with code {}{why}\nrun_dir: {}\noutput: {}",
-        info.exit_code,
+        "{how}\nrun_dir: {}\noutput: {}",
         run.path().display(),
         run.output().display()
     );

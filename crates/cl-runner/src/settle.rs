@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use cl_bus::Draft;
-use cl_storage::marker::{self, Marker, Markers};
+use cl_storage::marker::{self, Marker};
 use cl_storage::owner::{OwnError, Ownership};
 use cl_storage::pid_file;
 use cl_storage::process::ProcessIdentity;
@@ -47,6 +47,8 @@ pub struct Settled {
     pub ended: usize,
     /// Processes that could not be ended.
     pub survivors: u32,
+    /// Whether the agent was done, as it stood after its processes had ended.
+    pub(crate) was_done: bool,
 }
 
 /// Why a task could not be settled.
@@ -129,15 +131,15 @@ fn settle_owned(
     grace: Duration,
     clock: &dyn Clock,
 ) -> Result<Settled, SettleError> {
-    let settled = settle_runs(root, task, reason, grace, clock)?;
+    let stands = |claim| claim == Claim::Stands;
+    let settled = settle_runs(root, task, reason, grace, stands, clock)?;
     let mut state = TaskState::read_or_set_aside(task)?;
     if settled.survivors > 0 {
         return Ok(settled);
     }
     if state.result.is_none() {
-        let is_done = TaskView::read(root, task, clock.now())?.claim == Claim::Stands;
         let (status, exit_code) = match reason {
-            Reason::Lost if is_done => (ResultStatus::Completed, 0),
+            Reason::Lost if settled.was_done => (ResultStatus::Completed, 0),
             Reason::Lost => (ResultStatus::Failed, 1),
             Reason::Stopped { .. } => (ResultStatus::Stopped, 143),
         };
@@ -215,17 +217,19 @@ fn clear_owned(task: &TaskDir) -> Result<(), SettleError> {
 ///
 /// The caller owns the task. Also ends gates of the latest run, which carry its
 /// marker, and agents whose record cannot be read. A run that could not be ended
-/// keeps its record.
+/// keeps its record. `counts` tells whether the claim, which is read when all
+/// processes have ended, makes the latest run one that ended well.
 pub(crate) fn settle_runs(
     root: &Root,
     task: &TaskDir,
     reason: &Reason,
     grace: Duration,
+    counts: impl Fn(Claim) -> bool,
     clock: &dyn Clock,
 ) -> Result<Settled, SettleError> {
     let view = TaskView::read(root, task, clock.now())?;
     let mut settled = Settled::default();
-    let is_done = Markers::read(task, clock.now()).is_ok_and(|markers| markers.has(Marker::Done));
+    let mut unrecorded = Vec::new();
     let newest = view.latest_run().map(|run| run.run.id().clone());
     let latest = view.shown_run().map(|run| run.run.id().clone());
     for run in &view.runs {
@@ -256,8 +260,7 @@ pub(crate) fn settle_runs(
                 survivors,
                 took_ms,
             };
-            record_end(run, reason, is_done && is_latest, stop, clock)?;
-            settled.runs.push(run.run.id().clone());
+            unrecorded.push((run, is_latest, stop));
         }
     }
     // Gates that judged a claim without any run carry no run's mark.
@@ -265,6 +268,12 @@ pub(crate) fn settle_runs(
         let (ended, survivors) = end_tree(grace, |_| census::gates_of(root.path(), task));
         settled.ended += ended;
         settled.survivors += survivors;
+    }
+    // An agent may be done in the time that it was given to end.
+    settled.was_done = counts(TaskView::read(root, task, clock.now())?.claim);
+    for (run, is_latest, stop) in unrecorded {
+        record_end(run, reason, settled.was_done && is_latest, stop, clock)?;
+        settled.runs.push(run.run.id().clone());
     }
     Ok(settled)
 }
@@ -358,6 +367,9 @@ fn agent_identity(info: &RunInfo) -> Option<ProcessIdentity> {
     })
 }
 
+/// Why a run without an exit code is said to have ended well.
+const DONE_SUMMARY: &str = "the supervisor died, and DONE was there when the agent had ended";
+
 fn record_end(
     run: &RunView,
     reason: &Reason,
@@ -372,9 +384,9 @@ fn record_end(
         info.end_time = Some(now);
         info.stop = Some(stop);
         if completed {
+            // Nobody saw its exit code, so that stays unknown.
             info.status = RunStatus::Completed;
-            info.exit_code = 0;
-            "the supervisor died after DONE was there".clone_into(&mut info.error_summary);
+            DONE_SUMMARY.clone_into(&mut info.error_summary);
         } else {
             info.status = RunStatus::Failed;
             info.error_summary = match reason {
@@ -398,7 +410,7 @@ mod tests {
     use cl_storage::durable::Mode;
     use cl_storage::id::{ProjectId, TaskId};
     use cl_storage::owner::{Owner, OwnerState};
-    use cl_storage::record;
+    use cl_storage::{RunDir, record};
 
     /// A task whose owner is dead.
     fn lost() -> (tempfile::TempDir, Root, TaskDir) {
@@ -433,6 +445,57 @@ mod tests {
         std::fs::write(task.runs_folder(), "").unwrap();
         settle_lost(&root, &task, &Reason::Lost, Duration::ZERO, &SystemClock).unwrap_err();
         assert_lost(&task);
+    }
+
+    /// A run of `task` whose record says that it runs; its agent is dead.
+    fn dead_run(task: &TaskDir) -> RunDir {
+        let now = SystemClock.now();
+        let run = task.create_run(now).unwrap();
+        let mut info = RunInfo::preparing(&run, "scripted", now);
+        info.pid = i32::MAX - 1;
+        info.process_start = Some(ProcessIdentity::current().unwrap().start);
+        run_info::create(&run, &info).unwrap();
+        run
+    }
+
+    #[track_caller]
+    fn check_settled(task: &TaskDir, root: &Root, run: RunStatus, result: ResultStatus) {
+        let dead = dead_run(task);
+        settle_lost(root, task, &Reason::Lost, Duration::ZERO, &SystemClock).unwrap();
+        let info = RunInfo::read(&dead).unwrap().unwrap();
+        assert_eq!((info.status, info.exit_code), (run, -1));
+        assert_eq!(
+            TaskState::read(task)
+                .unwrap()
+                .unwrap()
+                .result
+                .unwrap()
+                .status,
+            result
+        );
+        let told = cl_bus::Bus::new(task.bus()).all().unwrap();
+        let ends = told.messages().filter(|m| m.run_id == dead.id().as_str());
+        let texts: Vec<String> = ends.map(|m| m.body.clone()).collect();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(!texts[0].contains("code 0"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_claim_that_stands_makes_run_and_task_end_well() {
+        let (_folder, root, task) = lost();
+        marker::create_done(&task).unwrap();
+        check_settled(&task, &root, RunStatus::Completed, ResultStatus::Completed);
+    }
+
+    #[test]
+    fn a_claim_that_no_gate_has_judged_makes_neither_end_well() {
+        let (_folder, root, task) = lost();
+        marker::create_done(&task).unwrap();
+        let launch = "version: 1\nlaunch_id: launch-1\nkind: task\norigin: detached\n\
+                      launched_at: 2026-01-01T00:01:00Z\nagent_name: scripted\npolicy:\n  \
+                      gates:\n  - name: check\n    command: 'true'\n";
+        std::fs::write(task.launch(), launch).unwrap();
+        check_settled(&task, &root, RunStatus::Failed, ResultStatus::Failed);
     }
 
     #[test]

@@ -215,11 +215,14 @@ impl Supervisor {
     ///
     /// Fails if anything may be left: no agent is started beside another one.
     pub(super) fn settle_earlier_runs(&mut self) -> Result<(), Broken> {
+        // What it is worth is asked of the gates next.
+        let claimed = |claim| claim != cl_storage::status::Claim::None;
         let settled = crate::settle::settle_runs(
             &self.root,
             &self.task,
             &crate::settle::Reason::Lost,
             self.record.policy.grace,
+            claimed,
             &self.clock,
         )?;
         if self.ownership.found_lost() {
