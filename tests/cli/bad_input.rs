@@ -29,6 +29,20 @@ fn each(scope: &str) -> impl Iterator<Item = String> {
 }
 
 #[test]
+fn a_time_that_never_ends_is_refused() {
+    let place = Place::new();
+    place.task(TASK);
+    for line in [
+        "stop --grace 18446744073709551615",
+        "watch --timeout 8761h",
+        "task --prompt x --idle-timeout 99999999999",
+    ] {
+        let line = format!("{line} --project demo --task {TASK}");
+        (place.run_changing_nothing(&line)).fails(2, "the longest is 365 days");
+    }
+}
+
+#[test]
 fn ids_that_are_none_are_refused_by_every_command() {
     let place = Place::new();
     place.task(TASK);

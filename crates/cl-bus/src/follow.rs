@@ -179,10 +179,10 @@ impl Follower {
     /// Empty when the time is up. After an error it may be called again. One call
     /// hands out what is there, but no more than one file of it.
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<Event>, ReadError> {
-        let deadline = Instant::now() + timeout;
+        let started = Instant::now();
         loop {
             let events = self.look()?;
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(started.elapsed());
             if !events.is_empty() || left.is_zero() {
                 return Ok(events);
             }

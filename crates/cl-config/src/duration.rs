@@ -12,10 +12,13 @@ pub enum DurationError {
     /// It is less than nothing.
     #[error("\"{0}\" is negative")]
     Negative(String),
-    /// It is longer than can be represented.
-    #[error("\"{0}\" is too long")]
+    /// It is longer than [`LONGEST_DURATION`], or than can be represented.
+    #[error("\"{0}\" is too long; the longest is 365 days, 8760h")]
     TooLong(String),
 }
+
+/// The longest time that anything may be told to take.
+pub const LONGEST_DURATION: Duration = Duration::from_hours(24 * 365);
 
 /// The units, with their length in nanoseconds; longer names first where one begins another.
 const UNITS: [(&str, u64); 8] = [
@@ -32,13 +35,23 @@ const UNITS: [(&str, u64); 8] = [
 /// Reads a duration: whole seconds, or numbers with units such as `500ms` and `1h30m`.
 ///
 /// The units are ns, us, ms, s, m and h; a number before one may have a fraction.
+/// Whatever is longer than [`LONGEST_DURATION`] is refused.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let length = parse_age(text)?;
+    if length > LONGEST_DURATION {
+        return Err(DurationError::TooLong(text.trim().to_owned()));
+    }
+    Ok(length)
+}
+
+/// Reads how long ago something was, as [`parse_duration`] does, but of any length.
+pub fn parse_age(text: &str) -> Result<Duration, DurationError> {
     let trimmed = text.trim();
     let malformed = || DurationError::Malformed(trimmed.to_owned());
     let too_long = || DurationError::TooLong(trimmed.to_owned());
     let unsigned = trimmed.strip_prefix('+').unwrap_or(trimmed);
     if let Some(rest) = unsigned.strip_prefix('-') {
-        return match parse_duration(rest) {
+        return match parse_age(rest) {
             Ok(length) if length.is_zero() => Ok(length),
             Err(DurationError::Malformed(_) | DurationError::Negative(_)) => Err(malformed()),
             _ => Err(DurationError::Negative(trimmed.to_owned())),
@@ -144,6 +157,13 @@ mod tests {
     }
 
     #[test]
+    fn only_ages_may_be_longer_than_a_year() {
+        check("8760h", 365 * 86_400_000);
+        assert_eq!(parse_age("8761h"), Ok(Duration::from_hours(8761)));
+        assert!(parse_age("99999999999999999999").is_err());
+    }
+
+    #[test]
     fn what_is_no_duration_says_why() {
         for text in [
             "", "  ", "s", "1x", "1 h", "1.2.3s", ".", ".s", "ten", "1h30", "1d", "--1s", "-x",
@@ -154,6 +174,8 @@ mod tests {
         check_error("-5", DurationError::Negative);
         check_error("99999999999999999999", DurationError::TooLong);
         check_error("9999999999h", DurationError::TooLong);
+        check_error("18446744073709551615", DurationError::TooLong);
+        check_error("8760h1ns", DurationError::TooLong);
         check_error(
             "99999999999999999999999999999999999999999h",
             DurationError::TooLong,

@@ -44,7 +44,7 @@ mod tree;
 pub use agent::{
     AgentConfig, AgentKind, EnvValue, JsonPath, OutputFormat, OutputMap, PromptChannel,
 };
-pub use duration::{DurationError, parse_duration};
+pub use duration::{DurationError, LONGEST_DURATION, parse_age, parse_duration};
 pub use environment::Environment;
 pub use error::{ConfigError, Place, Problem, Warning, render, render_warning};
 pub use load::{Flags, Loaded, load};

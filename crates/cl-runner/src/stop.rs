@@ -127,11 +127,11 @@ pub fn stop_task(
 ) -> Result<StopReport, StopError> {
     let (by, grace) = (options.by.as_str(), options.grace);
     let patience = if options.kills {
-        grace + KILL_WAIT + RECORD_TIME
+        grace.saturating_add(KILL_WAIT + RECORD_TIME)
     } else {
         grace
     };
-    let waits_until = Instant::now() + patience;
+    let started = Instant::now();
     let request_error = |source| StopError::Request {
         task: task.id().to_string(),
         source,
@@ -150,7 +150,7 @@ pub fn stop_task(
         // A supervisor that somebody has stopped with SIGSTOP could not act on it.
         crate::process::end::signal(&identity, rustix::process::Signal::CONT);
         while identity.is_alive() && live_owner(task).is_some_and(|now| now.pid == owner.pid) {
-            if Instant::now() > waits_until {
+            if started.elapsed() > patience {
                 if !options.kills {
                     return Ok(StopReport::StillRunning);
                 }

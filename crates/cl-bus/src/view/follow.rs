@@ -89,10 +89,10 @@ impl<F: FnMut() -> Vec<SourceBus>> ViewFollower<F> {
     ///
     /// Empty when the time is up.
     pub fn poll(&mut self, timeout: Duration) -> Vec<ViewEvent> {
-        let deadline = Instant::now() + timeout;
+        let started = Instant::now();
         loop {
             let events = self.look();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(started.elapsed());
             if !events.is_empty() || left.is_zero() {
                 return events;
             }

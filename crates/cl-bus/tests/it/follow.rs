@@ -53,6 +53,14 @@ fn a_follower_starts_where_it_is_told() {
 }
 
 #[test]
+fn a_follower_may_wait_for_ever() {
+    let test = TestBus::new();
+    let mut follower = test.follow(&Start::Beginning);
+    test.post("one");
+    assert_eq!(described(&follower.poll(Duration::MAX).unwrap()), ["one"]);
+}
+
+#[test]
 fn the_end_of_a_bus_without_messages_is_its_end() {
     let test = TestBus::with_bytes(b"# A title\n");
     let mut follower = test.follow(&Start::End);

@@ -86,7 +86,7 @@ fn since(text: &str) -> Result<SinceTime, String> {
     if let Ok(time) = value::timestamp(text) {
         return Ok(SinceTime::At(time));
     }
-    value::duration(text).map(SinceTime::Ago).map_err(|_| {
+    cl_config::parse_age(text).map(SinceTime::Ago).map_err(|_| {
         "must be a time such as 2026-01-31T12:00:00Z or a duration such as 24h".to_owned()
     })
 }

@@ -10,13 +10,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// Reads an age: a duration, which may begin with days, such as `7d` or `1d12h`.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
     let Some((days, rest)) = text.trim().split_once('d') else {
-        return duration(text);
+        return cl_config::parse_age(text).map_err(|error| error.to_string());
     };
     let wrong = || format!("{text:?} is no duration; write 24h, 7d or 1d12h");
     let days: u64 = days.parse().map_err(|_| wrong())?;
     let rest = match rest {
         "" => Duration::ZERO,
-        rest => duration(rest).map_err(|_| wrong())?,
+        rest => cl_config::parse_age(rest).map_err(|_| wrong())?,
     };
     let days = days.checked_mul(86_400).map(Duration::from_secs);
     days.and_then(|days| days.checked_add(rest))

@@ -63,7 +63,7 @@ async fn end_everything(root: &Path, grace: Duration) {
                 end::signal(supervisor, Signal::CONT);
             }
         }
-        let is_late = started.elapsed() >= grace + RECORD_TIME;
+        let is_late = started.elapsed() >= grace.saturating_add(RECORD_TIME);
         let own_ended = below.own.is_empty() || ending.is_over();
         if own_ended && (below.supervisors.is_empty() || is_late) {
             let (own, children) = (below.own.len(), below.supervisors.len());
