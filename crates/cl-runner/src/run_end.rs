@@ -1,6 +1,8 @@
 //! The event that tells of the end of a run, from the run's record.
 
-use cl_bus::{Bus, Draft};
+use std::ops::ControlFlow;
+
+use cl_bus::{Bus, Draft, Entry, Found, Query};
 use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::{FailureKind, RunDir};
 
@@ -56,14 +58,18 @@ pub(crate) fn post_if_missing(run: &RunDir, info: &RunInfo) {
     if info.status == RunStatus::Running || info.supervisor_pid.is_none() {
         return;
     }
-    let Ok(reading) = Bus::new(run.task().bus()).all() else {
-        // Not known to be missing.
-        return;
-    };
-    let is_told = reading.messages().any(|message| {
-        message.run_id == run.id().as_str() && [STOPPED, CRASHED].contains(&message.kind.as_str())
+    let mut is_told = false;
+    let looked = Bus::new(run.task().bus()).for_each(&Query::default(), |found| {
+        is_told = matches!(&found, Found::Entry(Entry { message, .. })
+            if message.run_id == run.id().as_str()
+                && [STOPPED, CRASHED].contains(&message.kind.as_str()));
+        if is_told {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     });
-    if !is_told {
+    // If it could not be looked for, it is not known to be missing.
+    if looked.is_ok() && !is_told {
         post(run, info);
     }
 }

@@ -13,18 +13,19 @@
 //!
 //! The lock file makes finishers of one task take turns. Killed before the post,
 //! nothing has happened. Killed between post and state, the next finisher finds
-//! the message on the project's bus, which it searches from the end, and adopts
-//! it. Killed after the state, only the notice on the task's bus is missing.
+//! the message on the project's bus, which it searches, and adopts it. Killed
+//! after the state, only the notice on the task's bus is missing.
 
 mod account;
 mod message;
 mod state;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cl_bus::facts::{COMPLETION_KIND, COMPLETION_NOTICE_KIND, FACT, KIND_KEY};
-use cl_bus::{AppendError, Bus, Draft, LockPolicy, PROJECT_BUS, ReadError};
+use cl_bus::{AppendError, Bus, Draft, Entry, Found, LockPolicy, PROJECT_BUS, Query, ReadError};
 use cl_storage::lock::{self, LockError};
 use cl_storage::record::RecordError;
 use cl_storage::redact::Redactor;
@@ -35,9 +36,6 @@ use state::State;
 
 /// How long the project's bus is waited for; an owner has other duties.
 const BUS_WAIT: Duration = Duration::from_secs(5);
-
-/// How many messages of the project's bus are looked at first.
-const FIRST_LOOK: usize = 256;
 
 /// Why a project could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -156,26 +154,25 @@ fn project_bus(task: &TaskDir) -> Bus {
     })
 }
 
-/// Looks for the message with this key, from the end of the bus on.
+/// Looks for the first message with this key, holding one message at a time.
 fn find(bus: &Bus, task: &TaskDir, key: &str) -> Result<Option<MessageId>, ReadError> {
-    let mut count = FIRST_LOOK;
-    loop {
-        let reading = bus.tail(count)?;
-        let found = reading.messages().rev().find(|message| {
-            let has = |name: &str, value: &str| message.meta.get(name).is_some_and(|v| v == value);
-            message.kind == FACT
-                && has(KIND_KEY, COMPLETION_KIND)
-                && has("propagation_key", key)
-                && has("source_task_id", task.id().as_str())
-        });
-        if let Some(message) = found {
-            return Ok(Some(message.id.clone()));
+    let mut own = None;
+    bus.for_each(&Query::default(), |found| {
+        let Found::Entry(Entry { message, .. }) = found else {
+            return ControlFlow::Continue(());
+        };
+        let has = |name: &str, value: &str| message.meta.get(name).is_some_and(|v| v == value);
+        if message.kind == FACT
+            && has(KIND_KEY, COMPLETION_KIND)
+            && has("propagation_key", key)
+            && has("source_task_id", task.id().as_str())
+        {
+            own = Some(message.id);
+            return ControlFlow::Break(());
         }
-        if reading.entries.len() < count {
-            return Ok(None);
-        }
-        count = count.saturating_mul(8);
-    }
+        ControlFlow::Continue(())
+    })?;
+    Ok(own)
 }
 
 fn post(bus: &Bus, draft: &Draft) -> Result<MessageId, PropagateError> {

@@ -207,7 +207,7 @@ fn a_message_without_state_is_adopted() {
         panic!("nothing was posted");
     };
     let bus = project_bus(&ground.task).with_durability(Durability::Os);
-    for number in 0..FIRST_LOOK * 2 {
+    for number in 0..512 {
         let draft = Draft::new("INFO", ground.task.project().clone(), format!("{number}"));
         bus.append(&draft).unwrap();
     }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 
 use cl_bus::message::MAX_BODY_BYTES;
-use cl_bus::{After, AppendError, Bus, Draft, Durability, Link, MAX_ATTACHMENT_BYTES, Parent};
+use cl_bus::{
+    After, AppendError, Bus, Draft, Durability, Link, MAX_ATTACHMENT_BYTES, Parent, Query,
+};
 use cl_storage::MessageId;
 use serde_json::json;
 
@@ -70,9 +72,13 @@ fn refuse_other_text(bus: &Bus) -> Result<(), CliError> {
 /// An id may be on another bus, or a slip of the hand.
 fn warn_about_parents(ctx: &mut Context, bus: &Bus, draft: &Draft) {
     for parent in &draft.parents {
-        let after = After::Id(parent.msg_id.clone());
+        let behind = Query {
+            after: Some(After::Id(parent.msg_id.clone())),
+            limit: Some(1),
+            ..Query::default()
+        };
         // A bus that cannot be read is told by the posting itself.
-        if bus.since(&after).is_err_and(|e| e.is_unknown_message()) {
+        if bus.page(&behind).is_err_and(|e| e.is_unknown_message()) {
             ctx.console.warn(format_args!(
                 "{} is not on this bus; it was posted as a parent all the same",
                 parent.msg_id
