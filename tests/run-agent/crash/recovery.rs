@@ -59,10 +59,34 @@ fn a_lost_detached_task_is_taken_up_and_reaches_done() {
     lost(&rig, &["--detach"]);
     let told = rig.scenario.command(&["recover", "--dry-run"]).ok();
     assert!(told.stdout.contains(TASK), "{told:#?}");
+    assert!(told.stdout.contains("would resume"), "{told:#?}");
     assert_eq!(rig.standing().owner, "lost", "a dry run does nothing");
     assert_eq!(recover(&rig), [(TASK.to_owned(), "resume".to_owned())]);
     until("the second agent", || rig.scenario.begun().len() == 2);
     assert_eq!(rig.standing().owner, "alive");
+    rig.scenario.release("go");
+    until("the end", || rig.standing().owner == "none");
+    rig.assert_done();
+}
+
+#[test]
+fn only_one_of_two_recoveries_takes_a_task_up() {
+    let rig = Rig::new(WAITING);
+    lost(&rig, &["--detach"]);
+    let both = [(), ()].map(|()| rig.scenario.command(&["recover", "--json"]).spawn());
+    let rows = both.map(|running| {
+        let done = running.finish();
+        done.assert_code(0);
+        done.stdout
+    });
+    let rows: Vec<Value> = (rows.concat().lines())
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
+    assert!(rows.iter().all(|row| row["error"].is_null()), "{rows:#?}");
+    let winners = rows
+        .iter()
+        .filter(|row| row["taken_up_by_another"] == false);
+    assert_eq!(winners.count(), 1, "{rows:#?}");
     rig.scenario.release("go");
     until("the end", || rig.standing().owner == "none");
     rig.assert_done();
@@ -128,6 +152,7 @@ fn a_stop_that_only_the_state_tells_of_counts_too() {
         .command(&["recover", "--json", "--dry-run"])
         .ok();
     assert_eq!(actions(&dry), [(TASK.to_owned(), "record_stop".to_owned())]);
+    assert_eq!(dry.json()["dry_run"], true);
     kill(&rig.agent_process().unwrap());
     assert_marked(&rig, "stopped");
 }

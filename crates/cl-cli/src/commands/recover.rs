@@ -2,7 +2,8 @@
 
 use cl_runner::launch::{LaunchFile, Mode};
 use cl_runner::recover::{Action, OnLost, Recovery, plan};
-use cl_runner::settle::{Reason, settle_lost};
+use cl_runner::settle::{Reason, SettleError, settle_lost};
+use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::{Root, TaskDir};
 use serde_json::json;
 
@@ -33,12 +34,20 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     let mut failed = false;
     for recovery in &recoveries {
         let outcome = if args.dry_run {
-            Ok(())
+            Outcome::Planned
+        } else if !is_lost(&recovery.task) {
+            Outcome::TakenUp
         } else {
-            act(ctx, scope.root(), recovery)
+            match act(ctx, scope.root(), recovery) {
+                Ok(()) => Outcome::Done,
+                Err(error) if error.exit() == Exit::Conflict && !is_lost(&recovery.task) => {
+                    Outcome::TakenUp
+                }
+                Err(error) => Outcome::Failed(error),
+            }
         };
-        failed |= outcome.is_err();
-        tell(ctx, recovery, outcome.err().as_ref())?;
+        failed |= matches!(outcome, Outcome::Failed(_));
+        tell(ctx, recovery, &outcome)?;
     }
     if !args.dry_run {
         for project in scope.root().projects()? {
@@ -46,6 +55,26 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
         }
     }
     Ok(tell_end(ctx, recoveries.len(), failed))
+}
+
+/// What became of a lost task.
+#[derive(Debug)]
+enum Outcome {
+    /// Nothing: it is only told what would be done.
+    Planned,
+    /// What was decided.
+    Done,
+    /// Another one has taken it up since it was looked at.
+    TakenUp,
+    /// It could not be done.
+    Failed(CliError),
+}
+
+/// Tells whether `task` is still lost. One whose owner cannot be read may be.
+fn is_lost(task: &TaskDir) -> bool {
+    Owner::read(task).map_or(true, |owner| {
+        OwnerState::of(owner.as_ref()) == OwnerState::Lost
+    })
 }
 
 fn act(ctx: &mut Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
@@ -61,7 +90,13 @@ fn act(ctx: &mut Context, root: &Root, recovery: &Recovery) -> Result<(), CliErr
             let grace = std::time::Duration::from_secs(10);
             settle_lost(root, &recovery.task, &reason, grace, &*ctx.clock)
                 .map(drop)
-                .map_err(|error| CliError::failed("could not settle it").caused_by(error))
+                .map_err(|error| {
+                    let exit = match &error {
+                        SettleError::Own(_) => Exit::Conflict,
+                        _ => Exit::Failed,
+                    };
+                    CliError::new(exit, "could not settle it").caused_by(error)
+                })
         }
     }
 }
@@ -89,7 +124,7 @@ fn resume(ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
     launching::launch_directly(ctx, order, ready).map(drop)
 }
 
-fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Result<(), CliError> {
+fn tell(ctx: &mut Context, recovery: &Recovery, outcome: &Outcome) -> Result<(), CliError> {
     let (task, project) = (recovery.task.id(), recovery.task.project());
     let (action, reason) = match &recovery.action {
         Action::Resume => ("resume", None),
@@ -97,30 +132,37 @@ fn tell(ctx: &mut Context, recovery: &Recovery, error: Option<&CliError>) -> Res
         Action::RecordStop => ("record_stop", None),
     };
     if ctx.console.is_json() {
-        let error = error.map(CliError::chain);
+        let error = match outcome {
+            Outcome::Failed(error) => Some(error.chain()),
+            _ => None,
+        };
         return ctx.console.json(&json!({
             "project": project, "task": task, "action": action, "reason": reason, "error": error,
+            "dry_run": matches!(outcome, Outcome::Planned),
+            "taken_up_by_another": matches!(outcome, Outcome::TakenUp),
         }));
     }
-    match (error, reason) {
-        (Some(error), _) => ctx.console.note(format_args!(
-            "{task} ({project}): {action} failed: {}",
-            error.chain()
-        )),
-        (None, Some(reason)) => ctx.console.line(format_args!(
-            "{task} ({project}): marked as failed, because {reason}"
-        ))?,
-        (None, None) => {
-            let done = if recovery.action == Action::Resume {
-                "resumed"
-            } else {
-                "recorded as stopped, as somebody had wished"
-            };
+    let (would, done) = match recovery.action {
+        Action::Resume => ("would resume", "resumed"),
+        Action::Mark(_) => ("would mark as failed", "marked as failed"),
+        Action::RecordStop => (
+            "would record as stopped, as somebody had wished",
+            "recorded as stopped, as somebody had wished",
+        ),
+    };
+    let because = reason.map_or_else(String::new, |reason| format!(", because {reason}"));
+    let what = match outcome {
+        Outcome::Planned => format!("{would}{because}"),
+        Outcome::Done => format!("{done}{because}"),
+        Outcome::TakenUp => "another one has taken it up meanwhile".to_owned(),
+        Outcome::Failed(error) => {
+            let error = error.chain();
             ctx.console
-                .line(format_args!("{task} ({project}): {done}"))?;
+                .note(format_args!("{task} ({project}): {action} failed: {error}"));
+            return Ok(());
         }
-    }
-    Ok(())
+    };
+    ctx.console.line(format_args!("{task} ({project}): {what}"))
 }
 
 fn tell_end(ctx: &mut Context, found: usize, failed: bool) -> Exit {

@@ -170,7 +170,9 @@ fn take(
     cl_storage::crash::point("owned");
     // Another starter may have made and finished the task since the first look.
     let written = Written::before(&task);
-    match write_launch(&record, &root, &task) {
+    let launched =
+        check_lost(&record, &ownership, &task).and_then(|()| write_launch(&record, &root, &task));
+    match launched {
         Ok((state, prompt)) => Ok(build(record, root, task, ownership, state, prompt)),
         Err(refused) => {
             give_back(ownership, made, &written, &task);
@@ -184,6 +186,17 @@ fn own(record: &LaunchRecord, root: &Root, task: &TaskDir) -> Result<Ownership, 
     task.ensure()?;
     Ownership::acquire(task, &record.launch_id, SystemClock.now(), OWNER_WAIT)
         .map_err(|error| owned_by(task, error))
+}
+
+/// Only a lost task is recovered: what another has taken up is not begun again.
+fn check_lost(record: &LaunchRecord, ownership: &Ownership, task: &TaskDir) -> Result<(), Refused> {
+    if record.mode == Mode::Recover && !ownership.found_lost() {
+        let task = task.id();
+        return Err(Refused::conflict(format!(
+            "another one has taken up task {task} meanwhile"
+        )));
+    }
+    Ok(())
 }
 
 /// Leaves the task as it was found. Everything happens under the lock.
