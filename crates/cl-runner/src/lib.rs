@@ -20,6 +20,7 @@
 pub mod attach;
 mod claim;
 pub mod launch;
+mod notice;
 mod output;
 pub mod preamble;
 pub mod process;

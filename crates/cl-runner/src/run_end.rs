@@ -6,7 +6,7 @@ use cl_bus::{Bus, Draft, Entry, Found, Query};
 use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::{FailureKind, RunDir};
 
-use crate::claim::post_once;
+use crate::notice::post_once;
 
 const STOPPED: &str = "RUN_STOP";
 const CRASHED: &str = "RUN_CRASH";

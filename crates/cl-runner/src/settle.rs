@@ -24,7 +24,7 @@ use crate::process::census;
 use crate::process::end::{end_blocking, signal};
 use crate::process::tree::{self, Search};
 use crate::propagate::{self, Samples};
-use crate::{claim, run_end};
+use crate::{claim, notice, run_end};
 
 /// Why a task is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,11 +154,8 @@ fn settle_owned(
     }
     if let Reason::Stopped { by } = reason {
         // Somebody wanted an end, and not the truth about the claim.
-        let told = claim::set_unjudged_aside(root, task, "the task was stopped", clock.now())?;
-        if let Some(text) = told {
-            let draft = Draft::new("WARNING", task.project().clone(), text);
-            claim::post_once(task, &draft.task(task.id().clone()));
-        }
+        let tell = |text| notice::warn_once(task, text);
+        claim::set_unjudged_aside(root, task, "the task was stopped", clock.now(), tell)?;
         state.stop = Some(StopWish {
             requested_at: clock.now(),
             by: by.clone(),
@@ -175,13 +172,12 @@ fn settle_owned(
 
 /// Tells the project that the task is done, unless its supervisor has done so.
 fn tell_project(task: &TaskDir, clock: &dyn Clock) {
-    let Some(notice) = propagate::tell(task, Samples::LeftOut, clock) else {
+    let Some(told) = propagate::tell(task, Samples::LeftOut, clock) else {
         return;
     };
-    let draft = Draft::new(notice.kind, task.project().clone(), notice.body);
-    let draft =
-        (notice.meta.into_iter()).fold(draft, |draft, (name, value)| draft.meta(name, value));
-    claim::post_once(task, &draft.task(task.id().clone()));
+    let draft = Draft::new(told.kind, task.project().clone(), told.body);
+    let draft = (told.meta.into_iter()).fold(draft, |draft, (name, value)| draft.meta(name, value));
+    notice::post_once(task, &draft.task(task.id().clone()));
 }
 
 /// Takes the markers that keep a task from running away, and starts nothing.

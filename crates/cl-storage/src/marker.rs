@@ -212,23 +212,28 @@ pub fn clear(task: &TaskDir, marker: Marker) -> io::Result<()> {
 
 /// Renames `DONE` to `DONE.rejected-<n>` with the first free `n`; returns the new name.
 pub fn reject_done(task: &TaskDir) -> io::Result<String> {
-    set_done_aside(task, "rejected")
+    let name = free_name(task, "rejected")?;
+    set_done_aside(task, &name)?;
+    Ok(name)
 }
 
 /// Renames a `DONE` that no gate has judged to `DONE.unjudged-<n>` with the first
-/// free `n`; returns the new name.
-pub fn set_unjudged_aside(task: &TaskDir) -> io::Result<String> {
-    set_done_aside(task, "unjudged")
+/// free `n`. `tell` is given the new name before that.
+pub fn set_unjudged_aside(task: &TaskDir, tell: impl FnOnce(&str)) -> io::Result<()> {
+    let name = free_name(task, "unjudged")?;
+    tell(&name);
+    set_done_aside(task, &name)
 }
 
-fn set_done_aside(task: &TaskDir, word: &str) -> io::Result<String> {
-    let from = Marker::Done.path(task);
-    let name = (1..u32::MAX)
+fn set_done_aside(task: &TaskDir, name: &str) -> io::Result<()> {
+    durable::rename(&Marker::Done.path(task), &task.path().join(name))
+}
+
+fn free_name(task: &TaskDir, word: &str) -> io::Result<String> {
+    (1..u32::MAX)
         .map(|n| format!("DONE.{word}-{n}"))
         .find(|name| !task.path().join(name).exists())
-        .ok_or_else(|| io::Error::other(format!("no free name for a DONE that is {word}")))?;
-    durable::rename(&from, &task.path().join(&name))?;
-    Ok(name)
+        .ok_or_else(|| io::Error::other(format!("no free name for a DONE that is {word}")))
 }
 
 fn first_line(text: &str) -> &str {
@@ -347,6 +352,11 @@ mod tests {
             assert!(!Marker::Done.path(&task).exists());
         }
         create_done(&task).unwrap();
-        assert_eq!(set_unjudged_aside(&task).unwrap(), "DONE.unjudged-1");
+        let tell = |name: &str| {
+            assert_eq!(name, "DONE.unjudged-1");
+            assert!(Marker::Done.path(&task).exists(), "it is told of before");
+        };
+        set_unjudged_aside(&task, tell).unwrap();
+        assert!(!Marker::Done.path(&task).exists());
     }
 }

@@ -147,13 +147,9 @@ impl Supervisor {
             self.reject_done()
         } else {
             let (when, now) = ("the task was ended", self.now());
-            crate::claim::set_unjudged_aside(&self.root, &self.task, when, now)
-                .map(|told| {
-                    if let Some(text) = told {
-                        self.post("WARNING", &text, &[]);
-                    }
-                })
-                .map_err(Into::into)
+            let (root, task) = (self.root.clone(), self.task.clone());
+            let tell = |text: String| self.post("WARNING", &text, &[]);
+            crate::claim::set_unjudged_aside(&root, &task, when, now, tell).map_err(Into::into)
         };
         if let Err(error) = told {
             // It does not count where it stands, either.

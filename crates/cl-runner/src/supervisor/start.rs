@@ -233,10 +233,8 @@ fn write_launch(
         // Those who would judge it are forgotten with the launch that named them, and
         // what is asked now is not what was claimed.
         let when = "the task was started again, without them or for another prompt";
-        if let Some(text) = crate::claim::set_unjudged_aside(root, task, when, now)? {
-            let draft = cl_bus::Draft::new("WARNING", task.project().clone(), text);
-            crate::claim::post_once(task, &draft.task(task.id().clone()));
-        }
+        let tell = |text| crate::notice::warn_once(task, text);
+        crate::claim::set_unjudged_aside(root, task, when, now, tell)?;
     }
     launch_file(task, record, now)?.write(task)?;
     let mut state = fresh_state(task, record)?;
