@@ -109,13 +109,15 @@ impl Bus {
 /// `None` for every other link, and for a name that is none of ours: whoever follows
 /// the link of a stranger must not be led out of the folder.
 pub fn attachment_of(bus: &Path, link: &Link) -> Option<PathBuf> {
-    let is_own = |name: &str| {
-        name.starts_with("ATTACH-")
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
-    };
-    (link.kind == ATTACHMENT_KIND && is_own(&link.url)).then(|| bus.with_file_name(&link.url))
+    (link.kind == ATTACHMENT_KIND && is_name(&link.url)).then(|| bus.with_file_name(&link.url))
+}
+
+/// Tells whether `name` may be that of an attachment of ours.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.starts_with("ATTACH-")
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
 fn name_at(now: Timestamp, is_text: bool) -> String {

@@ -10,6 +10,7 @@ use super::document::{self, Audience, Document};
 use super::{
     FACT, Fact, FactHash, Origin, Sheet, SheetError, SheetPlace, identity, is_bookkeeping, title_of,
 };
+use crate::attach::{ATTACHMENT_KEYS, is_name};
 use crate::bus::Bus;
 use crate::message::Message;
 use crate::read::{self, Entry, Found};
@@ -132,6 +133,27 @@ pub fn in_sheet(place: &SheetPlace, query: &Query) -> Result<Vec<Fact>, SheetErr
         .collect())
 }
 
+/// Where the whole text of a message lies that shows the beginning only.
+#[derive(Debug)]
+struct Attachment {
+    hash: FactHash,
+    note: String,
+}
+
+impl Attachment {
+    /// Returns the attachment that the meta data of `message` names, if it is one of ours.
+    fn of(message: &Message) -> Option<Self> {
+        let [name, bytes, hash] = ATTACHMENT_KEYS.map(|key| message.meta.get(key));
+        let name = name.filter(|name| is_name(name))?;
+        let hash = FactHash::parse(hash?)?;
+        let bytes: u64 = bytes?.parse().ok()?;
+        Some(Self {
+            note: format!("[cut: the whole text of {bytes} bytes is in {name}]"),
+            hash,
+        })
+    }
+}
+
 /// What the facts of one place have in common.
 #[derive(Debug)]
 struct Place<'a> {
@@ -169,10 +191,21 @@ impl Place<'_> {
     }
 
     fn of_message(&self, message: &Message) -> Option<Fact> {
-        let text = identity::text_of(&message.body);
+        let mut text = identity::text_of(&message.body);
+        let title = title_of(&text);
+        let mut hash = FactHash::of(message.body_bytes());
+        if let Some(attachment) = Attachment::of(message) {
+            // The body is its beginning only, which another text may share.
+            hash = attachment.hash;
+            text = if text.is_empty() {
+                attachment.note
+            } else {
+                format!("{text}\n\n{}", attachment.note)
+            };
+        }
         (!text.is_empty()).then(|| Fact {
-            hash: FactHash::of(message.body_bytes()),
-            title: title_of(&text),
+            hash,
+            title,
             text,
             origin: self.origin,
             project: self.project.to_owned(),

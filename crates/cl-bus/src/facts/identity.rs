@@ -8,7 +8,8 @@ use serde::Serialize;
 /// How many digits are shown to people.
 const SHOWN_DIGITS: usize = 12;
 
-/// The identity of a fact: the SHA-256 of its body, as 64 hexadecimal digits.
+/// The identity of a fact: the SHA-256 of its body, or of the file that holds the
+/// whole of a body too large for a message, as 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct FactHash(String);
 

@@ -5,7 +5,8 @@
 //! `PROJECT-FACTS.md`, and those of a project into the root's `GLOBAL-FACTS.md`.
 //!
 //! The identity of a fact is the SHA-256 of its body, line ends normalised and
-//! outer whitespace trimmed. It is stored with the fact and is the only thing by
+//! outer whitespace trimmed; that of a body too large for a message is the SHA-256
+//! of its attachment, which the fact's text names. It is stored with the fact and is the only thing by
 //! which facts are told apart, so a sheet may be edited without a fact coming
 //! back. A sheet is only ever added to: what stands in it, by whomever it was
 //! written, stays byte by byte, except for the line that tells the last change.

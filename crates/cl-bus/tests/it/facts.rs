@@ -144,6 +144,29 @@ fn promoting_again_changes_nothing() {
 }
 
 #[test]
+fn facts_too_large_for_a_message_are_told_apart_by_their_attachment() {
+    let ground = Ground::new();
+    let bus = Bus::new(ground.task(FIRST).bus()).with_durability(Durability::Os);
+    let attach = |end: &str| {
+        let body = format!("Long\n{}{end}", "q".repeat(cl_bus::message::MAX_BODY_BYTES));
+        let draft = Draft::new("FACT", ground.project.id().clone(), body);
+        let file = bus.append_large(&draft).unwrap().attachment.unwrap();
+        file.file_name().unwrap().to_str().unwrap().to_owned()
+    };
+    let names = [attach("one"), attach("two"), attach("one")];
+    let promoted = ground.promote();
+    assert_eq!((promoted.new.len(), promoted.present.len()), (2, 1));
+    let facts = ground.facts();
+    for (fact, name) in facts.iter().zip(&names) {
+        assert_eq!(fact.title, "Long");
+        let end = format!("bytes is in {name}]");
+        assert!(fact.text.ends_with(&end), "{:.40}", fact.text);
+    }
+    assert_eq!(facts.len(), 2);
+    assert_eq!(ground.promote().new.len(), 0);
+}
+
+#[test]
 fn a_new_fact_leaves_the_others_byte_by_byte() {
     let ground = Ground::new();
     ground.post(FIRST, "one");
