@@ -49,8 +49,17 @@ struct Seen {
     file: Option<FileLook>,
     /// Whether it was told that it could not be read.
     has_failed: bool,
-    /// Damage behind the last message, which is met again at each reading.
-    told: HashSet<(u64, Reason)>,
+    /// Damage behind the last message, which is met again at each reading: in which
+    /// file, where, and what.
+    told: HashSet<(DamagedFile, u64, Reason)>,
+}
+
+/// The file that damage is in; the bus file's name passes on to another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum DamagedFile {
+    Archive(String),
+    /// Device and inode, if it could be looked at.
+    Current(Option<(u64, u64)>),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -104,12 +113,14 @@ impl<F: FnMut() -> Vec<SourceBus>> ViewFollower<F> {
         let buses = (self.list)();
         let mut events = self.forget_all_but(&buses);
         let mut changed = Vec::new();
+        let mut files = BTreeMap::new();
         for bus in buses {
             let look = look_at(&bus);
             let seen = self.seen.entry(bus.name.clone()).or_default();
             match look {
                 Ok(look) if seen.file.as_ref() == Some(&look) => {}
                 Ok(look) => {
+                    files.insert(bus.name.clone(), look.identity());
                     seen.file = Some(look);
                     changed.push(bus);
                 }
@@ -130,9 +141,13 @@ impl<F: FnMut() -> Vec<SourceBus>> ViewFollower<F> {
             ..ViewQuery::default()
         };
         let found = page(&changed, &query);
+        let mut moved = HashSet::new();
         for bus in &changed {
-            self.cut
-                .set(&bus.name, found.next.place(&bus.name).cloned());
+            let place = found.next.place(&bus.name).cloned();
+            if self.cut.place(&bus.name) != place.as_ref() {
+                moved.insert(bus.name.clone());
+            }
+            self.cut.set(&bus.name, place);
             if let Some(seen) = self.seen.get_mut(&bus.name) {
                 let is_read = found.failed.iter().all(|(name, _)| *name != bus.name);
                 seen.has_failed &= !is_read;
@@ -141,7 +156,7 @@ impl<F: FnMut() -> Vec<SourceBus>> ViewFollower<F> {
                 }
             }
         }
-        self.tell(found, &mut events);
+        self.tell(found, &files, &moved, &mut events);
         events
     }
 
@@ -161,15 +176,37 @@ impl<F: FnMut() -> Vec<SourceBus>> ViewFollower<F> {
         gone.into_iter().map(ViewEvent::Reset).collect()
     }
 
-    fn tell(&mut self, found: ViewPage, events: &mut Vec<ViewEvent>) {
+    /// Tells what a page brought; the cut has gone on through the buses in `moved`.
+    fn tell(
+        &mut self,
+        found: ViewPage,
+        files: &BTreeMap<String, Option<(u64, u64)>>,
+        moved: &HashSet<String>,
+        events: &mut Vec<ViewEvent>,
+    ) {
         events.extend(found.reset.into_iter().map(ViewEvent::Reset));
         for (name, error) in found.failed {
             let seen = self.seen.entry(name.clone()).or_default();
             seen.fail(name, error, events);
         }
+        // What lies before the cut is not met again.
+        let mut passed = HashSet::new();
+        for name in moved {
+            let told = self
+                .seen
+                .get_mut(name)
+                .map(|seen| std::mem::take(&mut seen.told));
+            passed.extend(told.into_iter().flatten().map(|key| (name.clone(), key)));
+        }
         for (name, damage) in found.damage {
+            let file = match &damage.archive {
+                Some(archive) => DamagedFile::Archive(archive.clone()),
+                None => DamagedFile::Current(files.get(&name).copied().flatten()),
+            };
+            let key = (file, damage.offset, damage.reason);
             let told = self.seen.get_mut(&name).map(|seen| &mut seen.told);
-            if told.is_none_or(|told| told.insert((damage.offset, damage.reason))) {
+            let is_first = told.is_none_or(|told| told.insert(key.clone()));
+            if is_first && !passed.contains(&(name.clone(), key)) {
                 events.push(ViewEvent::Damage(name, damage));
             }
         }
@@ -179,6 +216,15 @@ impl<F: FnMut() -> Vec<SourceBus>> ViewFollower<F> {
                 .into_iter()
                 .map(|item| ViewEvent::Message(Box::new(item))),
         );
+    }
+}
+
+impl FileLook {
+    fn identity(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Missing(_) => None,
+            Self::There { device, inode, .. } => Some((*device, *inode)),
+        }
     }
 }
 

@@ -67,8 +67,13 @@ pub fn thread(buses: &[SourceBus], id: &MessageId, limit: usize) -> Thread {
             }
             missing.remove(&entry.message.id);
             if keyed.len() >= limit {
+                // Copies may fill the thread before all members were met: go on looking.
                 thread.has_more = true;
-                return ControlFlow::Break(());
+                return if missing.is_empty() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                };
             }
             // As merging by heads does: nothing overtakes a message of its own bus.
             let key = latest.take().map_or(Key::of(&entry, at), |latest: Key| {

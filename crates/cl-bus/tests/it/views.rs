@@ -449,6 +449,18 @@ fn a_thread_is_what_hangs_together_on_whatever_bus() {
     assert_eq!(thread.failed.len(), 1);
 }
 
+#[test]
+fn copies_that_fill_a_thread_make_nothing_missing() {
+    let project = Project::new(3);
+    let question = project.post(0, 1, "question").id;
+    answer(&project, 2, 3, "answer", &[&question]);
+    std::fs::copy(project.buses[0].path(), project.buses[1].path()).unwrap();
+    let thread = view::thread(&project.sources(), &question, 2);
+    assert_eq!(bodies(&thread.items), ["question", "question"]);
+    assert!(thread.has_more);
+    assert_eq!(thread.missing, []);
+}
+
 /// Polls until there are `count` messages.
 fn followed<F: FnMut() -> Vec<SourceBus>>(
     follower: &mut ViewFollower<F>,
@@ -502,6 +514,26 @@ fn following_goes_through_rotations_and_finds_new_buses() {
         ..ViewQuery::default()
     };
     assert!(project.page(&after).items.is_empty());
+}
+
+#[test]
+fn damage_at_the_same_place_of_a_later_file_is_told() {
+    let project = Project::new(1);
+    let torn = "---\nmsg_id: torn\n";
+    std::fs::write(project.buses[0].path(), torn).unwrap();
+    project.post(0, 1, "one");
+    let mut follower = project.follow(Cut::default());
+    let is_told = |others: &[ViewEvent]| matches!(others, [ViewEvent::Damage(..)]);
+    let (_, others) = followed(&mut follower, 1);
+    assert!(is_told(&others), "{others:?}");
+    for (second, body) in [(2, "two"), (3, "three")] {
+        project.buses[0].rotate(0).unwrap();
+        std::fs::write(project.buses[0].path(), torn).unwrap();
+        project.post(0, second, body);
+        let (bodies, others) = followed(&mut follower, 1);
+        assert_eq!(bodies, [body]);
+        assert!(is_told(&others), "{others:?}");
+    }
 }
 
 #[test]
