@@ -188,6 +188,33 @@ fn a_place_that_is_gone_gives_the_last_messages() {
 }
 
 #[test]
+fn what_can_be_no_place_is_refused() {
+    let place = with_messages();
+    for scope in [
+        format!("--project demo --task {TASK}"),
+        "--project demo --all".to_owned(),
+    ] {
+        for named in [
+            "--since yesterday",
+            "--since 2026-13-01",
+            "--since 99999999h",
+            "--after nowhere",
+            "--before nowhere",
+        ] {
+            place
+                .run_changing_nothing(&format!("bus read {scope} {named}"))
+                .fails(2, "neither a time nor a duration");
+        }
+        let line = format!("bus read {scope} --json --since");
+        let all = place.run(&format!("{line} 2020-01-01")).json();
+        assert!(!read_bodies(&all).is_empty());
+        assert_eq!(all["reset"], false);
+        let none = place.run(&format!("{line} 2100-01-01")).json();
+        assert_eq!(read_bodies(&none), [""; 0]);
+    }
+}
+
+#[test]
 fn a_project_is_read_as_one() {
     let place = with_messages();
     let read =

@@ -341,6 +341,13 @@ impl MessageId {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// Tells whether the id has one of the forms that ours have; others may write other ones.
+    pub fn has_usual_form(&self) -> bool {
+        ["MSG-", "LEGACY-LINE-"]
+            .iter()
+            .any(|prefix| self.0.starts_with(prefix))
+    }
 }
 
 /// Formats `now` as `YYYYMMDD-HHMMSS`, UTC.

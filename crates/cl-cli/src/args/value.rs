@@ -41,11 +41,18 @@ pub(super) fn command(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads a point in time: RFC 3339.
+/// Reads a point in time: RFC 3339, or a date, which is its midnight UTC.
 pub(super) fn timestamp(text: &str) -> Result<jiff::Timestamp, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| "must be a time such as 2026-01-31T12:00:00Z".to_owned())
+    let text = text.trim();
+    let is_date = text.len() == "2026-01-31".len();
+    let time = if is_date {
+        text.parse::<jiff::civil::Date>()
+            .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC))
+            .map(|midnight| midnight.timestamp())
+    } else {
+        text.parse()
+    };
+    time.map_err(|_| "must be a time such as 2026-01-31T12:00:00Z or 2026-01-31".to_owned())
 }
 
 /// Reads a size in bytes, with an optional unit of 1024: `500`, `64K`, `10MB`, `1GiB`.
@@ -95,6 +102,16 @@ mod tests {
             "",
         ] {
             assert!(age(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_its_midnight() {
+        let midnight = timestamp("2026-01-31T00:00:00Z");
+        assert!(midnight.is_ok());
+        assert_eq!(timestamp(" 2026-01-31 "), midnight);
+        for text in ["2026-13-01", "2026-1-31", "20260131", "yesterday"] {
+            assert!(timestamp(text).is_err(), "{text}");
         }
     }
 

@@ -116,6 +116,17 @@ fn shown(place: &Place) -> String {
     }
 }
 
+/// Returns the text of a place that is not there; an error if there can never have been one.
+fn gone(place: &Place) -> Result<String, CliError> {
+    match place {
+        Place::Message(After::Id(id)) if !id.has_usual_form() => Err(CliError::usage(format!(
+            "{id} is neither a time nor a duration nor a message that is there"
+        ))
+        .hint("write a time such as 2026-01-31, a duration such as 24h, or an id or cursor that `bus read --json` printed")),
+        place => Ok(shown(place)),
+    }
+}
+
 /// Tells that reading did not start where it should.
 fn tell_reset(ctx: &mut Context, what: &str) {
     ctx.console.note(format_args!(

@@ -3,7 +3,7 @@
 use cl_bus::{After, Bus, Event, FollowOptions, Page, Query, Start};
 use serde_json::json;
 
-use super::{Row, WAIT, Wanted, shown, skipped, tell_reset, warn_about_damage};
+use super::{Row, WAIT, Wanted, gone, shown, skipped, tell_reset, warn_about_damage};
 use crate::args::{Place, ReadArgs};
 use crate::commands::bus::target;
 use crate::context::Context;
@@ -22,13 +22,13 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
     }
     let bus = target.bus();
     let wanted = Wanted::of(args, ctx.now())?;
-    let (page, gone) = select(&bus, &wanted)?;
-    if let Some(place) = &gone {
+    let (page, reset) = select(&bus, &wanted)?;
+    if let Some(place) = &reset {
         tell_reset(ctx, place);
     }
     warn_about_damage(ctx, &page.damage.iter().collect::<Vec<_>>());
     if args.follow {
-        return follow(ctx, &wanted, &bus, &page, gone.is_some());
+        return follow(ctx, &wanted, &bus, &page, reset.is_some());
     }
     let rows = page
         .entries
@@ -37,7 +37,7 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
     if ctx.console.is_json() {
         let cursor = |entry: &cl_bus::Entry| entry.cursor().to_string();
         let next = page.entries.last().map(cursor);
-        let given = wanted.after.as_ref().filter(|_| gone.is_none()).map(shown);
+        let given = wanted.after.as_ref().filter(|_| reset.is_none()).map(shown);
         ctx.console.json(&json!({
             "bus": target.path,
             "messages": rows.collect::<Vec<_>>(),
@@ -45,7 +45,7 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
             "previous": page.entries.first().map(cursor),
             "has_more": page.has_more,
             "skipped_entries": skipped(&page.damage),
-            "reset": gone.is_some(),
+            "reset": reset.is_some(),
             "damage": page.damage,
         }))?;
     } else if page.entries.is_empty() {
@@ -67,12 +67,16 @@ fn select(bus: &Bus, wanted: &Wanted) -> Result<(Page, Option<String>), CliError
     match bus.page(&query(wanted)?) {
         Ok(page) => Ok((page, None)),
         Err(error) if error.is_unknown_message() => {
-            let gone = match error {
-                cl_bus::ReadError::UnknownMessage { id, .. } => id.to_string(),
-                other => return Err(other.into()),
+            let cl_bus::ReadError::UnknownMessage { id, .. } = error else {
+                return Err(error.into());
             };
+            for place in [&wanted.after, &wanted.before].into_iter().flatten() {
+                if matches!(place, Place::Message(After::Id(named)) if *named == id) {
+                    gone(place)?;
+                }
+            }
             let page = bus.page(&query(&wanted.instead())?)?;
-            Ok((page, Some(gone)))
+            Ok((page, Some(id.to_string())))
         }
         Err(error) => Err(error.into()),
     }

@@ -7,7 +7,7 @@ use cl_bus::{Damage, ReadError};
 use cl_storage::ProjectDir;
 use serde_json::json;
 
-use super::{Row, WAIT, Wanted, cut_of, shown, skipped, tell_reset, warn_about_damage};
+use super::{Row, WAIT, Wanted, cut_of, gone, skipped, tell_reset, warn_about_damage};
 use crate::args::ReadArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -29,8 +29,8 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
     let project = scope.existing_project()?;
     let buses = buses(&project)?;
     let wanted = Wanted::of(args, ctx.now())?;
-    let (page, gone) = select(&buses, &wanted)?;
-    tell(ctx, &page, gone.as_deref());
+    let (page, reset) = select(&buses, &wanted)?;
+    tell(ctx, &page, reset.as_deref());
     if args.follow {
         return follow(ctx, project, &wanted, &page);
     }
@@ -48,7 +48,7 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
             "previous": page.previous,
             "has_more": page.has_more,
             "skipped_entries": skipped(page.damage.iter().map(|(_, damage)| damage)),
-            "reset": gone.is_some() || !page.reset.is_empty(),
+            "reset": reset.is_some() || !page.reset.is_empty(),
             "reset_sources": page.reset,
             "failed": failed(&page.failed),
             "damage": damage.collect::<Vec<_>>(),
@@ -90,18 +90,20 @@ fn select(buses: &[SourceBus], wanted: &Wanted) -> Result<(ViewPage, Option<Stri
         keep: wanted.keep,
         ..ViewQuery::default()
     };
-    let mut gone = None;
+    let mut reset = None;
     if let Some(place) = &wanted.after {
         query.after = cut_of(place, |after| Cut::behind(buses, after))?;
-        gone = query.after.is_none().then(|| shown(place));
+        if query.after.is_none() {
+            reset = Some(gone(place)?);
+        }
     }
     if let Some(place) = &wanted.before {
         query.before = cut_of(place, |before| Cut::ahead_of(buses, before))?;
         if query.before.is_none() {
-            gone = Some(shown(place));
+            reset = Some(gone(place)?);
         }
     }
-    if gone.is_some() {
+    if reset.is_some() {
         let instead = wanted.instead();
         query = ViewQuery {
             filter: instead.filter,
@@ -110,7 +112,7 @@ fn select(buses: &[SourceBus], wanted: &Wanted) -> Result<(ViewPage, Option<Stri
             ..ViewQuery::default()
         };
     }
-    Ok((view::page(buses, &query), gone))
+    Ok((view::page(buses, &query), reset))
 }
 
 /// The buses that could not be read, as JSON.
