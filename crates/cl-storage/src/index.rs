@@ -42,10 +42,10 @@ mod line;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -211,8 +211,11 @@ pub struct ProjectIndex {
 impl ProjectIndex {
     /// Reads the index of `project`; whatever is wrong with it, it is then empty.
     pub fn open(root: &Root, project: &ProjectDir) -> Self {
-        let path = Files::of(root, project.id().as_str()).index;
-        let opened = read_bounded(&path).and_then(|bytes| {
+        let files = Files::of(root, project.id().as_str());
+        let bytes = root
+            .check_own_folder("index")
+            .and_then(|()| read_bounded(&files.index));
+        let opened = bytes.and_then(|bytes| {
             let folder = Some(open_folder(project.path())?);
             Ok(Self {
                 folder,
@@ -301,10 +304,33 @@ impl ProjectIndex {
 const STATE: &str = "task-state.yaml";
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    if fs::symlink_metadata(path)?.len() > LARGEST_INDEX {
+    let mut file = open_regular(path)?;
+    let length = file.metadata()?.len();
+    if length > LARGEST_INDEX {
         return Err(io::Error::other("larger than 256 MiB"));
     }
-    fs::read(path)
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a regular file for reading: follows no link, and waits for no writer of a pipe.
+fn open_regular(path: &Path) -> io::Result<fs::File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = fs::File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    check_regular(&file)?;
+    Ok(file)
+}
+
+fn check_regular(file: &fs::File) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::other("not a regular file"))
+    }
 }
 
 /// Returns the task that a line is about, whatever its checksum says.
@@ -336,7 +362,6 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 struct Files {
-    folder: PathBuf,
     index: PathBuf,
     pending: PathBuf,
     /// The folder of the project's tasks.
@@ -350,7 +375,6 @@ impl Files {
             index: folder.join(format!("{project}.index")),
             pending: folder.join(format!("{project}.pending")),
             project: root.path().join(project),
-            folder,
         }
     }
 }
@@ -369,7 +393,7 @@ fn note_end_aged(root: &Root, task: &TaskDir, age: i128) {
     let result = with_pending(root, task.project().as_str(), |files, pending| {
         durable::append(pending, format!("{}\n", task.id()).as_bytes())?;
         let now = time_of(pending)? + age;
-        let text = fs::read_to_string(&files.pending)?;
+        let text = io::read_to_string(open_regular(&files.pending)?)?;
         let mut noted: Vec<TaskId> = text
             .lines()
             .filter_map(|line| TaskId::parse_existing(line).ok())
@@ -423,8 +447,9 @@ fn with_pending(
     operation: impl FnOnce(&Files, &fs::File) -> io::Result<()>,
 ) -> io::Result<()> {
     let files = Files::of(root, project);
-    durable::create_folders(&files.folder, Mode::Private)?;
+    root.ensure_own_folder("index")?;
     let file = durable::open_append(&files.pending, Mode::Private)?;
+    check_regular(&file)?;
     lock::scoped(file, &files.pending, WRITER_WAIT, |file| {
         operation(&files, file)
     })
@@ -534,9 +559,8 @@ fn append(files: &Files, lines: &str) -> io::Result<()> {
 }
 
 fn read_start(path: &Path) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
     let mut start = Vec::new();
-    fs::File::open(path)?
+    open_regular(path)?
         .take(HEADER.len() as u64)
         .read_to_end(&mut start)?;
     Ok(start)

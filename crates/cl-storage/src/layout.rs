@@ -131,6 +131,30 @@ impl Root {
         self.path.join(".conductor")
     }
 
+    /// Tells why the folder `name` of our own bookkeeping cannot be used; a missing one can.
+    ///
+    /// A link could lead out of the root.
+    pub(crate) fn check_own_folder(&self, name: &str) -> io::Result<()> {
+        let own = self.conductor_folder();
+        for path in [own.clone(), own.join(name)] {
+            look(&path).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the folder of our own bookkeeping if it is missing; a link is refused.
+    pub fn ensure_conductor_folder(&self) -> io::Result<()> {
+        let own = self.conductor_folder();
+        look(&own).map_err(io::Error::other)?;
+        durable::create_folders(&own, Mode::Private)
+    }
+
+    /// Makes the folder `name` of our own bookkeeping if it is missing, following no link.
+    pub(crate) fn ensure_own_folder(&self, name: &str) -> io::Result<()> {
+        self.check_own_folder(name)?;
+        durable::create_folders(&self.conductor_folder().join(name), Mode::Private)
+    }
+
     /// Returns the path of the facts for all projects; no project's id starts with `_`.
     pub fn global_facts(&self) -> PathBuf {
         self.path.join("_global").join(GLOBAL_FACTS)

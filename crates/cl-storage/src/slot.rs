@@ -51,10 +51,11 @@ impl Slot {
     /// Takes a free slot of `limit` for `run`; `None` if all are taken.
     pub fn try_take(root: &Root, limit: u32, run: &RunId) -> Result<Option<Self>, SlotError> {
         let folder = root.conductor_folder().join("slots");
-        durable::create_folders(&folder, Mode::Private).map_err(|source| SlotError::Io {
-            path: folder.clone(),
-            source,
-        })?;
+        root.ensure_own_folder("slots")
+            .map_err(|source| SlotError::Io {
+                path: folder.clone(),
+                source,
+            })?;
         for number in 0..limit {
             let path = folder.join(number.to_string());
             let lock = match HeldLock::acquire(&path, Mode::Private, Duration::ZERO) {
@@ -89,6 +90,9 @@ impl Slot {
     }
 
     fn read(&self) -> std::io::Result<Option<RunId>> {
+        if !self.lock.file().metadata()?.is_file() {
+            return Err(std::io::Error::other("not a regular file"));
+        }
         let mut text = String::new();
         std::fs::File::open(self.lock.path())?
             .take(1024)
@@ -169,6 +173,40 @@ mod tests {
             Slot::try_take(&root, 2, &run(3)).unwrap().unwrap().number(),
             0
         );
+    }
+
+    #[test]
+    fn links_are_refused_and_pipes_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(&folder.path().join("root")).unwrap();
+        root.ensure().unwrap();
+        let outside = folder.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        let own = root.conductor_folder();
+        let refuse = || {
+            let error = Slot::try_take(&root, 1, &run(1)).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+            cause
+        };
+        std::os::unix::fs::symlink(&outside, &own).unwrap();
+        assert!(refuse().contains("is a symbolic link"));
+        std::fs::remove_file(&own).unwrap();
+        std::fs::create_dir(&own).unwrap();
+        std::os::unix::fs::symlink(&outside, own.join("slots")).unwrap();
+        assert!(refuse().contains("is a symbolic link"));
+        std::fs::remove_file(own.join("slots")).unwrap();
+        std::fs::create_dir(own.join("slots")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            own.join("slots/0"),
+            rustix::fs::FileType::Fifo,
+            mode,
+            0,
+        )
+        .unwrap();
+        assert_eq!(refuse(), "not a regular file");
     }
 
     #[test]

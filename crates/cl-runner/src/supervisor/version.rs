@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use cl_agent::{ProgramStamp, VersionCache};
 use cl_storage::RunId;
-use cl_storage::durable::{self, Mode};
 
 use super::Supervisor;
 use crate::process::spawn::{Program, spawn};
@@ -44,10 +43,8 @@ impl Supervisor {
         }
         if !text.is_empty() {
             cache.put(&program, stamp, &text);
-            if let Err(error) =
-                durable::create_folders(&self.root.conductor_folder(), Mode::Private)
-                    .and_then(|()| cache.store(&path))
-            {
+            let stored = self.root.ensure_conductor_folder();
+            if let Err(error) = stored.and_then(|()| cache.store(&path)) {
                 tracing::warn!(%error, "could not keep the agent's version");
             }
         }

@@ -78,7 +78,8 @@ fn judge_room(path: &Path, free: u64) -> Option<Finding> {
 /// Two openings in one process exclude each other just as two processes do.
 fn locks_exclude(root: &Root) -> io::Result<bool> {
     let own = root.conductor_folder();
-    let folder = if own.is_dir() { &own } else { root.path() };
+    let is_real = own.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let folder = if is_real { &own } else { root.path() };
     let name = format!(
         ".doctor-{}{}",
         crate::id::random_text(8),

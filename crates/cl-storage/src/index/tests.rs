@@ -137,7 +137,7 @@ fn an_ended_task_is_found_as_it_reads() {
     assert_eq!(Some(&found), fixture.read(&task).as_ref());
     assert_eq!((found.runs, found.is_done), (2, true));
     assert_eq!(fixture.find(&fixture.ended_task(2)), None);
-    fs::remove_dir_all(fixture.files().folder).unwrap();
+    fs::remove_dir_all(fixture.root.conductor_folder().join("index")).unwrap();
     assert_eq!(fixture.find(&task), None, "it may be deleted at any time");
 }
 
@@ -325,7 +325,7 @@ fn a_listing_beside_owners_shows_only_what_was_and_never_what_is_over() {
         assert!(fixture.find(task).is_some());
         assert_eq!(fixture.find(task), fixture.read(task));
     }
-    fs::remove_dir_all(fixture.files().folder).unwrap();
+    fs::remove_dir_all(fixture.root.conductor_folder().join("index")).unwrap();
     for task in &tasks {
         let index = ProjectIndex::open(&fixture.root, &fixture.project);
         assert_eq!(listed(&fixture, &index, task), shown_after(2 * LIVELY_RUNS));
@@ -340,7 +340,7 @@ fn the_index_is_for_its_owner_alone() {
     fixture.sweep();
     let files = fixture.files();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-    assert_eq!(mode(&files.folder), 0o700);
+    assert_eq!(mode(&fixture.root.conductor_folder().join("index")), 0o700);
     assert_eq!(mode(&files.index), 0o600);
     assert_eq!(mode(&files.pending), 0o600);
 }
@@ -550,5 +550,41 @@ proptest! {
             let is_timed = bits & 0b1100 == 0b100;
             prop_assert!(found == read || (is_timed && found.is_none()), "{found:?} {read:?}");
         }
+    }
+}
+
+#[test]
+fn pipes_and_links_in_place_of_the_index_are_left_alone() {
+    let fixture = fixture();
+    let task = fixture.ended_task(1);
+    fixture.sweep();
+    let files = Files::of(&fixture.root, "p");
+    let own = fixture.root.conductor_folder();
+    let is_found = || {
+        let index = ProjectIndex::open(&fixture.root, &fixture.project);
+        index.find(&task).is_some()
+    };
+    assert!(is_found());
+    for path in [&files.index, &files.pending] {
+        fs::remove_file(path).unwrap();
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+        assert!(!is_found());
+        note_end(&fixture.root, &task);
+        fs::remove_file(path).unwrap();
+    }
+    fixture.sweep();
+    let outside = fixture.folder.path().join("outside");
+    for linked in [own.join("index"), own.clone()] {
+        durable::rename(&linked, &outside).unwrap();
+        let names = || fs::read_dir(&outside).unwrap().count();
+        let before = names();
+        std::os::unix::fs::symlink(&outside, &linked).unwrap();
+        assert!(!is_found(), "{}", linked.display());
+        sweep_aged(&fixture.root, &fixture.project, AGED);
+        assert_eq!(names(), before);
+        fs::remove_file(&linked).unwrap();
+        durable::rename(&outside, &linked).unwrap();
+        assert!(is_found(), "{}", linked.display());
     }
 }
