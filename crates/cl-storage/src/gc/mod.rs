@@ -206,7 +206,10 @@ impl Collection<'_> {
             }
         }
         for task in project.tasks()? {
-            if let Err(error) = self.task(&task) {
+            // Another collection may delete the task meanwhile.
+            if let Err(error) = self.task(&task)
+                && !is_gone(task.path())
+            {
                 self.problem(error);
             }
         }
@@ -323,6 +326,9 @@ impl Collection<'_> {
     fn remove(&mut self, folder: &Folder, path: &Path, name: &CStr) {
         if let Err(error) = folder.remove(name) {
             let path = path.join(OsStr::from_bytes(name.to_bytes()));
+            if is_gone(&path) {
+                return;
+            }
             self.problem(GcError::delete(&path)(error));
         }
     }
@@ -338,6 +344,7 @@ impl Collection<'_> {
         });
         match removed {
             Ok(()) => (self.tell)(Event::Leftover(path)),
+            Err(_) if is_gone(&path) => {}
             Err(error) => self.problem(GcError::delete(&path)(error)),
         }
     }
@@ -350,6 +357,12 @@ impl Collection<'_> {
             (self.tell)(Event::Task(task));
         }
     }
+}
+
+/// Tells whether nothing is at `path`; where it cannot be looked at, something may be.
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn plan_of(seen: &Seen, collection: &Collection<'_>) -> Plan {

@@ -65,3 +65,44 @@ fn a_run_whose_owner_is_at_work_never_vanishes() {
     assert_eq!(deleted, 200);
     assert!(task.runs().unwrap().is_empty());
 }
+
+#[test]
+fn a_task_that_another_collection_deletes_is_no_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path()).unwrap();
+    let project = ProjectId::parse("demo").unwrap();
+    let id = TaskId::parse("task-20260101-120000-write-a-greeting").unwrap();
+    let task = root.task(&project, &id).unwrap();
+    task.ensure().unwrap();
+    let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let run = task.create_run(begin).unwrap();
+    let mut info = RunInfo::preparing(&run, "scripted", begin);
+    (info.status, info.phase) = (RunStatus::Completed, None);
+    info.end_time = Some(begin);
+    run_info::create(&run, &info).unwrap();
+    // It is told between the look and the lock.
+    std::os::unix::fs::symlink(folder.path(), task.runs_folder().join("link")).unwrap();
+    let policy = Policy {
+        older_than: Duration::ZERO,
+        keep_failed: false,
+        orphans: false,
+        delete_done_tasks: false,
+        dry_run: false,
+    };
+    let mut kept = 0;
+    gc::collect(
+        &root,
+        None,
+        &policy,
+        Timestamp::MAX,
+        &mut |event| match event {
+            Event::Kept(..) => {
+                kept += 1;
+                std::fs::remove_dir_all(task.path()).unwrap();
+            }
+            event => panic!("{event:?}"),
+        },
+    )
+    .unwrap();
+    assert_eq!(kept, 1);
+}
