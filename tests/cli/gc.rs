@@ -396,3 +396,23 @@ fn a_root_that_is_not_there_has_no_garbage() {
     let ran = place.run("gc");
     assert_eq!(ran.code, Some(3), "somebody named it: {}", ran.err);
 }
+
+#[test]
+fn a_dry_run_leaves_out_the_buses_of_tasks_it_would_delete() {
+    let place = Place::new();
+    let doomed = done_task(&place, TASK);
+    let kept = place.task(CHILD);
+    for task in [&doomed, &kept] {
+        fs::write(task.bus(), "x".repeat(100)).unwrap();
+    }
+    make_old(doomed.path());
+    let line = "gc --older-than 0 --delete-done-tasks --rotate-bus --bus-max-size 10 --json";
+    let planned = place
+        .run_changing_nothing(&format!("{line} --dry-run"))
+        .json();
+    assert_eq!(ids(&planned, "tasks", "task_id"), [TASK]);
+    let rotated = ids(&planned, "rotated", "path");
+    assert_eq!(rotated, [kept.bus().to_str().unwrap()]);
+    let done = place.run(line).json();
+    assert_eq!(ids(&done, "rotated", "path"), rotated);
+}

@@ -189,7 +189,9 @@ impl Account {
         for project in root.projects()?.iter().filter(is_meant) {
             let mut buses = vec![project.bus()];
             // A project that cannot be listed was told of already.
-            let tasks = project.tasks().unwrap_or_default();
+            let mut tasks = project.tasks().unwrap_or_default();
+            // What would be deleted, with its bus, is still there in a dry run.
+            tasks.retain(|task| self.tasks.iter().all(|gone| gone.path != task.path()));
             buses.extend(tasks.iter().map(cl_storage::TaskDir::bus));
             for path in buses {
                 self.rotate_one(ctx, path, limit)?;
