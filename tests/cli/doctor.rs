@@ -158,6 +158,67 @@ fn markers_that_are_no_files_are_told() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_something_else_is_told() {
+    let place = place();
+    let task = place.task(TASK);
+    let own = place.root.conductor_folder();
+    fs::write(&own, "x").unwrap();
+    check(&place, 1, "not_a_folder", &own);
+    fs::remove_file(&own).unwrap();
+    for path in [task.owner_lock(), task.bus(), task.state()] {
+        fs::create_dir(&path).unwrap();
+        check(&place, 1, "not_a_file", &path);
+        fs::remove_dir(&path).unwrap();
+    }
+    fs::create_dir(&own).unwrap();
+    private(&own);
+    let outside = place.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    symlink(&outside, own.join("index")).unwrap();
+    check(&place, 1, "linked_folder", &own.join("index"));
+    fs::remove_file(own.join("index")).unwrap();
+    fs::remove_dir(&own).unwrap();
+    symlink(&outside, &own).unwrap();
+    check(&place, 1, "linked_folder", &own);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    fs::remove_file(&own).unwrap();
+    fs::write(task.state(), "version: 1\nattempts: {total: 1}\n").unwrap();
+    assert_eq!(findings(&place, 0), [""; 0]);
+    fs::remove_dir(task.runs_folder()).unwrap();
+    check(&place, 0, "runs_missing", &task.runs_folder());
+    fs::write(task.runs_folder(), "x").unwrap();
+    check(&place, 1, "not_a_folder", &task.runs_folder());
+    fs::remove_file(task.runs_folder()).unwrap();
+    fs::create_dir(task.runs_folder()).unwrap();
+    for name in ["tsk", "task-2026-bad", "Not a task"] {
+        let other = task.path().with_file_name(name);
+        cl_storage::durable::rename(task.path(), &other).unwrap();
+        check(&place, 0, "misnamed_task", &other);
+        cl_storage::durable::rename(&other, task.path()).unwrap();
+    }
+}
+
+#[test]
+fn records_that_contradict_their_place_are_told() {
+    let place = place();
+    let task = place.task(TASK);
+    let run = add_run(&task, 1, ended(RunStatus::Completed, 0));
+    let text = fs::read_to_string(run.info()).unwrap();
+    for (key, value) in [
+        ("run_id", "20260101-0000010000-1-1"),
+        ("task_id", CHILD),
+        ("project_id", "other"),
+        ("status", "banana"),
+    ] {
+        let is_it = |line: &&str| line.starts_with(&format!("{key}:"));
+        let line = text.lines().find(is_it).unwrap();
+        let wrong = text.replace(line, &format!("{key}: {value}"));
+        fs::write(run.info(), wrong).unwrap();
+        check(&place, 1, "contradictory_record", &run.info());
+    }
+}
+
+#[test]
 fn links_are_told_and_not_followed() {
     let place = place();
     let task = place.task(TASK);

@@ -37,6 +37,31 @@ impl Old {
 }
 
 #[test]
+fn a_folder_named_twice_counts_once_and_a_missing_one_is_told() {
+    let old = Old::new();
+    old.add(OLD, "cwd.txt", "CWD=/srv/work\nEXIT_CODE=0\n");
+    let (extra, missing) = (old.extra.display(), old.place.path().join("missing"));
+    let config = format!(
+        "storage:\n  extra_roots: [{extra}, {extra}/../extra, {}]\n",
+        missing.display()
+    );
+    fs::write(old.place.work().join("conductor.yaml"), config).unwrap();
+    for command in ["list --project work", "status --project work"] {
+        let ran = old.place.run_changing_nothing(&format!("{command} --json"));
+        assert!(ran.err.contains("missing is no folder"), "{}", ran.err);
+        assert_eq!(ran.json()["tasks"].as_array().unwrap().len(), 1);
+    }
+    let json = old.json("doctor storage --json");
+    let finding = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["code"] == "missing_extra_root")
+        .unwrap();
+    assert_eq!(finding["path"], missing.to_str().unwrap());
+}
+
+#[test]
 fn old_runs_are_listed_beside_the_others() {
     let old = Old::new();
     old.place.task(TASK);

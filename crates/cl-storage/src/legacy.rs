@@ -31,6 +31,13 @@ pub struct Scan {
 /// Looks at the runs below `extra`. Links are left out; so are folders without a record.
 pub fn scan(extra: &Path) -> Scan {
     let mut scan = Scan::default();
+    if !extra.is_dir() {
+        scan.problems.push(format!(
+            "{} is no folder (from storage.extra_roots)",
+            extra.display()
+        ));
+        return scan;
+    }
     let folder = extra.join("runs");
     let entries = match crate::gc::names(&folder) {
         Ok(entries) => entries,

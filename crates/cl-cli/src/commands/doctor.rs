@@ -6,6 +6,7 @@ use cl_storage::Root;
 use cl_storage::doctor::{self, Code, Finding, Level};
 use serde_json::json;
 
+use super::flat;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
@@ -20,6 +21,15 @@ pub fn storage(ctx: &mut Context) -> Result<Exit, CliError> {
         (findings, looked_at) = (report.findings, report.looked_at);
         findings.extend(buses(root).into_iter().filter_map(|bus| look_at(&bus)));
     }
+    // What is wrong with the configuration is told by `validate`.
+    let loaded = ctx.config();
+    let extra = loaded.map_or_else(|_| Vec::new(), |it| it.config.storage.extra_roots.clone());
+    let missing = flat::once_each(extra).into_iter();
+    findings.extend(
+        missing
+            .filter(|extra| !extra.is_dir())
+            .map(|extra| Finding::new(Code::MissingExtraRoot, &extra, "")),
+    );
     let of_level = |level| findings.iter().filter(|found| found.level == level).count();
     let (errors, warnings) = (of_level(Level::Error), of_level(Level::Warning));
     if ctx.console.is_json() {
@@ -70,6 +80,9 @@ fn buses(root: &Root) -> Vec<PathBuf> {
 }
 
 fn look_at(bus: &std::path::Path) -> Option<Finding> {
+    if bus.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Some(Finding::new(Code::NotAFile, bus, ""));
+    }
     match cl_bus::check(bus) {
         Ok(report) if report.is_clean() => None,
         Ok(report) => {

@@ -1,5 +1,8 @@
 //! Folders of the old flat layout, which the config file names: shown, never changed.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
+
 use cl_storage::legacy;
 use cl_storage::{ProjectDir, ProjectId, TaskDir};
 
@@ -21,12 +24,22 @@ pub(super) fn scan(ctx: &mut Context) -> legacy::Scan {
         Vec::new()
     });
     let mut all = legacy::Scan::default();
-    for extra in extra_roots {
+    for extra in once_each(extra_roots) {
         let found = legacy::scan(&extra);
         all.tasks.extend(found.tasks);
         all.problems.extend(found.problems);
     }
     all
+}
+
+/// Leaves out the folders that were named before, by whatever path.
+pub(super) fn once_each(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    let is_first = |folder: &PathBuf| {
+        let real = std::fs::canonicalize(folder);
+        seen.insert(real.unwrap_or_else(|_| folder.clone()))
+    };
+    folders.into_iter().filter(is_first).collect()
 }
 
 /// Keeps the tasks of one project.

@@ -55,6 +55,18 @@ pub enum Code {
     Leftover,
     /// Something else stands where a marker would be.
     MarkerNotAFile,
+    /// Something else stands where a file must be.
+    NotAFile,
+    /// Something else stands where a folder must be.
+    NotAFolder,
+    /// A record says what cannot be of its place.
+    ContradictoryRecord,
+    /// A task has made attempts, and the folder of its runs is gone.
+    RunsMissing,
+    /// A folder that looks like a task has a name that no new task may have.
+    MisnamedTask,
+    /// A folder of old runs that the configuration names is not there.
+    MissingExtraRoot,
     /// A symbolic link stands where a folder must be.
     LinkedFolder,
     /// A symbolic link stands among our files.
@@ -88,12 +100,18 @@ impl Code {
             | Self::DamagedBus
             | Self::OwnerLost
             | Self::MarkerNotAFile
+            | Self::NotAFile
+            | Self::NotAFolder
+            | Self::ContradictoryRecord
             | Self::LinkedFolder
             | Self::LocksDoNothing
             | Self::NoSpace => Level::Error,
             Self::NewerRecord
             | Self::Unrecorded
             | Self::DeadRunning
+            | Self::RunsMissing
+            | Self::MisnamedTask
+            | Self::MissingExtraRoot
             | Self::Leftover
             | Self::LinkedFile
             | Self::OpenRoot
@@ -153,6 +171,36 @@ impl Code {
                 "is no regular file",
                 "it does not count as a marker",
                 "remove it, and make the marker as a file if it is meant",
+            ],
+            Self::NotAFile => [
+                "is no regular file",
+                "commands that need the file fail or do without it",
+                "move away what stands there",
+            ],
+            Self::NotAFolder => [
+                "is no folder",
+                "commands that need the folder fail",
+                "move away what stands there",
+            ],
+            Self::ContradictoryRecord => [
+                "says what cannot be",
+                "the run may be shown as unknown, or as one of another task",
+                "correct the file or restore it; of a run that is over the folder may be removed",
+            ],
+            Self::RunsMissing => [
+                "is gone, and its task has made attempts",
+                "the task is shown as if nothing had ever run",
+                "restore the folder if it was moved away",
+            ],
+            Self::MisnamedTask => [
+                "looks like a task, and its name is not that of one",
+                "commands that name a task refuse such a name, and the task is missed under its own",
+                "give it back its name: task-<yyyymmdd>-<hhmmss>-<slug>",
+            ],
+            Self::MissingExtraRoot => [
+                "is named by storage.extra_roots and is no folder",
+                "its old runs are not listed",
+                "correct the configuration, or restore the folder",
             ],
             Self::LinkedFolder => [
                 "is a symbolic link where a folder must be",

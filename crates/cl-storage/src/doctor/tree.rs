@@ -10,7 +10,7 @@ use super::{Code, Report};
 use crate::durable::TEMPORARY_SUFFIX;
 use crate::gc::{TRASH, names};
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{LayoutError, Root, TaskDir};
+use crate::layout::{GLOBAL_FACTS, LayoutError, Root, TaskDir};
 use crate::marker::{Marker, Presence};
 use crate::owner::OwnerState;
 use crate::record::RecordError;
@@ -22,16 +22,40 @@ const ABANDONED: SignedDuration = SignedDuration::from_mins(1);
 /// How far a clock may be ahead before its times are odd.
 const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
+/// The folders in the root that are no projects.
+const OWN: [&str; 2] = [".conductor", "_global"];
+/// What the folder of a task holds, and no other one.
+const OF_TASK: [&str; 5] = [
+    "TASK.md",
+    "launch.yaml",
+    "task-state.yaml",
+    "owner.lock",
+    "runs",
+];
+
 pub(super) fn examine(root: &Root, now: Timestamp, report: &mut Report) {
     let mut walk = Walk { root, now, report };
     walk.mode(root.path(), Code::OpenRoot);
-    let is_project = |name: &str| ProjectId::parse(name).is_ok();
-    walk.entries(root.path(), is_project, |walk, path, name, is_folder| {
+    let is_ours = |name: &str| OWN.contains(&name) || ProjectId::parse(name).is_ok();
+    walk.entries(root.path(), is_ours, |walk, path, name, is_folder| {
         if !is_folder {
+            if OWN.contains(&name) {
+                walk.report.add(Code::NotAFolder, path, "");
+            }
             return;
         }
         if name == ".conductor" {
-            walk.private_folder(path);
+            walk.own_folder(path);
+        } else if name == "_global" {
+            walk.entries(
+                path,
+                |_| false,
+                |walk, path, name, _| {
+                    if name == GLOBAL_FACTS {
+                        walk.regular(path);
+                    }
+                },
+            );
         } else if let Ok(id) = ProjectId::parse(name) {
             walk.report.looked_at.projects += 1;
             walk.project(&id, path);
@@ -94,6 +118,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Reports what is there and no regular file.
+    fn regular(&mut self, path: &Path) {
+        if is_no_file(path) {
+            self.report.add(Code::NotAFile, path, "");
+        }
+    }
+
+    /// Looks at the folder of our own bookkeeping.
+    fn own_folder(&mut self, folder: &Path) {
+        let is_ours = |name: &str| ["index", "slots"].contains(&name);
+        self.entries(folder, is_ours, |walk, path, name, is_folder| {
+            if is_folder {
+                walk.private_folder(path);
+            } else if is_ours(name) {
+                walk.report.add(Code::NotAFolder, path, "");
+            } else {
+                walk.private_file(path);
+            }
+        });
+    }
+
+    fn private_file(&mut self, path: &Path) {
+        self.regular(path);
+        self.mode(path, Code::OpenFile);
+    }
+
     /// Looks at a folder of files that are all private.
     fn private_folder(&mut self, folder: &Path) {
         self.entries(
@@ -103,7 +153,7 @@ impl Walk<'_> {
                 if is_folder {
                     walk.private_folder(path);
                 } else {
-                    walk.mode(path, Code::OpenFile);
+                    walk.private_file(path);
                 }
             },
         );
@@ -118,9 +168,16 @@ impl Walk<'_> {
         let is_task = |name: &str| TaskId::parse(name).is_ok();
         self.entries(folder, is_task, |walk, path, name, is_folder| {
             let task = tasks.iter().find(|task| task.id().as_str() == name);
-            if is_folder && let Some(task) = task {
+            if !is_folder {
+                return;
+            }
+            if let Some(task) = task {
                 walk.report.looked_at.tasks += 1;
                 walk.task(task, path);
+            }
+            let looks_like_task = || OF_TASK.iter().any(|file| path.join(file).exists());
+            if !is_task(name) && looks_like_task() {
+                walk.report.add(Code::MisnamedTask, path, "");
             }
         });
     }
@@ -140,6 +197,8 @@ impl Walk<'_> {
                 walk.runs(path);
             } else if private.iter().any(|file| file == path) {
                 walk.mode(path, Code::OpenFile);
+            } else if path == task.owner_lock() {
+                walk.regular(path);
             }
         });
     }
@@ -162,6 +221,16 @@ impl Walk<'_> {
                 Code::OwnerLost,
                 view.task.path(),
                 format_args!("process {pid} is gone"),
+            );
+        }
+        let attempts = view.state.as_ref().map_or(0, |state| state.attempts.total);
+        let runs = view.task.runs_folder();
+        // A collection leaves the folder.
+        if attempts > 0 && runs.symlink_metadata().is_err() {
+            self.report.add(
+                Code::RunsMissing,
+                &runs,
+                format_args!("attempts: {attempts}"),
             );
         }
         for problem in &view.problems {
@@ -189,6 +258,10 @@ impl Walk<'_> {
             let version = info.version;
             self.report
                 .add(Code::NewerRecord, &path, format_args!("format {version}"));
+        }
+        if let Some(contradiction) = contradiction(run, info) {
+            self.report
+                .add(Code::ContradictoryRecord, &path, contradiction);
         }
         if info.status == RunStatus::Running && run.status != RunStatus::Running {
             let pid = info.pid;
@@ -221,6 +294,9 @@ impl Walk<'_> {
     fn record(&mut self, error: &RecordError) {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         match error {
+            RecordError::Io { path, .. } if is_no_file(path) => {
+                self.report.add(Code::NotAFile, path, "");
+            }
             RecordError::Io { path, .. } => self.report.add(Code::Unreadable, path, cause),
             RecordError::Malformed { path, .. } => {
                 self.report.add(Code::DamagedRecord, path, cause);
@@ -237,12 +313,38 @@ impl Walk<'_> {
             LayoutError::Io { path, source } => self.report.add(Code::Unreadable, path, source),
             LayoutError::Symlink(path) => self.report.add(Code::LinkedFolder, path, ""),
             LayoutError::NotAFolder(path) => {
-                self.report.add(Code::Unreadable, path, "not a folder");
+                self.report.add(Code::NotAFolder, path, "");
             }
             // Gone while we looked.
             LayoutError::Missing(_) => {}
         }
     }
+}
+
+/// Tells whether something is at `path` that is no regular file.
+fn is_no_file(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| !meta.is_file())
+}
+
+/// Says what a record says that cannot be where it stands.
+fn contradiction(run: &RunView, info: &RunInfo) -> Option<String> {
+    let task = run.run.task();
+    let pairs = [
+        ("run_id", info.run_id.as_str(), run.run.id().as_str()),
+        ("task_id", info.task_id.as_str(), task.id().as_str()),
+        (
+            "project_id",
+            info.project_id.as_str(),
+            task.project().as_str(),
+        ),
+    ];
+    let other = pairs.iter().find(|(_, said, own)| said != own);
+    if let Some((key, said, own)) = other {
+        return Some(format!("{key} is {said}, and its folder is one of {own}"));
+    }
+    // A newer format may have other words.
+    let is_odd = info.status == RunStatus::Unknown && info.version <= KNOWN_VERSION;
+    is_odd.then(|| "its status is none of running, completed, failed".to_owned())
 }
 
 /// Says what is odd about the times of a record.
