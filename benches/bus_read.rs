@@ -216,9 +216,9 @@ fn follow(plan: &mut Plan, data: &Path, folder: &Path) -> io::Result<()> {
             .reference("1.2 s (SSE)"),
     );
     plan.push(
-        Row::new("B7", "the same", "ms", &large)
-            .floor(&small)
-            .note("floor: ours with the small bus; a hundredth of a millisecond is the scheduler's"),
+        Row::new("B7", "the same", "ms", &large).floor(&small).note(
+            "floor: ours with the small bus; a hundredth of a millisecond is the scheduler's",
+        ),
     );
     Ok(())
 }
