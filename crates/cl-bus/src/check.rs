@@ -148,7 +148,7 @@ pub fn repair_to(path: &Path, copy: &Path) -> Result<Repaired, ReadError> {
     };
     let mut failed = None;
     let query = Query::default();
-    forward::stream(path, &query, &mut |found| {
+    forward::stream_to_the_end(path, &query, &mut |found| {
         let entry = match found {
             Found::Entry(entry) => entry,
             Found::Damage(damage) => {
