@@ -16,6 +16,7 @@
 //! and keep the rest waiting. It therefore gathers as many as the last batch had,
 //! but for [`GATHER_AT_MOST`] only.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -206,8 +207,15 @@ impl Drop for Leading<'_> {
         // look for themselves whose turn it is.
         self.commits.turn.notify_all();
         if self.count > 0 {
+            // The leader panicked. Its write may have been made, so trying again could
+            // double messages.
+            let path = locked(&self.commits.writer).settings.path.clone();
+            let lost = || {
+                let panicked = io::Error::other("the thread that wrote it panicked");
+                Fate::Told(Err(AppendError::write(&path, panicked)))
+            };
             self.batch
-                .publish((0..self.count).map(|_| Fate::TryAgain).collect());
+                .publish((0..self.count).map(|_| lost()).collect());
         }
     }
 }
@@ -241,4 +249,37 @@ fn wait<'a, T>(
     changed
         .wait_while(guard, |value| goes_on(value))
         .unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use cl_storage::SystemClock;
+
+    use super::*;
+    use crate::append::{Durability, LockPolicy};
+    use crate::writer::Settings;
+
+    #[test]
+    fn whoever_travels_with_a_leader_that_panics_is_told() {
+        let commits = Commits::new(Writer::new(Settings {
+            path: "/bus.md".into(),
+            clock: Arc::new(SystemClock),
+            durability: Durability::Os,
+            lock_policy: LockPolicy::default(),
+            rotate_at: None,
+        }));
+        locked(&commits.state).is_committing = true;
+        let batch = Batch::default();
+        drop(Leading {
+            commits: &commits,
+            batch: &batch,
+            count: 2,
+        });
+        let told = batch.wait_for(1);
+        assert!(
+            matches!(&told, Fate::Told(Err(AppendError::Write { .. }))),
+            "{told:?}"
+        );
+        assert!(!locked(&commits.state).is_committing, "others go on");
+    }
 }
