@@ -134,10 +134,8 @@ fn oldest(
     }
     page.has_more = !merge.heads.is_empty();
     for (bus, range, stream) in merge.parts(ranges) {
-        let (name, damage) = (&bus.name, stream.as_mut().map(Stream::take_damage));
-        let damage = damage.into_iter().flatten();
-        page.damage
-            .extend(damage.map(|found| (name.clone(), found)));
+        let name = &bus.name;
+        take_damage(page, name, stream);
         page.previous.set(name, range.floor.clone());
         let place = stream.as_ref().map(Stream::place);
         page.next
@@ -169,10 +167,8 @@ fn newest(
     page.items = items.into();
     page.has_more = !merge.heads.is_empty();
     for (bus, range, stream) in merge.parts(ranges) {
-        let (name, damage) = (&bus.name, stream.as_mut().map(Stream::take_damage));
-        let damage = damage.into_iter().flatten();
-        page.damage
-            .extend(damage.map(|found| (name.clone(), found)));
+        let name = &bus.name;
+        take_damage(page, name, stream);
         let place = stream.as_ref().map(Stream::place);
         page.previous
             .set(name, place.unwrap_or_else(|| range.floor.clone()));
@@ -182,6 +178,14 @@ fn newest(
             latest.unwrap_or_else(|| range.through.clone().or_else(|| range.floor.clone())),
         );
     }
+}
+
+/// Moves what was passed of a bus's damage to the page.
+fn take_damage(page: &mut ViewPage, name: &str, stream: &mut Option<impl Stream>) {
+    let damage = stream.as_mut().map(Stream::take_damage);
+    let damage = damage.into_iter().flatten();
+    page.damage
+        .extend(damage.map(|found| (name.to_owned(), found)));
 }
 
 /// The buses of a view, merged by their heads.
