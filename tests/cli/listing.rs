@@ -54,6 +54,7 @@ fn projects_are_listed_by_name() {
     std::fs::create_dir(place.root.path().join("another")).unwrap();
     assert_eq!(place.run_changing_nothing("list").ok(), "another\ndemo\n");
     let json = place.run_changing_nothing("list --json").json();
+    crate::schema::assert_valid("list-projects", &json);
     assert_eq!(
         json.to_string(),
         r#"{"legacy_projects":[],"projects":["another","demo"]}"#

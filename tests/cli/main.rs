@@ -13,6 +13,7 @@ mod legacy;
 mod listing;
 mod place;
 mod refusals;
+mod schema;
 mod streams;
 mod unrecorded;
 mod watching;

@@ -174,6 +174,7 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     ("xshell", Only(&["xtask"])),
     ("cargo_metadata", Only(&["xtask"])),
     ("insta", Dev),
+    ("jsonschema", Dev),
     ("proptest", Dev),
     ("assert_cmd", Dev),
     ("datatest-stable", Dev),
