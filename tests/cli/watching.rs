@@ -56,7 +56,12 @@ fn a_stopped_task_is_a_failure() {
     let place = Place::new();
     let task = place.task(TASK);
     add_run(&task, 1, ended(RunStatus::Failed, 143));
-    marker::request_stop(&task, "test", "2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
+    marker::request_stop(
+        &task,
+        &marker::StopMark::permanent("test"),
+        "2026-01-01T00:00:00Z".parse().unwrap(),
+    )
+    .unwrap();
     let ran = place.run_changing_nothing("watch --project demo");
     assert_eq!(ran.code, Some(1));
     assert!(ran.out.contains("stopped"), "{}", ran.out);

@@ -82,6 +82,8 @@ pub struct Defaults {
     pub max_output_bytes: u64,
     /// What happens to tasks whose supervisor died.
     pub on_lost: OnLost,
+    /// How long the monitor leaves a stopped task alone.
+    pub stop_suppression: Duration,
     /// The checks that must pass before a DONE is believed.
     pub gates: Vec<Gate>,
     /// How agents take turns; none if not configured.
@@ -99,6 +101,7 @@ impl Default for Defaults {
             max_attempts: 100,
             max_output_bytes: 1 << 30,
             on_lost: OnLost::default(),
+            stop_suppression: Duration::from_mins(1),
             gates: Vec::new(),
             diversification: None,
         }

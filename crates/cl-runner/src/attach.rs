@@ -35,6 +35,8 @@ pub struct AttachOptions {
     pub on_terminate: OnTerminate,
     /// From the wish to stop to the kill.
     pub grace: Duration,
+    /// How long the monitor leaves a stopped task alone.
+    pub suppression: Option<Duration>,
 }
 
 /// How the waiting ended.
@@ -140,7 +142,13 @@ pub fn attach(
                 } else {
                     options.grace
                 };
-                ask_to_stop(task, launch_id, by, exit_code, grace, clock)?;
+                let request = StopRequest {
+                    by: by.to_owned(),
+                    kill_at: after(clock, grace),
+                    exit_code,
+                    suppress_ms: millis(options.suppression),
+                };
+                ask_to_stop(task, launch_id, request, clock)?;
             }
             look();
         }
@@ -151,25 +159,24 @@ pub fn attach(
 pub(crate) fn ask_to_stop(
     task: &TaskDir,
     launch_id: &str,
-    by: &str,
-    exit_code: i32,
-    grace: Duration,
+    request: StopRequest,
     clock: &dyn Clock,
 ) -> io::Result<Request> {
-    let now = clock.now();
-    let kill_at = now.checked_add(grace).unwrap_or(now);
-    let request = Request::new(
-        RequestBody::Stop(StopRequest {
-            by: by.to_owned(),
-            kill_at,
-            exit_code,
-        }),
-        launch_id,
-        now,
-    )?;
+    let request = Request::new(RequestBody::Stop(request), launch_id, clock.now())?;
     request.submit(task).map_err(io::Error::other)?;
     wake_owner(task);
     Ok(request)
+}
+
+/// Returns the time that is `wait` from now.
+pub(crate) fn after(clock: &dyn Clock, wait: Duration) -> jiff::Timestamp {
+    let now = clock.now();
+    now.checked_add(wait).unwrap_or(now)
+}
+
+/// Returns how long the monitor is kept away, as requests say it.
+pub(crate) fn millis(suppression: Option<Duration>) -> Option<u64> {
+    suppression.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Wakes the owner of `task`, if it has one; a lost wake-up costs a second.

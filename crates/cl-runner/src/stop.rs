@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use cl_storage::control::Outcome;
+use cl_storage::control::{Outcome, StopRequest};
+use cl_storage::marker::{self, StopMark};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::snapshot::TaskView;
-use cl_storage::{Clock, LayoutError, Root, TaskDir, marker};
+use cl_storage::{Clock, LayoutError, Root, TaskDir};
 
-use crate::attach::ask_to_stop;
+use crate::attach::{after, ask_to_stop, millis};
 use crate::process::end::KILL_WAIT;
 use crate::settle::{self, Reason, SettleError};
 
@@ -26,6 +27,8 @@ pub struct StopOptions {
     pub grace: Duration,
     /// Whether agents that do not end are killed.
     pub kills: bool,
+    /// How long the monitor leaves the task alone; none is until it is started or resumed.
+    pub suppression: Option<Duration>,
 }
 
 /// A kill that never comes: for requests that only ask.
@@ -137,15 +140,13 @@ pub fn stop_task(
         source,
     };
     if let Some(owner) = live_owner(task) {
-        let request = ask_to_stop(
-            task,
-            &owner.launch_id,
-            by,
-            143,
-            if options.kills { grace } else { NEVER },
-            clock,
-        )
-        .map_err(request_error)?;
+        let request = StopRequest {
+            by: by.to_owned(),
+            kill_at: after(clock, if options.kills { grace } else { NEVER }),
+            exit_code: 143,
+            suppress_ms: millis(options.suppression),
+        };
+        let request = ask_to_stop(task, &owner.launch_id, request, clock).map_err(request_error)?;
         let identity = owner.identity();
         // A supervisor that somebody has stopped with SIGSTOP could not act on it.
         crate::process::end::signal(&identity, rustix::process::Signal::CONT);
@@ -237,7 +238,13 @@ fn stop_without_owner(
         task: task.id().to_string(),
         source,
     };
-    marker::request_stop(task, by, clock.now()).map_err(io_error)?;
+    let run = active.last().map(|run| run.run.id());
+    // For good at first: until the wish is part of the state, only the marker holds it.
+    let mut mark = StopMark {
+        run,
+        ..StopMark::permanent(by)
+    };
+    marker::request_stop(task, &mark, clock.now()).map_err(io_error)?;
     let settled = settle::settle_lost(
         root,
         task,
@@ -245,6 +252,10 @@ fn stop_without_owner(
         grace,
         clock,
     )?;
+    if let Some(time) = options.suppression.filter(|_| settled.survivors == 0) {
+        mark.lasts = Some(time);
+        marker::request_stop(task, &mark, clock.now()).map_err(io_error)?;
+    }
     let (ended, survivors) = stop_children(root, &view, options, clock)?;
     Ok(StopReport::SettledLost {
         owner: view.owner_state,

@@ -83,6 +83,7 @@ struct Stop {
     by: String,
     kill_at: Timestamp,
     exit_code: i32,
+    suppress_ms: Option<u64>,
 }
 
 /// The supervisor of one task.

@@ -71,6 +71,10 @@ pub struct StopRequest {
     pub kill_at: Timestamp,
     /// Exit code that the stop stands for: 130, 143, or 0 for the `stop` command.
     pub exit_code: i32,
+    /// How long the monitor leaves the task alone, in milliseconds; none is until it
+    /// is started or resumed.
+    #[serde(default)]
+    pub suppress_ms: Option<u64>,
 }
 
 /// Which child task is to be launched.
@@ -296,6 +300,7 @@ mod tests {
             by: "test".into(),
             kill_at: Timestamp::UNIX_EPOCH,
             exit_code: 0,
+            suppress_ms: None,
         });
         Request::new(body, "l", Timestamp::UNIX_EPOCH).unwrap()
     }

@@ -519,16 +519,22 @@ fn entry_of(root: &Root, task: &TaskDir) -> io::Result<Option<Entry>> {
         }
         sources.push((name.into(), look));
     }
-    // Time must not matter: an old timed stop marker ends by itself.
+    // Time must not matter: a timed stop marker ends by itself.
     let (early, late) = (Timestamp::MIN, Timestamp::MAX);
     let view = TaskView::read(root, task, late).map_err(io::Error::other)?;
-    let markers = crate::marker::Markers::read(task, early)?;
-    if markers != view.markers || view.runs.len() != runs.len() {
+    if view.runs.len() != runs.len() {
         return Ok(None);
+    }
+    let ended = Ended::of(&view);
+    if crate::marker::Markers::read(task, early)? != view.markers {
+        let before = TaskView::read(root, task, early).map_err(io::Error::other)?;
+        if Ended::of(&before) != ended {
+            return Ok(None);
+        }
     }
     // What is missing is covered by the folder that would hold it.
     sources.retain(|(_, look)| look.inode != 0);
-    Ok(Ended::of(&view).map(|ended| Entry {
+    Ok(ended.map(|ended| Entry {
         sources,
         has_bus,
         ended,

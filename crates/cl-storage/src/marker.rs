@@ -7,14 +7,16 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::durable::{self, Mode};
+use crate::id::RunId;
 use crate::layout::TaskDir;
 
-/// How long a timed stop marker of the earlier implementation counts.
-const TIMED_STOP: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+/// How long a stop keeps the monitor away that does not say so itself.
+pub const STOP_SUPPRESSION: Duration = Duration::from_mins(1);
 
 /// A marker file of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,11 +136,8 @@ impl Markers {
         presence: impl Fn(Marker) -> io::Result<Presence>,
     ) -> io::Result<Self> {
         let mut stop_requested = presence(Marker::StopRequested)?;
-        if stop_requested == Presence::Present {
-            let text = fs::read_to_string(Marker::StopRequested.path(task)).unwrap_or_default();
-            if is_expired(&text, now) {
-                stop_requested = Presence::Absent;
-            }
+        if stop_requested == Presence::Present && is_expired(task, now) {
+            stop_requested = Presence::Absent;
         }
         Ok(Self {
             done: presence(Marker::Done)?,
@@ -167,17 +166,57 @@ fn presence(task: &TaskDir, marker: Marker) -> io::Result<Presence> {
     }
 }
 
-/// A timed stop marker counts for 60 s; one that cannot be read never counted.
+/// Tells whether the stop marker of `task` is one that has ended by itself.
 ///
-/// Ours begin with the word `permanent`.
-fn is_expired(text: &str, now: Timestamp) -> bool {
+/// One that cannot be understood counts for a minute from its last change: what
+/// somebody meant as a stop must not be taken for nothing.
+fn is_expired(task: &TaskDir, now: Timestamp) -> bool {
+    let path = Marker::StopRequested.path(task);
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let until = match end_of_stop(&text) {
+        StopEnd::Never => return false,
+        StopEnd::At(at) => at,
+        StopEnd::Unknown => {
+            let changed = fs::metadata(&path).and_then(|meta| meta.modified());
+            let Some(at) = changed.ok().and_then(|at| Timestamp::try_from(at).ok()) else {
+                return false;
+            };
+            after(at, STOP_SUPPRESSION)
+        }
+    };
+    now > until
+}
+
+/// When a stop marker ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StopEnd {
+    Never,
+    At(Timestamp),
+    /// The text does not tell.
+    Unknown,
+}
+
+/// The first line is `permanent` or when it was made; then `key: value` lines.
+fn end_of_stop(text: &str) -> StopEnd {
     let first = text.lines().next().unwrap_or_default().trim();
     if first == "permanent" {
-        return false;
+        return StopEnd::Never;
     }
-    first
-        .parse::<Timestamp>()
-        .map_or(true, |at| now > at + TIMED_STOP)
+    let Ok(at) = first.parse::<Timestamp>() else {
+        return StopEnd::Unknown;
+    };
+    let said = text.lines().find_map(|line| {
+        let value = line.strip_prefix("expires_at:")?;
+        value.trim().parse::<Timestamp>().ok()
+    });
+    StopEnd::At(said.unwrap_or_else(|| after(at, STOP_SUPPRESSION)))
+}
+
+fn after(at: Timestamp, time: Duration) -> Timestamp {
+    SignedDuration::try_from(time)
+        .ok()
+        .and_then(|time| at.checked_add(time).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// Creates `DONE`; one that is there already is fine.
@@ -185,9 +224,38 @@ pub fn create_done(task: &TaskDir) -> io::Result<()> {
     durable::create_if_missing(&Marker::Done.path(task), Mode::Shared)
 }
 
-/// Creates `STOP-REQUESTED`; a permanent wish until the next start or resume.
-pub fn request_stop(task: &TaskDir, by: &str, now: Timestamp) -> io::Result<()> {
-    let content = format!("permanent\nrequested_at: {now}\nby: {}\n", first_line(by));
+/// What a stop marker says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopMark<'a> {
+    /// Who or what asks.
+    pub by: &'a str,
+    /// The run that was active.
+    pub run: Option<&'a RunId>,
+    /// How long the monitor leaves the task alone; none is until it is started or resumed.
+    pub lasts: Option<Duration>,
+}
+
+impl<'a> StopMark<'a> {
+    /// Returns one that counts until the task is started or resumed.
+    pub fn permanent(by: &'a str) -> Self {
+        Self {
+            by,
+            run: None,
+            lasts: None,
+        }
+    }
+}
+
+/// Creates `STOP-REQUESTED`, or replaces it.
+pub fn request_stop(task: &TaskDir, mark: &StopMark<'_>, now: Timestamp) -> io::Result<()> {
+    let head = match mark.lasts {
+        None => format!("permanent\nrequested_at: {now}"),
+        Some(time) => format!("{now}\nexpires_at: {}", after(now, time)),
+    };
+    let run = mark
+        .run
+        .map_or_else(String::new, |run| format!("run_id: {run}\n"));
+    let content = format!("{head}\nby: {}\n{run}", first_line(mark.by));
     durable::replace(
         &Marker::StopRequested.path(task),
         content.as_bytes(),
@@ -306,31 +374,60 @@ mod tests {
 
     #[test]
     fn stop_markers_of_every_kind() {
-        let now: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
-        for (text, expired) in [
-            ("permanent\n", false),
-            ("permanent\nrequested_at: x\n", false),
-            ("2026-01-01T00:09:30Z\n", false),
-            ("2026-01-01T00:08:30Z\n", true),
-            ("nonsense", true),
-            ("", true),
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let until = |text: &str| StopEnd::At(at(text));
+        for (text, end) in [
+            ("permanent\n", StopEnd::Never),
+            (
+                "permanent\nexpires_at: 2026-01-01T00:00:00Z\n",
+                StopEnd::Never,
+            ),
+            ("2026-01-01T00:09:30Z\n", until("2026-01-01T00:10:30Z")),
+            (
+                "2026-01-01T00:09:30Z\nexpires_at: 2026-01-01T02:00:00Z\n",
+                until("2026-01-01T02:00:00Z"),
+            ),
+            (
+                "2026-01-01T00:09:30Z\nexpires_at: soon\n",
+                until("2026-01-01T00:10:30Z"),
+            ),
+            ("nonsense", StopEnd::Unknown),
+            ("", StopEnd::Unknown),
         ] {
-            assert_eq!(is_expired(text, now), expired, "{text:?}");
+            assert_eq!(end_of_stop(text), end, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_stop_lasts_as_long_as_it_says() {
+        let now: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
         let (_folder, task) = task();
-        request_stop(&task, "test", now).unwrap();
-        assert!(
-            Markers::read(&task, now)
-                .unwrap()
-                .has(Marker::StopRequested)
+        let counts = |at| Markers::read(&task, at).unwrap().has(Marker::StopRequested);
+        let run = RunId::parse("20260101-0000000000-1-1").unwrap();
+        let mut mark = StopMark {
+            by: "test\nsecond line",
+            run: Some(&run),
+            lasts: Some(Duration::from_secs(2)),
+        };
+        request_stop(&task, &mark, now).unwrap();
+        let text = fs::read_to_string(Marker::StopRequested.path(&task)).unwrap();
+        assert_eq!(
+            text,
+            "2026-01-01T00:10:00Z\nexpires_at: 2026-01-01T00:10:02Z\nby: test\n\
+             run_id: 20260101-0000000000-1-1\n"
         );
+        assert!(counts(now + SignedDuration::from_secs(2)));
+        assert!(!counts(now + SignedDuration::from_secs(3)));
+        mark.lasts = None;
+        request_stop(&task, &mark, now).unwrap();
+        assert!(counts(Timestamp::MAX), "until it is started");
         clear(&task, Marker::StopRequested).unwrap();
         clear(&task, Marker::StopRequested).unwrap();
-        assert!(
-            !Markers::read(&task, now)
-                .unwrap()
-                .has(Marker::StopRequested)
-        );
+        assert!(!counts(now));
+        // Not understood: for a minute from its last change.
+        fs::write(Marker::StopRequested.path(&task), "stop it, please").unwrap();
+        assert!(counts(now), "it was changed after that");
+        assert!(!counts(Timestamp::MAX));
     }
 
     #[test]

@@ -124,7 +124,12 @@ fn the_configuration_may_want_all_to_be_marked() {
 fn a_stopped_task_is_never_taken_up() {
     let rig = Rig::new(WAITING);
     lost(&rig, &["--detach"]);
-    marker::request_stop(&rig.task(), "test", SystemClock.now()).unwrap();
+    marker::request_stop(
+        &rig.task(),
+        &marker::StopMark::permanent("test"),
+        SystemClock.now(),
+    )
+    .unwrap();
     assert_marked(&rig, "stopped");
 }
 

@@ -33,6 +33,46 @@ fn an_agent_that_listens_ends_at_once() {
 }
 
 #[test]
+fn the_marker_says_how_long_the_monitor_is_kept_away() {
+    let stage = Stage::new("  - write: {path: @/works, content: yes}\n  - hang: true");
+    for (flags, first) in [
+        ("--suppress-for 2h", "2"),
+        ("--no-restart", "permanent"),
+        ("", "2"),
+    ] {
+        stage.detach("top", "");
+        stage.wait_for("works");
+        stop(&stage, flags);
+        std::fs::remove_file(stage.path("works")).unwrap();
+        let text = std::fs::read_to_string(stage.dir("top").path().join("STOP-REQUESTED"));
+        let text = text.unwrap();
+        assert!(text.starts_with(first), "{flags}: {text}");
+        assert!(text.contains("\nby: run-agent stop\n"), "{text}");
+        let times = ["expires_at: ", ""].map(|key| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|line| line.parse::<jiff::Timestamp>().ok())
+        });
+        let lasts = times[0]
+            .zip(times[1])
+            .map(|(end, start)| end.duration_since(start).as_secs());
+        let expected = match flags {
+            "" => Some(60),
+            "--no-restart" => None,
+            _ => Some(7200),
+        };
+        assert_eq!(lasts, expected, "{text}");
+        assert_eq!(stage.json("list")["tasks"][0]["status"], "stopped");
+    }
+    stage
+        .command(&format!(
+            "stop {} --no-restart --suppress-for 1s",
+            id("top")
+        ))
+        .run()
+        .assert_code(2);
+}
+
+#[test]
 fn force_kills_a_deaf_agent_at_once() {
     let stage = Stage::new(DEAF);
     stage.detach("top", "--grace 1h");

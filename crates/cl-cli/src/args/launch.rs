@@ -183,8 +183,11 @@ pub struct StopArgs {
     /// Ask only; never kill
     #[arg(long)]
     pub no_kill: bool,
-    /// Accepted for older command lines: a stopped task never restarts by itself
-    #[arg(long, hide = true)]
+    /// How long the monitor leaves the task alone [default: 60s, or from the configuration]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration, conflicts_with = "no_restart")]
+    pub suppress_for: Option<Duration>,
+    /// Keep the monitor from starting the task until somebody starts or resumes it
+    #[arg(long)]
     pub no_restart: bool,
 }
 

@@ -45,6 +45,7 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         by: "run-agent stop".to_owned(),
         grace,
         kills: !args.no_kill,
+        suppression: suppression(ctx, args)?,
     };
     let report = stop_task(scope.root(), &task, &options, &*ctx.clock).map_err(stop_error)?;
     tell(ctx, &task, &report, &active)?;
@@ -93,6 +94,20 @@ fn stop_deleted(
             ))),
         }),
     )
+}
+
+/// Returns how long the monitor leaves the task alone; none is until it is started.
+fn suppression(
+    ctx: &mut Context,
+    args: &StopArgs,
+) -> Result<Option<std::time::Duration>, CliError> {
+    if args.no_restart {
+        return Ok(None);
+    }
+    Ok(Some(match args.suppress_for {
+        Some(time) => time,
+        None => ctx.config()?.config.defaults.stop_suppression,
+    }))
 }
 
 fn survivors(report: &StopReport) -> u32 {

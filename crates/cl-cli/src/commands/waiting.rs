@@ -73,6 +73,7 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exi
     let options = AttachOptions {
         on_terminate,
         grace: wait.grace,
+        suppression: Some(ctx.config()?.config.defaults.stop_suppression),
     };
     let mut progress = Progress::new(&mut ctx.console, task, &wait.messages, wait.shows_output);
     let end = attach(attachment, task, launch_id, &options, &*ctx.clock, || {

@@ -76,6 +76,9 @@ fn defaults<'d>(reader: &mut Reader<'d>, section: &Section<'d>, config: &Config)
             Some("mark") => OnLost::Mark,
             _ => OnLost::Resume,
         },
+        stop_suppression: reader
+            .duration(section, "stop_suppression")
+            .unwrap_or(unset.stop_suppression),
         gates: gates(reader, section),
         diversification: section
             .section(reader, "diversification")

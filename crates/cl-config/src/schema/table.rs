@@ -216,6 +216,12 @@ static DEFAULTS: &[Field] = &[
         "What happens to a detached task whose supervisor died: go on with it, or only mark it.",
     ),
     field(
+        "stop_suppression",
+        Kind::Duration,
+        "60s",
+        "How long the monitor leaves a stopped task alone. A stopped task is started by nothing else but a person.",
+    ),
+    field(
         "gates",
         Kind::Gates(GATE),
         "[]",

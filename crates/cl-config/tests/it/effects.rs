@@ -145,6 +145,11 @@ const EFFECTS: &[Effect] = &[
         "",
     ),
     effect("defaults.on_lost", "defaults: {on_lost: mark}", ""),
+    effect(
+        "defaults.stop_suppression",
+        "defaults: {stop_suppression: 2s}",
+        "",
+    ),
     effect("defaults.gates", "defaults: {gates: [x]}", ""),
     effect(
         "defaults.gates[].name",

@@ -7,6 +7,7 @@ use cl_storage::TaskDir;
 use cl_storage::control::{
     self, Answer, LaunchChildRequest, Outcome, Request, RequestBody, StopRequest,
 };
+use cl_storage::marker::STOP_SUPPRESSION;
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::snapshot::TaskView;
 use cl_storage::task_state::{Child, ParentTask, TaskState};
@@ -216,14 +217,14 @@ impl Supervisor {
             &meta,
         );
         if self.record.policy.on_child_timeout == OnChildTimeout::Stop {
-            let now = self.now();
-            let kill_at = now.checked_add(self.record.policy.grace).unwrap_or(now);
-            self.ask_to_stop(
-                active,
-                "the parent's wait for its children is over",
-                kill_at,
-            );
-            self.wait_for_stopped_children(kill_at).await;
+            let request = StopRequest {
+                by: "the parent's wait for its children is over".to_owned(),
+                kill_at: crate::attach::after(&self.clock, self.record.policy.grace),
+                exit_code: 143,
+                suppress_ms: crate::attach::millis(Some(STOP_SUPPRESSION)),
+            };
+            self.ask_to_stop(active, &request);
+            self.wait_for_stopped_children(request.kill_at).await;
         }
         Ok(())
     }
@@ -234,20 +235,18 @@ impl Supervisor {
             return;
         };
         let active = self.active_children();
-        self.ask_to_stop(
-            &active,
-            &format!("parent task {}: {}", self.task.id(), stop.by),
-            stop.kill_at,
-        );
+        let request = StopRequest {
+            by: format!("parent task {}: {}", self.task.id(), stop.by),
+            kill_at: stop.kill_at,
+            exit_code: 143,
+            suppress_ms: stop.suppress_ms,
+        };
+        self.ask_to_stop(&active, &request);
     }
 
-    fn ask_to_stop(&self, children: &[Child], by: &str, kill_at: jiff::Timestamp) {
+    fn ask_to_stop(&self, children: &[Child], request: &StopRequest) {
         for task in self.owned_below(children) {
-            let body = RequestBody::Stop(StopRequest {
-                by: by.to_owned(),
-                kill_at,
-                exit_code: 143,
-            });
+            let body = RequestBody::Stop(request.clone());
             let owner = Owner::read(&task).ok().flatten();
             let launch_id = owner.as_ref().map_or("", |owner| &owner.launch_id);
             let asked = Request::new(body, launch_id, self.now()).map_err(Broken::from);

@@ -1,7 +1,7 @@
 //! Requests to this task: stop, wake, launch a child.
 
 use cl_storage::control::{self, Answer, Outcome, Request, RequestBody, StopRequest};
-use cl_storage::marker;
+use cl_storage::marker::{self, StopMark};
 use cl_storage::task_state::StopWish;
 
 use super::{Stop, Supervisor};
@@ -67,6 +67,7 @@ impl Supervisor {
             by: by.to_owned(),
             kill_at,
             exit_code: 143,
+            suppress_ms: crate::attach::millis(Some(marker::STOP_SUPPRESSION)),
         });
     }
 
@@ -87,6 +88,7 @@ impl Supervisor {
             by: request.by.clone(),
             kill_at: request.kill_at,
             exit_code: request.exit_code,
+            suppress_ms: request.suppress_ms,
         });
         self.state.stop = Some(StopWish {
             requested_at: now,
@@ -98,7 +100,12 @@ impl Supervisor {
                 "could not record the wish to stop"
             );
         }
-        if let Err(error) = marker::request_stop(&self.task, &request.by, now) {
+        let mark = StopMark {
+            by: &request.by,
+            run: None,
+            lasts: request.suppress_ms.map(std::time::Duration::from_millis),
+        };
+        if let Err(error) = marker::request_stop(&self.task, &mark, now) {
             tracing::error!(%error, "could not write the stop marker");
         }
         self.ask_children_to_stop();

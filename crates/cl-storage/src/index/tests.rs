@@ -178,7 +178,12 @@ fn whatever_changes_a_task_ends_its_entry() {
             marker::cancel(task, "x", Timestamp::UNIX_EPOCH).unwrap();
         }),
         ("a stop", |task| {
-            marker::request_stop(task, "x", Timestamp::UNIX_EPOCH).unwrap();
+            marker::request_stop(
+                task,
+                &marker::StopMark::permanent("x"),
+                Timestamp::UNIX_EPOCH,
+            )
+            .unwrap();
         }),
         ("a marker is no file", |task| {
             fs::remove_file(Marker::Done.path(task)).unwrap();

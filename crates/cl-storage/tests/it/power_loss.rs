@@ -179,7 +179,7 @@ impl Workload {
             marker::reject_done(task).unwrap()
         });
         self.step(&task, stop, "there", |task| {
-            marker::request_stop(task, "me", NOW).unwrap();
+            marker::request_stop(task, &marker::StopMark::permanent("me"), NOW).unwrap();
         });
         self.step(&task, cancelled, "there", |task| {
             marker::cancel(task, "me", NOW).unwrap();
