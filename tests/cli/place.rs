@@ -79,12 +79,17 @@ impl Place {
         command
     }
 
-    /// Runs the words of `line`.
+    /// Runs the words of `line`; what it prints as JSON must keep its schema.
+    #[track_caller]
     pub(crate) fn run(&self, line: &str) -> Ran {
-        finished(&self.command(line.split_whitespace()).output().unwrap())
+        finished(
+            line,
+            &self.command(line.split_whitespace()).output().unwrap(),
+        )
     }
 
     /// Runs the words of `line` with something piped in.
+    #[track_caller]
     pub(crate) fn run_with_input(&self, line: &str, input: &[u8]) -> Ran {
         let mut command = self.command(line.split_whitespace());
         command
@@ -94,7 +99,7 @@ impl Place {
         let mut child = command.spawn().unwrap();
         // Who has read enough closes its end.
         child.stdin.take().unwrap().write_all(input).ok();
-        finished(&child.wait_with_output().unwrap())
+        finished(line, &child.wait_with_output().unwrap())
     }
 
     /// Starts the words of `line` with their output in a pipe.
@@ -179,7 +184,9 @@ impl Ran {
     }
 }
 
-fn finished(output: &Output) -> Ran {
+#[track_caller]
+fn finished(line: &str, output: &Output) -> Ran {
+    crate::schema::check_output(line, &output.stdout);
     Ran {
         code: output.status.code(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

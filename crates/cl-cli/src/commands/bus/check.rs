@@ -15,7 +15,6 @@ use crate::error::{CliError, Exit};
 struct Row<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    #[serde(skip_serializing_if = "Option::is_none")]
     repaired: Option<Copied>,
 }
 
