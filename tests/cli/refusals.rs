@@ -178,10 +178,13 @@ fn a_new_prompt_for_a_task_that_is_done_is_not_dropped() {
     assert!(out.contains("completed (0 attempts)"), "{out}");
 }
 
+/// Names what differs, derived data aside: a supervisor adds to it as the last thing it does.
 fn changes(before: &Files, after: &Files) -> Vec<String> {
+    let is_derived = |path: &std::path::Path| path.iter().any(|part| part == ".conductor");
     let mut names: Vec<String> = before
         .keys()
         .chain(after.keys())
+        .filter(|path| !is_derived(path))
         .filter(|path| before.get(*path) != after.get(*path))
         .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
         .collect();
