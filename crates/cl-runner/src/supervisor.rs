@@ -21,6 +21,7 @@ mod gate;
 mod journal;
 mod limits;
 mod requests;
+mod spool;
 mod start;
 mod surroundings;
 mod version;

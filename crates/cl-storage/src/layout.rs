@@ -10,6 +10,7 @@
 //!     owner.lock  owner.yaml               who runs the task
 //!     launch.yaml  task-state.yaml         how it was launched, where it stands
 //!     control/  gates/                     requests to the owner, gate output
+//!     bus-spool.yaml                       messages that the bus could not take yet
 //!     runs/<run>/
 //!         run-info.yaml  pid.txt  prompt.md  output.md
 //!         agent-stdout.txt  agent-stderr.txt
@@ -389,6 +390,11 @@ impl TaskDir {
     /// Returns the path of the supervisor's log.
     pub fn supervisor_log(&self) -> PathBuf {
         self.path.join("supervisor.log")
+    }
+
+    /// Returns the path of the messages that the bus could not take yet.
+    pub fn bus_spool(&self) -> PathBuf {
+        self.path.join("bus-spool.yaml")
     }
 
     /// Returns the path of the lock under which the end of the task is told to its project.

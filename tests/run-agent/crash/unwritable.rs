@@ -85,6 +85,78 @@ fn a_task_whose_bus_stays_broken_ends_and_its_log_has_the_messages() {
     assert!(!rig.scenario.survivors().exist());
     let log = fs::read_to_string(rig.task().supervisor_log()).unwrap();
     assert!(log.contains("RUN_STOP"), "{log}");
+    let spool = fs::read_to_string(rig.task().bus_spool()).unwrap();
+    assert!(spool.contains("RUN_STOP"), "{spool}");
+}
+
+/// A task that was killed with its messages unposted; the bus can be written again.
+fn killed_with_messages() -> Rig {
+    let script = r#"
+version: 1
+attempts:
+  - - write: {path: waiting, content: "x"}
+    - wait_for: {file: first, timeout: 300s}
+    - exit: 3
+  - - wait_for: {file: go, timeout: 300s}
+    - done: true
+"#;
+    let rig = Rig::new(script);
+    rig.start(&["--detach"]).ok();
+    rig.wait_for_waiting();
+    rig.wait_for_recorded_agent();
+    let bus = rig.task().bus();
+    until("the first messages", || {
+        rig.messages().iter().any(|m| m["type"] == "RUN_START")
+    });
+    let before = block(&bus);
+    rig.scenario.release("first");
+    until("the second attempt", || rig.scenario.begun().len() == 2);
+    rig.kill_supervisor();
+    fs::remove_dir(&bus).unwrap();
+    fs::write(&bus, before).unwrap();
+    rig
+}
+
+#[track_caller]
+fn assert_told_once(rig: &Rig) {
+    let messages = rig.messages();
+    let of_first = |kind: &str| {
+        let runs = messages.iter().filter(|m| m["type"] == "RUN_START");
+        let first = runs.map(|m| m["run_id"].clone()).next().unwrap();
+        let of = |m: &&serde_json::Value| m["type"] == kind && m["run_id"] == first;
+        messages.iter().filter(of).count()
+    };
+    assert_eq!((of_first("RUN_START"), of_first("RUN_CRASH")), (1, 1));
+    let failed = |m: &&serde_json::Value| {
+        let body = m["body"].as_str().unwrap();
+        body.starts_with("root agent failed on restart #0")
+    };
+    assert_eq!(messages.iter().filter(failed).count(), 1);
+    assert!(!rig.task().bus_spool().exists());
+}
+
+#[test]
+fn the_next_owner_posts_what_the_last_one_could_not() {
+    let rig = killed_with_messages();
+    rig.scenario.release("go");
+    rig.command(&["recover"]).ok();
+    until("the end", || rig.standing().owner == "none");
+    rig.assert_done();
+    assert_told_once(&rig);
+}
+
+#[test]
+fn a_kept_message_that_was_posted_is_not_posted_again() {
+    let rig = killed_with_messages();
+    rig.command(&["recover"])
+        .crash_at("posted-still-spooled")
+        .run();
+    rig.assert_crashed_at("posted-still-spooled");
+    rig.scenario.release("go");
+    rig.command(&["recover"]).ok();
+    until("the end", || rig.standing().owner == "none");
+    rig.assert_done();
+    assert_told_once(&rig);
 }
 
 /// A version probe runs right before the agent: here it spoils the record.

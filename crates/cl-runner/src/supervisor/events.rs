@@ -60,7 +60,7 @@ impl Supervisor {
         self.handle_requests();
         self.settle_lost_children();
         if self.journal.has_backlog() {
-            self.journal.flush();
+            self.journal.retry();
         }
     }
 }

@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cl_bus::Bus;
 use cl_storage::durable::{self, Mode as FileMode};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
 use cl_storage::owner::{OwnError, Owner, Ownership};
@@ -127,7 +126,7 @@ pub(super) fn start(
         |record, root, task, ownership, state, prompt| Supervisor {
             agent,
             redactor: Redactor::new(secret_values(&record.agents)),
-            journal: Journal::new(Bus::new(task.bus())),
+            journal: Journal::new(&task),
             previous_run: record.previous_run.clone(),
             record,
             root,
