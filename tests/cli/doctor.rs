@@ -199,6 +199,18 @@ fn what_stands_in_the_place_of_something_else_is_told() {
 }
 
 #[test]
+fn messages_that_never_reached_the_bus_are_told() {
+    let place = place();
+    let task = place.task(TASK);
+    add_run(&task, 1, ended(RunStatus::Completed, 0));
+    fs::write(task.bus_spool(), "version: 1\nmessages: []\n").unwrap();
+    private(&task.bus_spool());
+    check(&place, 0, "unposted_messages", &task.bus_spool());
+    own(&task, None);
+    assert_eq!(findings(&place, 0), [""; 0], "its owner still tries");
+}
+
+#[test]
 fn records_that_contradict_their_place_are_told() {
     let place = place();
     let task = place.task(TASK);

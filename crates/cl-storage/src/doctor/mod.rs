@@ -63,6 +63,8 @@ pub enum Code {
     ContradictoryRecord,
     /// A task has made attempts, and the folder of its runs is gone.
     RunsMissing,
+    /// Messages of a task that has ended never reached its bus.
+    UnpostedMessages,
     /// A folder that looks like a task has a name that no new task may have.
     MisnamedTask,
     /// A folder of old runs that the configuration names is not there.
@@ -110,6 +112,7 @@ impl Code {
             | Self::Unrecorded
             | Self::DeadRunning
             | Self::RunsMissing
+            | Self::UnpostedMessages
             | Self::MisnamedTask
             | Self::MissingExtraRoot
             | Self::Leftover
@@ -191,6 +194,11 @@ impl Code {
                 "is gone, and its task has made attempts",
                 "the task is shown as if nothing had ever run",
                 "restore the folder if it was moved away",
+            ],
+            Self::UnpostedMessages => [
+                "holds messages that the bus could not take when the task ended",
+                "the bus does not tell how the task ended",
+                "the next start or resume of the task posts them; or read them there and remove the file",
             ],
             Self::MisnamedTask => [
                 "looks like a task, and its name is not that of one",

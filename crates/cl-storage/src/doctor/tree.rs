@@ -188,7 +188,12 @@ impl Walk<'_> {
             Err(LayoutError::Symlink(_)) => {} // The listing below tells it.
             Err(error) => self.layout(&error),
         }
-        let private = [task.prompt(), task.launch(), task.supervisor_log()];
+        let private = [
+            task.prompt(),
+            task.launch(),
+            task.supervisor_log(),
+            task.bus_spool(),
+        ];
         let is_runs = |name: &str| name == "runs";
         self.entries(folder, is_runs, |walk, path, name, is_folder| {
             if is_folder && (name == "control" || name == "gates") {
@@ -222,6 +227,10 @@ impl Walk<'_> {
                 view.task.path(),
                 format_args!("process {pid} is gone"),
             );
+        }
+        let spool = view.task.bus_spool();
+        if view.owner_state == OwnerState::None && spool.exists() {
+            self.report.add(Code::UnpostedMessages, &spool, "");
         }
         let attempts = view.state.as_ref().map_or(0, |state| state.attempts.total);
         let runs = view.task.runs_folder();
