@@ -6,6 +6,7 @@
 //! and ask ([`stop`]); killing them never hurts a run. What a dead supervisor
 //! left behind is settled by whoever owns the task next ([`settle`]) and taken
 //! up again by [`recover`]. The end of a task is told to its project by [`propagate`].
+//! What a review says is read by [`verdict`].
 //!
 //! Invariants:
 //!
@@ -32,6 +33,7 @@ pub mod scripted;
 pub mod settle;
 pub mod stop;
 mod supervisor;
+pub mod verdict;
 
 pub use attach::wake_owner as wake;
 pub use output::left_out_bytes;
