@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use cl_storage::control::{Request, RequestBody, StopRequest};
+use cl_storage::marker::STOP_SUPPRESSION;
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::task_state::{TaskResult, TaskState};
@@ -82,6 +83,70 @@ impl Attachment {
             hang_up,
         })
     }
+}
+
+/// A signal that a waiting process has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// INT, as Ctrl-C sends it.
+    Interrupt,
+    /// TERM.
+    Terminate,
+    /// HUP: the terminal is gone.
+    HangUp,
+}
+
+impl Attachment {
+    /// Waits for a signal, for `limit` at the most; what came since this was made counts.
+    ///
+    /// For those who wait for several launches. Blocks.
+    pub fn wish_within(&mut self, limit: Duration) -> Option<Wish> {
+        let Self {
+            runtime,
+            interrupt,
+            terminate,
+            hang_up,
+        } = self;
+        runtime.block_on(async {
+            // Every arm only receives or waits: dropping the others loses nothing.
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => Some(Wish::Interrupt),
+                _ = terminate.recv() => Some(Wish::Terminate),
+                _ = hang_up.recv() => Some(Wish::HangUp),
+                () = tokio::time::sleep(limit) => None,
+            }
+        })
+    }
+}
+
+/// Returns how the launch `launch_id` of `task` has ended; `None` while it goes on.
+pub fn end_of(task: &TaskDir, launch_id: &str) -> Option<AttachEnd> {
+    let owner = Owner::read(task)
+        .ok()
+        .flatten()
+        .filter(|owner| owner.launch_id == launch_id);
+    ended(task, launch_id, owner.as_ref())
+}
+
+/// Asks the owner of the launch `launch_id` to stop, and returns at once.
+///
+/// `exit_code` is what those who wait for the task will end with.
+pub fn request_stop(
+    task: &TaskDir,
+    launch_id: &str,
+    by: &str,
+    exit_code: i32,
+    grace: Duration,
+    clock: &dyn Clock,
+) -> io::Result<()> {
+    let request = StopRequest {
+        by: by.to_owned(),
+        kill_at: after(clock, grace),
+        exit_code,
+        suppress_ms: millis(Some(STOP_SUPPRESSION)),
+    };
+    ask_to_stop(task, launch_id, request, clock).map(drop)
 }
 
 /// Waits until the launch `launch_id` of `task` has ended.

@@ -23,9 +23,9 @@ pub(crate) use agents::{error_text, text_variables};
 pub use policy::{Gate, OnChildTimeout, Policy};
 pub(crate) use record::is_same_prompt;
 pub use record::{
-    Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, is_prompt_of_record,
+    Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step, is_prompt_of_record,
 };
-pub use start::{LaunchError, Launched, Refusal, launch, room_for};
+pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for};
 pub(crate) use start::{Readiness, read_record};
 pub use worktree::Overlap;
 

@@ -185,6 +185,10 @@ pub struct RunInfo {
     pub usage: Option<Usage>,
     /// How it was stopped.
     pub stop: Option<StopRecord>,
+    /// What it is for within a series of runs of its task: `implement`, `review`, `stage`.
+    pub role: String,
+    /// Which round or stage of the series it belongs to.
+    pub iteration: Option<u32>,
     /// Top-level keys that this build does not know, verbatim.
     pub unknown: String,
 }
@@ -246,6 +250,8 @@ impl RunInfo {
             failure: None,
             usage: None,
             stop: None,
+            role: String::new(),
+            iteration: None,
             unknown: String::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! Real processes: agents, their children, how they end, and how the loop goes on.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod batch;
 mod contract;
 mod crowd;
 mod delegating;
@@ -9,6 +10,8 @@ mod limits;
 mod nested;
 mod propagation;
 mod restart;
+#[path = "../../cli/schema.rs"]
+mod schema;
 mod stage;
 mod stopping;
 mod worktree;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ShowArgs;
 use super::value;
+use super::{BatchArgs, ShowArgs};
 
 /// `task`: run one, or one of its sub-commands.
 #[derive(Debug, Args)]
@@ -65,9 +65,12 @@ pub struct ResumeArgs {
     pub restart: LoopArgs,
 }
 
-/// `job`.
+/// `job`: one run, or one of its sub-commands.
 #[derive(Debug, Args)]
 pub struct JobArgs {
+    /// What to do instead of one run.
+    #[command(subcommand)]
+    pub command: Option<JobCommand>,
     /// The id of the task that holds the run [default: made up and announced]
     #[arg(value_name = "TASK")]
     pub id: Option<String>,
@@ -76,8 +79,15 @@ pub struct JobArgs {
     pub launch: LaunchArgs,
 }
 
+/// What to do instead of one run.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Run an agent once for each of several prompts
+    Batch(BatchArgs),
+}
+
 /// What every launch takes.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct LaunchArgs {
     /// The agent, by name or type [default: from the configuration]
     #[arg(long, value_name = "NAME")]

@@ -8,6 +8,7 @@ mod facts;
 mod keeping;
 mod launch;
 mod looking;
+mod series;
 mod swallowed;
 mod value;
 
@@ -25,13 +26,14 @@ pub use bus::{
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use keeping::{DoctorCommand, GcArgs};
 pub use launch::{
-    ChildTimeout, JobArgs, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs,
-    TaskArgs, TaskCommand,
+    ChildTimeout, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs,
+    StopArgs, TaskArgs, TaskCommand,
 };
 pub use looking::{
     ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until,
     ValidateArgs, WatchArgs,
 };
+pub use series::{BatchArgs, PromptList, PromptSource, StepArgs};
 
 use crate::entry::Binary;
 use crate::error::CliError;
@@ -214,7 +216,8 @@ pub fn parse(binary: Binary, args: impl IntoIterator<Item = OsString>) -> Result
         return Err(forgotten_value(&mut grammar, &found));
     }
     if let Some((flag, command)) = misplaced_flag(&matches) {
-        let text = format!("{flag} belongs to `task` and not before `task {command}`\n");
+        let (parent, command) = command;
+        let text = format!("{flag} belongs to `{parent}` and not before `{parent} {command}`\n");
         return Err(grammar.error(clap::error::ErrorKind::ArgumentConflict, text));
     }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
@@ -229,21 +232,25 @@ fn forgotten_value(grammar: &mut clap::Command, found: &(String, String)) -> cla
     grammar.error(clap::error::ErrorKind::InvalidValue, text)
 }
 
-/// Finds a flag for running a task that stands before a sub-command of `task`.
+/// Finds a flag of `task` or `job` that stands before a sub-command of it.
 ///
 /// The parser's own rule for this would refuse the flags that every command takes.
-fn misplaced_flag(matches: &ArgMatches) -> Option<(String, String)> {
-    let (_, task) = matches.subcommand().filter(|(name, _)| *name == "task")?;
-    let (command, _) = task.subcommand()?;
-    let own = RunArgs::augment_args(clap::Command::new("task"));
+fn misplaced_flag(matches: &ArgMatches) -> Option<(String, (String, String))> {
+    let (parent, outer) = matches.subcommand()?;
+    let own = match parent {
+        "task" => RunArgs::augment_args(clap::Command::new("task")),
+        "job" => JobArgs::augment_args(clap::Command::new("job")),
+        _ => return None,
+    };
+    let (command, _) = outer.subcommand()?;
     let given = own
         .get_arguments()
-        .find(|arg| task.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))?;
+        .find(|arg| outer.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))?;
     let name = match given.get_long() {
         Some(long) => format!("--{long}"),
         None => "a task's id".to_owned(),
     };
-    Some((name, command.to_owned()))
+    Some((name, (parent.to_owned(), command.to_owned())))
 }
 
 #[cfg(test)]
@@ -283,6 +290,10 @@ mod tests {
         check(
             "run-agent task t resume",
             Err("a task's id belongs to `task`"),
+        );
+        check(
+            "run-agent job --prompt x batch --prompt y",
+            Err("--prompt belongs to `job`"),
         );
         check("run-agent bus --project p read --task t", Ok(()));
     }

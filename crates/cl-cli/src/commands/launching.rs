@@ -7,8 +7,9 @@ use std::time::Duration;
 use cl_config::Config;
 use cl_runner::launch::{
     AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
-    Policy, PrepareError, Refusal, is_prompt_of_record, launch, prepare_agents, room_for,
+    Policy, PrepareError, Refusal, Step, is_prompt_of_record, launch, prepare_agents, room_for,
 };
+use cl_storage::process::ProcessIdentity;
 use cl_storage::space::Room;
 use cl_storage::task_state::ParentTask;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
@@ -38,6 +39,8 @@ pub(super) struct Order {
     pub(super) depth: u32,
     pub(super) previous_run: Option<RunId>,
     pub(super) is_detached: bool,
+    /// What the run is within a series; none outside of any.
+    pub(super) step: Option<Step>,
 }
 
 /// Returns the running program, as agents will call it.
@@ -312,6 +315,15 @@ pub(super) fn launch_directly(
     order: Order,
     ready: Ready,
 ) -> Result<String, CliError> {
+    launch_supervised(ctx, order, ready).map(|(launch_id, _)| launch_id)
+}
+
+/// Launches `order` and returns the launch's id and the supervisor.
+pub(super) fn launch_supervised(
+    ctx: &mut Context,
+    order: Order,
+    ready: Ready,
+) -> Result<(String, ProcessIdentity), CliError> {
     check_secrets(ctx, &order.task, &ready)?;
     let launch_id = format!("{}-{}", id::stamp(ctx.now()), id::random_text(8));
     let record = LaunchRecord {
@@ -340,14 +352,16 @@ pub(super) fn launch_directly(
         extra_env: order.extra_env,
         policy: order.policy,
         conductor_url: None,
+        step: order.step,
     };
     // The kernel's link is still this program after its file was replaced.
-    launch(&record, &order.task, Path::new("/proc/self/exe")).map_err(launch_error)?;
+    let launched =
+        launch(&record, &order.task, Path::new("/proc/self/exe")).map_err(launch_error)?;
     if room_for(&order.task) == Room::Low {
         ctx.console
             .warn("less than 1 GiB is free where the root is; `run-agent gc` deletes old runs");
     }
-    Ok(launch_id)
+    Ok((launch_id, launched.supervisor))
 }
 
 fn root_of(task: &TaskDir) -> PathBuf {

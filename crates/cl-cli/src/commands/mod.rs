@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub mod batch;
 pub mod bus;
 pub mod completion;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod output;
 mod progress;
 pub mod ps;
 pub mod recover;
+mod series;
 pub mod show;
 pub mod status;
 pub mod stop;
@@ -26,7 +28,7 @@ pub mod version;
 mod waiting;
 pub mod watch;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, TaskCommand};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, TaskCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -52,7 +54,10 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             Some(TaskCommand::Stop(args)) => stop::run(ctx, args),
             Some(TaskCommand::Show(_)) => show::run(ctx),
         },
-        Command::Job(args) => job::run(ctx, args),
+        Command::Job(args) => match &args.command {
+            None => job::run(ctx, args),
+            Some(JobCommand::Batch(args)) => batch::run(ctx, args),
+        },
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),
@@ -110,7 +115,7 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
     if makes_task(command) {
         request.task_rule = TaskRule::New;
     }
-    if is_about_one_task(command) {
+    if is_about_one_task(command) && !is_batch(command) {
         let id = position(command);
         request.task = global.one_task(id)?.map(str::to_owned);
         request.task_is_positional = global.tasks.is_empty();
@@ -118,7 +123,13 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
     match command {
         Command::Output(args) => request.run.clone_from(&args.run),
         Command::Bus(BusCommand::Post(args)) => request.run.clone_from(&args.run),
-        Command::Job(args) => request.parent_run.clone_from(&args.launch.parent_run_id),
+        Command::Job(args) => {
+            let parent_run = match &args.command {
+                None => &args.launch.parent_run_id,
+                Some(JobCommand::Batch(args)) => &args.step.parent_run_id,
+            };
+            request.parent_run.clone_from(parent_run);
+        }
         Command::Task(args) if args.command.is_none() => {
             let launch = &args.run.launch;
             request.parent_run.clone_from(&launch.parent_run_id);
@@ -126,6 +137,11 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
         _ => {}
     }
     Ok(request)
+}
+
+/// A batch is about several tasks, which it makes.
+fn is_batch(command: &Command) -> bool {
+    matches!(command, Command::Job(args) if args.command.is_some())
 }
 
 /// Commands that may create the task they name.

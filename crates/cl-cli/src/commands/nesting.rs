@@ -69,6 +69,7 @@ pub(super) fn launch_through(
         policy: Some(order.policy.clone()),
         extra_env: order.extra_env.clone(),
         previous_run: order.previous_run.clone(),
+        step: order.step.clone(),
     };
     let failed = |what: &str| {
         CliError::failed(format!(

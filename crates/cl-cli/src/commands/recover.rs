@@ -119,6 +119,7 @@ fn resume(ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
         depth: file.depth,
         previous_run: None,
         is_detached: true,
+        step: None,
     };
     let ready = launching::ready(ctx, order.agent.as_deref())?;
     launching::launch_directly(ctx, order, ready).map(drop)

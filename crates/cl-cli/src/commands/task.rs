@@ -58,6 +58,7 @@ pub(super) fn start(
         depth: 0,
         previous_run,
         is_detached: args.detach,
+        step: None,
     };
     let followed = Wait::prepare(&order, args.follow)?;
     let nested = match &around {
@@ -160,6 +161,7 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
             args.launch.previous_run_id.as_deref(),
         )?,
         is_detached: args.launch.detach,
+        step: None,
     };
     let ready = launching::ready(ctx, order.agent.as_deref())?;
     let followed = Wait::prepare(&order, args.launch.follow)?;

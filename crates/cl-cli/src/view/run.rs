@@ -33,6 +33,10 @@ pub(crate) struct RunRow {
     pub(crate) parent_run_id: Option<RunId>,
     pub(crate) previous_run_id: Option<RunId>,
     pub(crate) depth: Option<u32>,
+    /// What it is for within a series of runs.
+    pub(crate) role: Option<String>,
+    /// Which round or stage of the series it belongs to.
+    pub(crate) iteration: Option<u32>,
     pub(crate) failure: Option<FailureFact>,
     pub(crate) usage: Option<UsageFact>,
     pub(crate) path: String,
@@ -81,6 +85,8 @@ impl RunRow {
             parent_run_id: info.and_then(|info| info.parent_run_id.clone()),
             previous_run_id: info.and_then(|info| info.previous_run_id.clone()),
             depth: info.and_then(|info| info.depth),
+            role: info.and_then(|info| text(&info.role)),
+            iteration: info.and_then(|info| info.iteration),
             failure: view.failure().map(FailureFact::from),
             usage: info
                 .and_then(|info| info.usage.clone())

@@ -62,6 +62,15 @@ impl Origin {
     }
 }
 
+/// What a run is within a series of runs of one task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    /// What it is for: `implement`, `review`, `stage`.
+    pub role: String,
+    /// Which round or stage it belongs to.
+    pub iteration: u32,
+}
+
 /// Everything a supervisor needs, secrets included; never written to disk.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub struct LaunchRecord {
@@ -103,6 +112,9 @@ pub struct LaunchRecord {
     pub policy: Policy,
     /// Address of the server, if one is known.
     pub conductor_url: Option<String>,
+    /// What its run is within a series; none outside of any.
+    #[serde(default)]
+    pub step: Option<Step>,
 }
 
 impl std::fmt::Debug for LaunchRecord {
@@ -145,6 +157,9 @@ pub struct NestedOptions {
     /// The run that this one repeats.
     #[serde(default)]
     pub previous_run: Option<RunId>,
+    /// What the run is within a series; none outside of any.
+    #[serde(default)]
+    pub step: Option<Step>,
 }
 
 /// The content of `launch.yaml`: how a task was launched, without secrets.

@@ -154,6 +154,17 @@ pub fn launch(
     }
 }
 
+/// Forgets a supervisor that this process has started and that has ended.
+///
+/// A launcher that lives long would else keep an entry in the process table for each.
+/// True if there is nothing left to forget. Never blocks.
+pub fn reap(supervisor: &ProcessIdentity) -> bool {
+    use rustix::process::{Pid, WaitOptions, waitpid};
+    let pid = Pid::from_raw(supervisor.pid);
+    // An error means that it is no child of this process, or was waited for already.
+    !matches!(waitpid(pid, WaitOptions::NOHANG), Ok(None))
+}
+
 /// Judges the room on the disk of `task`; what cannot be measured is enough.
 pub fn room_for(task: &TaskDir) -> Room {
     space::free_bytes(task.path()).map_or(Room::Enough, Room::of)

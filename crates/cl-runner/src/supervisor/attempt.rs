@@ -97,6 +97,10 @@ impl Supervisor {
         info.agent_name.clone_from(&self.record.agent);
         info.attempt = Some(self.state.attempts.this_launch);
         info.depth = Some(self.record.depth);
+        if let Some(step) = &self.record.step {
+            info.role.clone_from(&step.role);
+            info.iteration = Some(step.iteration);
+        }
         if self.needs_slot() {
             info.phase = Some(Phase::Queued);
         }

@@ -170,6 +170,7 @@ impl Supervisor {
             extra_env,
             policy: options.policy.unwrap_or_else(inherited),
             conductor_url: self.record.conductor_url.clone(),
+            step: options.step,
         })
     }
 

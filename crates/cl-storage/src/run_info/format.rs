@@ -13,7 +13,7 @@ use crate::yaml::{self, Mapping, YamlError};
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// The keys that this build knows, in file order.
-const KEYS: [&str; 37] = [
+const KEYS: [&str; 39] = [
     "version",
     "run_id",
     "parent_run_id",
@@ -50,6 +50,8 @@ const KEYS: [&str; 37] = [
     "failure",
     "usage",
     "stop",
+    "role",
+    "iteration",
     "agent_type",
 ];
 
@@ -135,6 +137,10 @@ fn write_own_keys(out: &mut Mapping, info: &RunInfo) {
                 .plain("took_ms", stop.took_ms);
         });
     }
+    out.text_unless_empty("role", &info.role);
+    if let Some(iteration) = info.iteration {
+        out.plain("iteration", iteration);
+    }
 }
 
 fn write_usage(out: &mut Mapping, usage: &Usage) {
@@ -192,6 +198,8 @@ struct Raw {
     failure: Option<RawFailure>,
     usage: Option<Usage>,
     stop: Option<StopRecord>,
+    role: Option<String>,
+    iteration: Option<u32>,
 }
 
 #[derive(serde::Deserialize)]
@@ -273,6 +281,8 @@ pub(super) fn parse(text: &str, run: &RunDir) -> Result<RunInfo, YamlError> {
         failure: raw.failure.map(failure).transpose()?,
         usage: raw.usage,
         stop: raw.stop,
+        role: text_of(raw.role),
+        iteration: raw.iteration,
         unknown: unknown_blocks(text),
     })
 }
