@@ -5,6 +5,7 @@ mod bad_input;
 mod bus;
 mod bus_faults;
 mod configuration;
+mod delete;
 mod doctor;
 mod documented;
 mod facts;

@@ -7,6 +7,7 @@
 //! left behind is settled by whoever owns the task next ([`settle`]) and taken
 //! up again by [`recover`]. The end of a task is told to its project by [`propagate`].
 //! What a review says is read by [`verdict`].
+//! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]). The end of a task is told to its project by [`propagate`].
 //!
 //! Invariants:
 //!
@@ -20,6 +21,7 @@
 
 pub mod attach;
 mod claim;
+pub mod delete;
 pub mod launch;
 mod notice;
 mod output;

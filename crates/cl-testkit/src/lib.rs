@@ -4,6 +4,7 @@
 //! * [`scenario`]: a root, a configuration and scripted agents for the real binary.
 //! * [`run_agent`]: one command of the binary, with a deadline.
 //! * [`survivors`]: proof that no process of a tree is left.
+//! * [`terminal`]: a program on a terminal, with its user.
 //! * [`bench_rows`], [`bench_data`], [`bench_process`], [`bench_floor`]: what benchmarks report, read,
 //!   start and are held against.
 //! * [`patience`]: waiting for a condition with a deadline.
@@ -17,3 +18,4 @@ pub mod patience;
 pub mod run_agent;
 pub mod scenario;
 pub mod survivors;
+pub mod terminal;

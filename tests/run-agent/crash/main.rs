@@ -7,6 +7,7 @@
 
 mod bus;
 mod deleted;
+mod deleting;
 mod facts;
 mod gc;
 mod identity;

@@ -5,6 +5,7 @@ mod batch;
 mod contract;
 mod crowd;
 mod delegating;
+mod deleting;
 mod ending;
 mod limits;
 mod nested;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::value;
-use super::{BatchArgs, ShowArgs};
+use super::{BatchArgs, DeleteArgs, ShowArgs};
 
 /// `task`: run one, or one of its sub-commands.
 #[derive(Debug, Args)]
@@ -32,6 +32,8 @@ pub enum TaskCommand {
     Stop(StopArgs),
     /// Show one task: runs, lineage, markers, owner, result
     Show(ShowArgs),
+    /// Delete a task with its runs and messages
+    Delete(DeleteArgs),
 }
 
 /// How to run a task.

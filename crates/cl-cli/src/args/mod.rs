@@ -4,6 +4,7 @@
 //! accepted as hidden aliases.
 
 mod bus;
+mod delete;
 mod facts;
 mod keeping;
 mod launch;
@@ -23,6 +24,7 @@ use clap::{
 pub use bus::{
     BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since,
 };
+pub use delete::DeleteArgs;
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use keeping::{DoctorCommand, GcArgs};
 pub use launch::{

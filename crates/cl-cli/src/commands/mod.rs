@@ -4,6 +4,7 @@ pub mod batch;
 pub mod bus;
 pub mod completion;
 pub mod config;
+pub mod delete;
 pub mod doctor;
 pub mod facts;
 mod flat;
@@ -53,6 +54,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             Some(TaskCommand::Resume(args)) => task::resume(ctx, args),
             Some(TaskCommand::Stop(args)) => stop::run(ctx, args),
             Some(TaskCommand::Show(_)) => show::run(ctx),
+            Some(TaskCommand::Delete(args)) => delete::run(ctx, args),
         },
         Command::Job(args) => match &args.command {
             None => job::run(ctx, args),
@@ -167,7 +169,8 @@ fn infers_project(command: &Command) -> bool {
 /// A new task is never the one around it, and listings are about projects.
 fn infers_task(command: &Command) -> bool {
     match command {
-        Command::Task(args) => args.command.is_some(),
+        // What is deleted is said in so many words.
+        Command::Task(args) => !matches!(args.command, None | Some(TaskCommand::Delete(_))),
         Command::Stop(_)
         | Command::Resume(_)
         | Command::Output(_)
@@ -203,6 +206,7 @@ fn position(command: &Command) -> Option<&str> {
             Some(TaskCommand::Resume(args)) => &args.id,
             Some(TaskCommand::Stop(args)) => &args.id,
             Some(TaskCommand::Show(args)) => &args.id,
+            Some(TaskCommand::Delete(args)) => &args.id,
         },
         Command::Job(args) => &args.id,
         Command::Stop(args) => &args.id,

@@ -12,6 +12,7 @@
 //! reader sees and that the next collection removes. The owner's lock is held
 //! for looking and renaming only, so that a starter who waits for it is not kept.
 
+mod delete;
 mod folder;
 mod plan;
 mod survey;
@@ -29,6 +30,7 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{LayoutError, ProjectDir, Root, TaskDir};
 use crate::lock::{HeldLock, LockError};
 use crate::run_info::RunStatus;
+pub use delete::{Deleted, Deletion, dependents};
 use folder::Folder;
 pub use folder::TRASH;
 pub use plan::{Kept, Plan, Policy, RunFacts, STARTING, Standing, TaskFacts, plan};

@@ -1,0 +1,207 @@
+//! Deleting one task because somebody wishes it.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::folder::Folder;
+use super::{GcError, TaskDeleted, survey};
+use crate::durable::Mode;
+use crate::layout::{ProjectDir, Root, TaskDir};
+use crate::lock::HeldLock;
+use crate::record;
+use crate::{LayoutError, TaskId};
+
+/// A task that nobody can start any more, because its owner's lock is held here.
+///
+/// Between taking it and [`Deletion::carry_out`] the caller looks whether the task
+/// may go. Dropping it leaves the task as it was.
+#[derive(Debug)]
+pub struct Deletion {
+    task: TaskDir,
+    lock: HeldLock,
+}
+
+/// What deleting a task did.
+#[derive(Debug)]
+pub struct Deleted {
+    /// The task; its size includes its runs.
+    pub task: TaskDeleted,
+    /// What could not be removed of the folder, which readers no longer see, and why.
+    ///
+    /// The next collection removes it.
+    pub leftover: Option<(PathBuf, GcError)>,
+}
+
+impl Deletion {
+    /// Takes the lock of the owner of `task`, whose folder exists; blocks for `wait` at the most.
+    pub fn begin(task: &TaskDir, wait: Duration) -> Result<Self, GcError> {
+        let lock = HeldLock::acquire(&task.owner_lock(), Mode::Shared, wait)?;
+        Ok(Self {
+            task: task.clone(),
+            lock,
+        })
+    }
+
+    /// Deletes the task's folder: renames it to a name that readers ignore, then removes that.
+    ///
+    /// A crash before the rename leaves the task as it was, one after it a folder
+    /// that the next collection removes. Links are removed as links and never
+    /// followed. Returns after the rename is on disk; an error means that the task
+    /// is still there.
+    pub fn carry_out(self, root: &Root) -> Result<Deleted, GcError> {
+        let Self { task, lock } = self;
+        let failed = || GcError::delete(task.path());
+        if !lock.is_in_place() {
+            return Err(GcError::Look(LayoutError::Missing(task.path().to_owned())));
+        }
+        let deleted = TaskDeleted {
+            project_id: task.project().clone(),
+            task_id: task.id().clone(),
+            path: task.path().to_owned(),
+            size_bytes: survey::size_bytes(task.path()),
+        };
+        let project = Folder::open(root.path())
+            .and_then(|root| root.child(task.project().as_str()))
+            .map_err(failed())?;
+        let trash = project.set_aside(task.id().as_str()).map_err(failed())?;
+        // The lock's file has lost its name: who waits for it finds no task.
+        drop(lock);
+        let leftover = project.remove(&trash).err().map(|error| {
+            let path = deleted
+                .path
+                .with_file_name(OsStr::from_bytes(trash.to_bytes()));
+            (path.clone(), GcError::delete(&path)(error))
+        });
+        Ok(Deleted {
+            task: deleted,
+            leftover,
+        })
+    }
+}
+
+/// What a task's configuration says, as far as it matters here.
+#[derive(Debug, Default, serde::Deserialize)]
+struct TaskConfig {
+    #[serde(default)]
+    depends_on: Vec<String>,
+}
+
+/// Lists the tasks of `project` that wait for `task` and have no `DONE`, by id.
+///
+/// A configuration that cannot be read names nobody.
+pub fn dependents(project: &ProjectDir, task: &TaskId) -> Result<Vec<TaskId>, LayoutError> {
+    let mut found = Vec::new();
+    for other in project.tasks()? {
+        let path = other.path().join("TASK-CONFIG.yaml");
+        let config = record::read_text(&path)
+            .ok()
+            .flatten()
+            .and_then(|text| crate::yaml::parse::<TaskConfig>(&text).ok())
+            .unwrap_or_default();
+        let names_it = |name: &String| {
+            let (of, name) = name
+                .rsplit_once('/')
+                .unwrap_or((project.id().as_str(), name));
+            of.trim() == project.id().as_str() && name.trim() == task.as_str()
+        };
+        if other.id() != task
+            && config.depends_on.iter().any(names_it)
+            && !other.path().join("DONE").is_file()
+        {
+            found.push(other.id().clone());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ProjectId;
+
+    fn task(root: &Root, id: &str) -> TaskDir {
+        let id = TaskId::parse(id).unwrap();
+        let task = root.task(&ProjectId::parse("p").unwrap(), &id).unwrap();
+        task.ensure().unwrap();
+        task
+    }
+
+    #[test]
+    fn a_deleted_task_is_gone_and_what_its_links_point_to_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("sentinel"), "x").unwrap();
+        let root = Root::at(place.path()).unwrap();
+        let gone = task(&root, "task-20260101-000000-gone");
+        std::os::unix::fs::symlink(outside.path(), gone.path().join("link")).unwrap();
+        std::fs::write(gone.prompt(), "do it").unwrap();
+        let deletion = Deletion::begin(&gone, Duration::ZERO).unwrap();
+        assert!(Deletion::begin(&gone, Duration::ZERO).is_err());
+        let deleted = deletion.carry_out(&root).unwrap();
+        assert!(deleted.leftover.is_none());
+        assert!(deleted.task.size_bytes >= 5);
+        assert!(!gone.path().exists());
+        assert_eq!(
+            std::fs::read_dir(place.path().join("p")).unwrap().count(),
+            0
+        );
+        assert!(outside.path().join("sentinel").exists());
+    }
+
+    #[test]
+    fn a_task_whose_folder_was_replaced_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Root::at(place.path()).unwrap();
+        let one = task(&root, "task-20260101-000000-one");
+        let deletion = Deletion::begin(&one, Duration::ZERO).unwrap();
+        crate::durable::rename(one.path(), &place.path().join("elsewhere")).unwrap();
+        one.ensure().unwrap();
+        assert!(deletion.carry_out(&root).is_err());
+        assert!(one.path().exists());
+    }
+
+    #[test]
+    fn dependents_are_those_that_still_wait() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Root::at(place.path()).unwrap();
+        let first = task(&root, "task-20260101-000000-first");
+        for (id, config, is_done) in [
+            (
+                "task-20260101-000001-waits",
+                "depends_on: [task-20260101-000000-first]",
+                false,
+            ),
+            (
+                "task-20260101-000002-named",
+                "depends_on: [p/task-20260101-000000-first]",
+                false,
+            ),
+            (
+                "task-20260101-000003-over",
+                "depends_on: [task-20260101-000000-first]",
+                true,
+            ),
+            (
+                "task-20260101-000004-other",
+                "depends_on: [q/task-20260101-000000-first]",
+                false,
+            ),
+            ("task-20260101-000005-broken", "depends_on: {", false),
+        ] {
+            let other = task(&root, id);
+            std::fs::write(other.path().join("TASK-CONFIG.yaml"), config).unwrap();
+            if is_done {
+                std::fs::write(other.path().join("DONE"), "").unwrap();
+            }
+        }
+        let project = root.project(first.project()).unwrap();
+        let found = dependents(&project, first.id()).unwrap();
+        let found: Vec<&str> = found.iter().map(TaskId::as_str).collect();
+        assert_eq!(
+            found,
+            ["task-20260101-000001-waits", "task-20260101-000002-named"]
+        );
+    }
+}
