@@ -61,10 +61,10 @@ use crate::owner::OwnerState;
 use crate::run_info::RunStatus;
 use crate::snapshot::TaskView;
 use crate::status::{Claim, TaskStatus};
-use crate::task_state::ParentTask;
+use crate::task_state::{ClaimRecord, ParentTask};
 
 /// First line of an index; one of another build is ignored and replaced.
-const HEADER: &str = concat!("conductor-index 2 ", env!("CARGO_PKG_VERSION"), "\n");
+const HEADER: &str = concat!("conductor-index 3 ", env!("CARGO_PKG_VERSION"), "\n");
 /// How long ago, in nanoseconds, a source must have changed for its ctime to tell changes apart.
 const SETTLED_AFTER: i128 = 2_000_000_000;
 /// A task whose entry would be longer is always read from its files.
@@ -103,6 +103,8 @@ pub struct Ended {
     pub failure: Option<Failure>,
     /// The task that launched it.
     pub parent: Option<ParentTask>,
+    /// The claim that was judged last.
+    pub claim: Option<ClaimRecord>,
     /// The newest change; never stored, because a bus can grow at any time.
     pub last_activity: Option<Timestamp>,
 }
@@ -139,6 +141,7 @@ impl Ended {
             agent: view.agent(),
             failure: view.failure(),
             parent: view.launch.as_ref().and_then(|l| l.parent.clone()),
+            claim: state.and_then(|state| state.claim.clone()),
             last_activity: view.last_activity,
         })
     }

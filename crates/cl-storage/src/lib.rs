@@ -20,7 +20,7 @@
 //! [`durable`], locks in [`lock`], YAML in [`yaml`], process identity in
 //! [`process`], the folder layout in [`layout`], run records in [`run_info`],
 //! task files in [`task_state`], [`owner`], [`control`] and [`marker`], the
-//! agent's process in [`pid_file`], run slots in [`slot`], what it all means in
+//! agent's process in [`pid_file`], what gates found in [`evidence`], run slots in [`slot`], what it all means in
 //! [`status`] and [`snapshot`], ended tasks in [`index`], masking of secrets in [`redact`], digests in [`digest`],
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
 //! folders of the old layout in [`legacy`], the room on the disk in [`space`],
@@ -33,6 +33,7 @@ pub mod crash;
 pub mod digest;
 pub mod doctor;
 pub mod durable;
+pub mod evidence;
 pub mod failure;
 pub mod fault;
 pub mod gc;

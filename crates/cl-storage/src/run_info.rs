@@ -189,6 +189,8 @@ pub struct RunInfo {
     pub role: String,
     /// Which round or stage of the series it belongs to.
     pub iteration: Option<u32>,
+    /// The gate that refused the claim to be done which this run left.
+    pub rejected_by: String,
     /// Top-level keys that this build does not know, verbatim.
     pub unknown: String,
 }
@@ -252,6 +254,7 @@ impl RunInfo {
             stop: None,
             role: String::new(),
             iteration: None,
+            rejected_by: String::new(),
             unknown: String::new(),
         }
     }

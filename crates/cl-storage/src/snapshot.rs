@@ -399,7 +399,7 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
         is_cancelled: view.markers.has(Marker::Cancelled),
         is_done: view.markers.has(Marker::Done),
         has_gates: match &view.launch {
-            Some(launch) => !launch.policy.gates.is_empty(),
+            Some(launch) => !launch.policy.gates.is_empty() || launch.policy.require_change,
             // A launch that cannot be read may have had some.
             None => (view.problems.iter()).any(|problem| problem.path() == view.task.launch()),
         },

@@ -22,6 +22,18 @@ pub struct TaskState {
     pub attempts: Attempts,
     /// Gate failures in a row.
     pub gate_failures: GateFailures,
+    /// The claim to be done that was judged last in this launch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimRecord>,
+    /// What was seen of work in this launch.
+    #[serde(skip_serializing_if = "WorkSeen::is_empty")]
+    pub work: WorkSeen,
+    /// When this launch began; a recovery goes on with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Timestamp>,
+    /// The limits of the budget that were warned of in this launch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budget_told: Vec<String>,
     /// What the task waits for: `slot`, `children`, `limit`, `delay`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
@@ -79,6 +91,82 @@ pub struct GateFailures {
     /// The end of what it printed, for the next prompt; without secrets.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_output: String,
+    /// Digest of all it printed, colours aside, together with how it ended.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_digest: String,
+    /// Refusals in a row by that gate with that digest.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub alike: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl GateFailures {
+    /// Counts one more refusal.
+    pub fn count(&mut self, gate: String, output: String, digest: String) {
+        let is_alike = self.alike > 0 && self.last_gate == gate && self.last_digest == digest;
+        self.alike = if is_alike { self.alike + 1 } else { 1 };
+        self.count += 1;
+        self.last_gate = gate;
+        self.last_output = output;
+        self.last_digest = digest;
+    }
+
+    /// Forgets the last refusal, but not how many there were.
+    pub fn forget_last(&mut self) {
+        *self = Self {
+            count: self.count,
+            ..Self::default()
+        };
+    }
+}
+
+/// A claim to be done, and what its gates said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ClaimRecord {
+    /// Which claim of the launch it is, from 1.
+    pub number: u32,
+    /// How many gates judge it.
+    pub gates: u32,
+    /// How many of them passed.
+    pub passed: u32,
+    /// The evidence of these, by the numbers of its files in `gates/`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<u32>,
+    /// The working tree when the last gate had ended.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tree: String,
+    /// Nothing was seen of any work behind it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub suspicious: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What was seen of work in a launch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct WorkSeen {
+    /// The working tree before the first attempt.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tree_before: String,
+    /// An agent called a tool.
+    pub tools: bool,
+    /// An agent said something or left an answer.
+    pub output: bool,
+}
+
+impl WorkSeen {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A task launched by an agent of this task.
@@ -203,6 +291,8 @@ pub struct LaunchSummary {
 pub struct PolicySummary {
     /// What must pass before DONE is believed.
     pub gates: Vec<GateSummary>,
+    /// Whether a claim without a changed working tree is refused.
+    pub require_change: bool,
 }
 
 /// A gate as readers need it.
@@ -254,7 +344,17 @@ mod tests {
                 count: 1,
                 last_gate: "cargo test".into(),
                 last_output: "a\n  b: c\n\nd #e\n".into(),
+                last_digest: "d1".into(),
+                alike: 1,
             },
+            claim: Some(ClaimRecord {
+                number: 2,
+                gates: 2,
+                passed: 2,
+                evidence: vec![3, 4],
+                tree: "git:1".into(),
+                suspicious: true,
+            }),
             children: vec![Child {
                 project,
                 task: id,
@@ -278,5 +378,21 @@ mod tests {
         assert_eq!((state.attempts.total, state.attempts.today), (2, 1));
         state.write(&task).unwrap();
         assert_eq!(TaskState::read(&task).unwrap(), Some(state));
+    }
+
+    #[test]
+    fn refusals_that_look_alike_are_counted_in_a_row() {
+        let mut failures = GateFailures::default();
+        let mut count = |gate: &str, digest: &str| {
+            failures.count(gate.into(), String::new(), digest.into());
+            (failures.count, failures.alike)
+        };
+        assert_eq!(count("a", "1"), (1, 1));
+        assert_eq!(count("a", "1"), (2, 2));
+        assert_eq!(count("b", "1"), (3, 1), "another gate");
+        assert_eq!(count("b", "2"), (4, 1), "another output");
+        assert_eq!(count("b", "2"), (5, 2));
+        failures.forget_last();
+        assert_eq!((failures.count, failures.alike), (5, 0));
     }
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::facts::{ClosedWindow, Closing, Facts, Reported, epoch, number, text};
+use super::spending::Spending;
 
 /// The fields that tell whether the rest of a line matters.
 ///
@@ -39,6 +40,9 @@ pub(super) fn read(line: &[u8], facts: &mut Facts) {
             };
             if let Some(session) = text(&event, "session_id") {
                 facts.session_id = Some(session.to_owned());
+            }
+            if kind == "assistant" && event["error"].is_null() {
+                add_spending(&event["message"], facts);
             }
             match kind {
                 "system" => read_system(&event, facts),
@@ -102,6 +106,26 @@ fn read_assistant(event: &Value, facts: &mut Facts) {
     }
 }
 
+/// Takes note of what a message says was used until then; those of sub-agents count too.
+fn add_spending(message: &Value, facts: &mut Facts) {
+    let (Some(id), usage) = (text(message, "id"), &message["usage"]) else {
+        return;
+    };
+    if usage.is_object() {
+        facts
+            .spending
+            .note(id, TOKEN_KEYS.map(|key| number(usage, key)));
+    }
+}
+
+/// The keys of token counts, in the order of [`cl_storage::Usage`].
+const TOKEN_KEYS: [&str; 4] = [
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+];
+
 fn first_text(message: &Value) -> Option<&str> {
     let blocks = message["content"].as_array()?;
     blocks.iter().find_map(|block| text(block, "text"))
@@ -113,6 +137,8 @@ fn read_result(event: &Value, facts: &mut Facts) {
         return;
     };
     facts.tool = None;
+    // The result counts what its messages have counted.
+    facts.spending = Spending::default();
     add_usage(event, facts);
     let subtype = text(event, "subtype").unwrap_or_default();
     if !is_error && !subtype.starts_with("error") {
@@ -171,13 +197,7 @@ fn add_usage(event: &Value, facts: &mut Facts) {
             )
         }
         None if event["usage"].is_object() => {
-            let tokens = [
-                "input_tokens",
-                "output_tokens",
-                "cache_read_input_tokens",
-                "cache_creation_input_tokens",
-            ]
-            .map(|key| number(&event["usage"], key));
+            let tokens = TOKEN_KEYS.map(|key| number(&event["usage"], key));
             (tokens, event["total_cost_usd"].as_f64())
         }
         None => return,

@@ -4,6 +4,8 @@ use cl_storage::{FailureKind, Usage};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::spending::Spending;
+
 /// How much of what an agent said is kept; the end counts more than the start.
 const KEPT_TEXT: usize = 16 * 1024 * 1024;
 
@@ -13,6 +15,8 @@ pub(super) struct Facts {
     pub(super) session_id: Option<String>,
     pub(super) model: Option<String>,
     pub(super) usage: Option<Usage>,
+    /// What was used beyond `usage`, told message by message.
+    pub(super) spending: Spending,
     /// What the agent said, in order.
     pub(super) said: Said,
     /// The part of it since the last call of a tool, where no event holds the answer whole.

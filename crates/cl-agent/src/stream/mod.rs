@@ -18,6 +18,7 @@ mod gemini;
 mod jsonl;
 mod lines;
 mod outcome;
+mod spending;
 
 use cl_storage::{Failure, Usage};
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,9 @@ pub struct Outcome {
     pub session_id: Option<String>,
     /// The model that answered, if the stream names it.
     pub model: Option<String>,
-    /// What was used, as reported.
+    /// Whether a tool was called; `None` for dialects that do not tell.
+    pub called_tools: Option<bool>,
+    /// What was used, as reported; less than that if it was cut off before it told.
     pub usage: Option<Usage>,
     /// Whether `usage` is the total of the session rather than of this run; see [`usage_since`].
     pub usage_is_cumulative_per_session: bool,
@@ -119,6 +122,7 @@ pub struct StreamParser {
     splitter: LineSplitter,
     text: TextPieces,
     facts: Facts,
+    called_tools: bool,
     produced_output: bool,
 }
 
@@ -131,6 +135,7 @@ impl StreamParser {
             splitter: LineSplitter::default(),
             text: TextPieces::default(),
             facts: Facts::default(),
+            called_tools: false,
             produced_output: false,
         }
     }
@@ -155,12 +160,16 @@ impl StreamParser {
             splitter,
             text,
             facts,
+            called_tools,
             ..
         } = self;
         if *dialect == Dialect::Text {
             facts.said.push_piece(&text.feed(bytes));
         } else {
-            splitter.feed(bytes, |line| read_line(*dialect, paths, line, facts));
+            splitter.feed(bytes, |line| {
+                read_line(*dialect, paths, line, facts);
+                *called_tools |= facts.tool.is_some();
+            });
         }
     }
 
@@ -172,6 +181,24 @@ impl StreamParser {
             session_id: self.facts.session_id.clone(),
             model: self.facts.model.clone(),
         }
+    }
+
+    /// Returns what the agent has reported as used so far; `None` if it has not reported anything.
+    ///
+    /// Like [`Outcome::usage`], it may be the total of the session. An agent that counts
+    /// as it goes reports tokens before it reports their cost.
+    pub fn usage(&self) -> Option<Usage> {
+        self.facts.spending.with(self.facts.usage.as_ref())
+    }
+
+    /// Returns whether [`StreamParser::usage`] is the total of the session rather than of this run.
+    pub fn usage_is_cumulative_per_session(&self) -> bool {
+        outcome::is_cumulative(self.dialect)
+    }
+
+    /// Returns the agent's own name for the conversation, once it has told it.
+    pub fn session_id(&self) -> Option<&str> {
+        self.facts.session_id.as_deref()
     }
 
     /// Returns whether the agent has said that this was all.
@@ -193,6 +220,7 @@ impl StreamParser {
             splitter,
             text,
             mut facts,
+            called_tools,
             produced_output,
         } = self;
         if dialect == Dialect::Text {
@@ -200,7 +228,11 @@ impl StreamParser {
         } else {
             splitter.finish(|line| read_line(dialect, &paths, line, &mut facts));
         }
-        outcome::decide(dialect, facts, exit, stderr_tail, produced_output)
+        let called_tools = called_tools || facts.tool.is_some();
+        let mut outcome = outcome::decide(dialect, facts, exit, stderr_tail, produced_output);
+        let tells = !matches!(dialect, Dialect::Text | Dialect::Jsonl);
+        outcome.called_tools = tells.then_some(called_tools);
+        outcome
     }
 }
 

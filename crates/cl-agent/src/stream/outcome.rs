@@ -46,12 +46,18 @@ pub(super) fn decide(
         left_out_bytes,
         session_id: facts.session_id,
         model: facts.model,
-        usage: facts.usage,
-        usage_is_cumulative_per_session: dialect == Dialect::Codex,
+        called_tools: None,
+        usage: facts.spending.with(facts.usage.as_ref()),
+        usage_is_cumulative_per_session: is_cumulative(dialect),
         complete,
         produced_output,
         session_not_found,
     }
+}
+
+/// Tells whether what is reported as used counts from the start of the session.
+pub(super) fn is_cumulative(dialect: Dialect) -> bool {
+    dialect == Dialect::Codex
 }
 
 /// Returns the best account of a failure: events, then the exit, then standard error.

@@ -28,6 +28,7 @@ pub(super) fn write(ended: &Ended, has_bus: bool, sources: &[Source<'_>]) -> Opt
         text(ended.agent.as_deref())?,
         nested(ended.failure.as_ref())?,
         nested(ended.parent.as_ref())?,
+        nested(ended.claim.as_ref())?,
         if has_bus { "bus" } else { NOTHING }.to_owned(),
     ]
     .join("\t");
@@ -108,6 +109,7 @@ pub(super) fn read_ended(fields: &mut Reader<'_>) -> Result<Ended, NotAnEntry> {
         agent: fields.optional(unescape)?,
         failure: fields.optional(|json| serde_json::from_str(json).ok())?,
         parent: fields.optional(|json| serde_json::from_str(json).ok())?,
+        claim: fields.optional(|json| serde_json::from_str(json).ok())?,
         last_activity: None,
     })
 }

@@ -441,8 +441,13 @@ fn a_damaged_index_says_nothing_wrong() {
         }
     }
     let text = String::from_utf8(good).unwrap();
-    for version in ["conductor-index 0 ", "conductor-index 1 ", ""] {
-        let other = text.replacen("conductor-index 2 ", version, 1);
+    for version in [
+        "conductor-index 0 ",
+        "conductor-index 1 ",
+        "conductor-index 2 ",
+        "",
+    ] {
+        let other = text.replacen("conductor-index 3 ", version, 1);
         assert_eq!(fixture.parse(other.as_bytes()).find(&task), None);
         write(&path, other);
         note_end_aged(&fixture.root, &task, AGED);

@@ -13,7 +13,7 @@ use crate::yaml::{self, Mapping, YamlError};
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// The keys that this build knows, in file order.
-const KEYS: [&str; 39] = [
+const KEYS: [&str; 40] = [
     "version",
     "run_id",
     "parent_run_id",
@@ -52,6 +52,7 @@ const KEYS: [&str; 39] = [
     "stop",
     "role",
     "iteration",
+    "rejected_by",
     "agent_type",
 ];
 
@@ -141,6 +142,7 @@ fn write_own_keys(out: &mut Mapping, info: &RunInfo) {
     if let Some(iteration) = info.iteration {
         out.plain("iteration", iteration);
     }
+    out.text_unless_empty("rejected_by", &info.rejected_by);
 }
 
 fn write_usage(out: &mut Mapping, usage: &Usage) {
@@ -200,6 +202,7 @@ struct Raw {
     stop: Option<StopRecord>,
     role: Option<String>,
     iteration: Option<u32>,
+    rejected_by: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -283,6 +286,7 @@ pub(super) fn parse(text: &str, run: &RunDir) -> Result<RunInfo, YamlError> {
         stop: raw.stop,
         role: text_of(raw.role),
         iteration: raw.iteration,
+        rejected_by: text_of(raw.rejected_by),
         unknown: unknown_blocks(text),
     })
 }
