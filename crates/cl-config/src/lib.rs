@@ -19,7 +19,7 @@
 //! Map of the modules: the settings in [`model`] and [`agent`], the environment
 //! in [`environment`], where files are looked for in [`search`], reading in
 //! [`mod@load`], the position-keeping tree in `tree`, the key table in [`mod@schema`],
-//! problems in [`error`], secrets in [`secret`], choosing an agent in
+//! problems in [`error`], secrets in [`secret`], the gates of a single task in `task_gates`, choosing an agent in
 //! [`select`], provenance in [`origin`], durations in [`duration`], files of the
 //! earlier implementation in `legacy`.
 
@@ -39,6 +39,7 @@ pub mod schema;
 pub mod search;
 pub mod secret;
 pub mod select;
+mod task_gates;
 mod tree;
 
 pub use agent::{
@@ -60,3 +61,4 @@ pub use secret::{
     token_variable,
 };
 pub use select::{AgentChoice, ChosenBy, SelectAgentError, find_on_path, select_agent};
+pub use task_gates::task_gates;

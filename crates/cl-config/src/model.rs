@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::agent::{AgentConfig, AgentKind};
+use cl_storage::budget::Budget;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone)]
@@ -72,6 +73,8 @@ pub struct Defaults {
     pub timeout: Option<Duration>,
     /// How long one attempt may take in all.
     pub max_duration: Option<Duration>,
+    /// How long one task may take in all.
+    pub max_task_duration: Option<Duration>,
     /// How many root attempts may run at once on this root; none is unlimited.
     pub max_concurrent_runs: Option<NonZeroU32>,
     /// How many root tasks the server admits at once; none is unlimited.
@@ -86,6 +89,10 @@ pub struct Defaults {
     pub stop_suppression: Duration,
     /// The checks that must pass before a DONE is believed.
     pub gates: Vec<Gate>,
+    /// Whether a DONE without any change in the working folder is refused.
+    pub require_change: bool,
+    /// How much a task may use.
+    pub budget: Budget,
     /// How agents take turns; none if not configured.
     pub diversification: Option<Diversification>,
 }
@@ -96,6 +103,7 @@ impl Default for Defaults {
             agent: None,
             timeout: None,
             max_duration: None,
+            max_task_duration: None,
             max_concurrent_runs: None,
             max_concurrent_root_tasks: None,
             max_attempts: 100,
@@ -103,6 +111,8 @@ impl Default for Defaults {
             on_lost: OnLost::default(),
             stop_suppression: Duration::from_mins(1),
             gates: Vec::new(),
+            require_change: false,
+            budget: Budget::default(),
             diversification: None,
         }
     }

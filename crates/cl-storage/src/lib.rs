@@ -24,9 +24,10 @@
 //! [`status`] and [`snapshot`], ended tasks in [`index`], masking of secrets in [`redact`], digests in [`digest`],
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
 //! folders of the old layout in [`legacy`], the room on the disk in [`space`],
-//! what listings need not read again in [`index`].
+//! what listings need not read again in [`index`], limits on money in [`budget`].
 //! For tests: [`crash`], [`fault`] and [`power_loss`].
 
+pub mod budget;
 pub mod clock;
 pub mod control;
 pub mod crash;

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use crate::environment::Environment;
 use crate::error::{Place, Problem, Warning, mask_line};
-use crate::model::Config;
+use crate::model::{Config, Gate};
 use crate::origin::{Origin, Origins};
 use crate::schema;
 use crate::tree::{Document, Value};
@@ -72,6 +72,46 @@ pub(crate) fn read(document: &Document, file: &File<'_>, environment: &Environme
         }
     };
     reader.finish(config)
+}
+
+/// Reads the gates of a task's own settings; mistakes are returned instead.
+///
+/// Keys of others are left alone, whatever they hold.
+pub(crate) fn read_task_gates(
+    document: &Document,
+    file: &File<'_>,
+    environment: &Environment,
+) -> Result<Vec<Gate>, Vec<Problem>> {
+    let mut reader = Reader {
+        document,
+        file,
+        environment,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        origins: Origins::default(),
+        secrets: Vec::new(),
+    };
+    reader.report_repeated();
+    let gates = match &document.root.value {
+        Value::Null => Vec::new(),
+        Value::Map(_) => {
+            let section = Section::open_part(&document.root, schema::TASK_GATES);
+            settings::gates(&mut reader, &section)
+        }
+        other => {
+            let found = other.describe();
+            let message =
+                format!("a task's settings are a mapping such as \"gates: ...\", found {found}");
+            reader.problem(document.root.at, "", message);
+            Vec::new()
+        }
+    };
+    let problems = reader.finish(Config::default()).problems;
+    if problems.is_empty() {
+        Ok(gates)
+    } else {
+        Err(problems)
+    }
 }
 
 /// Gathers what is found while a file is read.

@@ -54,6 +54,20 @@ impl<'d> Section<'d> {
         section
     }
 
+    /// Takes the keys `fields` of the mapping `node`, and leaves others to others.
+    pub(super) fn open_part(node: &'d Node, fields: &'static [Field]) -> Self {
+        let Value::Map(entries) = &node.value else {
+            panic!("only mappings have parts")
+        };
+        let is_ours = |key: &Key| fields.iter().any(|field| field.key == key.name);
+        let entries = entries.iter().filter(|(key, _)| is_ours(key));
+        Self {
+            path: String::new(),
+            fields,
+            entries: entries.map(|(key, value)| (key, value)).collect(),
+        }
+    }
+
     /// Returns the dotted form of a key of this mapping.
     pub(super) fn dotted(&self, key: &str) -> String {
         if self.path.is_empty() {

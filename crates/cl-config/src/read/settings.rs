@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cl_storage::budget::{Budget, Ceiling};
+
 use crate::agent::AgentKind;
 use crate::model::{
     Api, Config, Defaults, Delegation, Diversification, Gate, OnLost, Sse, Storage, Strategy,
@@ -60,6 +62,9 @@ fn defaults<'d>(reader: &mut Reader<'d>, section: &Section<'d>, config: &Config)
         max_duration: reader
             .duration(section, "max_duration")
             .filter(|l| limit(*l)),
+        max_task_duration: reader
+            .duration(section, "max_task_duration")
+            .filter(|l| limit(*l)),
         max_concurrent_runs: reader
             .count(section, "max_concurrent_runs")
             .and_then(NonZeroU32::new),
@@ -80,6 +85,11 @@ fn defaults<'d>(reader: &mut Reader<'d>, section: &Section<'d>, config: &Config)
             .duration(section, "stop_suppression")
             .unwrap_or(unset.stop_suppression),
         gates: gates(reader, section),
+        require_change: reader.truth(section, "require_change").unwrap_or(false),
+        budget: section
+            .section(reader, "budget")
+            .map(|section| budget(reader, &section))
+            .unwrap_or_default(),
         diversification: section
             .section(reader, "diversification")
             .map(|section| diversification(reader, &section, config)),
@@ -115,7 +125,24 @@ fn near_agent(config: &Config, name: &str) -> Option<String> {
     schema::nearest(name, names).map(|near| format!("did you mean \"{near}\"?"))
 }
 
-fn gates<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Vec<Gate> {
+fn budget<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Budget {
+    Budget {
+        task: ceiling(reader, section),
+        per_project_day: section
+            .section(reader, "per_project_day")
+            .map(|section| ceiling(reader, &section))
+            .unwrap_or_default(),
+    }
+}
+
+fn ceiling<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Ceiling {
+    Ceiling {
+        max_cost_usd: reader.money(section, "max_cost_usd"),
+        max_tokens: reader.number(section, "max_tokens"),
+    }
+}
+
+pub(super) fn gates<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Vec<Gate> {
     let Some(entry) = section.get("gates") else {
         return Vec::new();
     };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cl_storage::budget::Usd;
 use cl_storage::redact::MASK;
 use cl_storage::yaml::write_scalar;
 use secrecy::SecretString;
@@ -85,6 +86,20 @@ impl<'d> Reader<'d> {
             self.wrong_kind(entry.node, entry.kind, &dotted);
             None
         }
+    }
+
+    /// Reads an amount of money above zero.
+    pub(super) fn money(&mut self, section: &Section<'d>, key: &str) -> Option<Usd> {
+        let entry = section.get(key)?;
+        let dotted = section.dotted(key);
+        let text = self.scalar(entry, &dotted)?.trim();
+        let amount = Usd::parse(text).filter(|amount| !amount.is_zero());
+        if let Some(amount) = amount {
+            self.note(dotted, amount.dollars().to_string(), entry.key.at);
+        } else {
+            self.wrong_kind(entry.node, entry.kind, &dotted);
+        }
+        amount
     }
 
     /// Reads a whole number within the limits that the table names.

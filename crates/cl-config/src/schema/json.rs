@@ -62,6 +62,7 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Number { min, max } => {
             json!({"type": ["integer", "null"], "minimum": min, "maximum": max})
         }
+        Kind::Money => json!({"type": ["number", "null"], "exclusiveMinimum": 0}),
         Kind::Duration => json!({"type": ["integer", "string", "null"], "minimum": 0}),
         Kind::Choice(words) => {
             let words = words.iter().map(|word| json!(word));

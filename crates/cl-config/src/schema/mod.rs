@@ -14,6 +14,7 @@ pub use reference::reference;
 pub use table::ROOT;
 
 pub(crate) use nearest::nearest;
+pub(crate) use table::TASK_GATES;
 
 /// One key of a mapping in the config file.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub enum Kind {
         /// The largest allowed.
         max: u64,
     },
+    /// An amount of US dollars above zero.
+    Money,
     /// Seconds, or a text such as `1h30m`.
     Duration,
     /// One of these words.
@@ -86,6 +89,7 @@ impl Kind {
             Self::Url => "an http or https URL".to_owned(),
             Self::Truth => "true or false".to_owned(),
             Self::Number { .. } => "a whole number".to_owned(),
+            Self::Money => "an amount of US dollars above zero".to_owned(),
             Self::Duration => "a duration (seconds, or a text such as 1h30m)".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::JsonPath => "a dotted path".to_owned(),

@@ -183,6 +183,12 @@ static DEFAULTS: &[Field] = &[
         "How long one attempt may take in all; 0 is for ever.",
     ),
     field(
+        "max_task_duration",
+        Kind::Duration,
+        "",
+        "How long a task may take in all, waiting included; 0 is for ever.",
+    ),
+    field(
         "max_concurrent_runs",
         Kind::Number { min: 0, max: U32 },
         "0",
@@ -228,12 +234,62 @@ static DEFAULTS: &[Field] = &[
         "Commands that must succeed before a DONE is believed. Each is a shell command, or a mapping with the keys below.",
     ),
     field(
+        "require_change",
+        Kind::Truth,
+        "false",
+        "Whether a DONE is refused when nothing in the working folder has changed since the task was started.",
+    ),
+    field(
+        "budget",
+        Kind::Section(BUDGET),
+        "",
+        "How much tasks may use before they are stopped.",
+    ),
+    field(
         "diversification",
         Kind::Section(DIVERSIFICATION),
         "",
         "How agents take turns when none is named.",
     ),
 ];
+
+static BUDGET: &[Field] = &[
+    MAX_COST,
+    MAX_TOKENS,
+    field(
+        "per_project_day",
+        Kind::Section(CEILING),
+        "",
+        "How much the tasks of one project may use together in one day of UTC.",
+    ),
+];
+
+static CEILING: &[Field] = &[MAX_COST, MAX_TOKENS];
+
+const MAX_COST: Field = field(
+    "max_cost_usd",
+    Kind::Money,
+    "",
+    "How many US dollars, as far as agents tell what they cost.",
+);
+
+const MAX_TOKENS: Field = field(
+    "max_tokens",
+    Kind::Number {
+        min: 1,
+        max: u64::MAX >> 1,
+    },
+    "",
+    "How many tokens, sent and received, those of the cache included.",
+);
+
+/// The keys of `TASK-CONFIG.yaml` that are read here; others belong to others.
+pub(crate) static TASK_GATES: &[Field] = &[field(
+    "gates",
+    Kind::Gates(GATE),
+    "[]",
+    "Commands that must succeed before a DONE of this task is believed.",
+)];
 
 static GATE: &[Field] = &[
     field(

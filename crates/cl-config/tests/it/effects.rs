@@ -129,6 +129,11 @@ const EFFECTS: &[Effect] = &[
     effect("defaults.timeout", "defaults: {timeout: 5}", ""),
     effect("defaults.max_duration", "defaults: {max_duration: 5}", ""),
     effect(
+        "defaults.max_task_duration",
+        "defaults: {max_task_duration: 5}",
+        "",
+    ),
+    effect(
         "defaults.max_concurrent_runs",
         "defaults: {max_concurrent_runs: 5}",
         "",
@@ -170,6 +175,37 @@ const EFFECTS: &[Effect] = &[
         "defaults.gates[].cwd",
         "defaults: {gates: [{run: x, cwd: y}]}",
         "defaults: {gates: [x]}",
+    ),
+    effect(
+        "defaults.require_change",
+        "defaults: {require_change: true}",
+        "",
+    ),
+    effect("defaults.budget", "defaults: {budget: {max_tokens: 7}}", ""),
+    effect(
+        "defaults.budget.max_cost_usd",
+        "defaults: {budget: {max_cost_usd: 0.25}}",
+        "",
+    ),
+    effect(
+        "defaults.budget.max_tokens",
+        "defaults: {budget: {max_tokens: 5}}",
+        "",
+    ),
+    effect(
+        "defaults.budget.per_project_day",
+        "defaults: {budget: {per_project_day: {max_tokens: 7}}}",
+        "",
+    ),
+    effect(
+        "defaults.budget.per_project_day.max_cost_usd",
+        "defaults: {budget: {per_project_day: {max_cost_usd: 2}}}",
+        "",
+    ),
+    effect(
+        "defaults.budget.per_project_day.max_tokens",
+        "defaults: {budget: {per_project_day: {max_tokens: 5}}}",
+        "",
     ),
     effect(
         "defaults.diversification",
