@@ -13,6 +13,7 @@ mod gc;
 mod legacy;
 mod listing;
 mod place;
+mod promises;
 mod refusals;
 mod schema;
 mod streams;

@@ -186,7 +186,7 @@ impl Ran {
 
 #[track_caller]
 fn finished(line: &str, output: &Output) -> Ran {
-    crate::schema::check_output(line, &output.stdout);
+    crate::promises::check_output(line, &output.stdout);
     Ran {
         code: output.status.code(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -1,0 +1,43 @@
+//! Which schema the output of a command line must keep.
+
+use serde_json::Value;
+
+use crate::schema::{assert_valid, folder};
+
+/// Holds the document that the words of `line` printed against its command's schema.
+///
+/// Does nothing where a command prints several documents, or has no schema.
+#[track_caller]
+pub(crate) fn check_output(line: &str, stdout: &[u8]) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let Some(command) = command_of(&words).filter(|_| words.contains(&"--json")) else {
+        return;
+    };
+    if let Ok(document) = serde_json::from_slice::<Value>(stdout) {
+        assert_valid(&command, &document);
+    }
+}
+
+/// Returns the name of the schema of what `words` print.
+fn command_of(words: &[&str]) -> Option<String> {
+    if words.iter().any(|word| ONE_LINE_EACH.contains(word)) {
+        return None;
+    }
+    let is_plain = |word: &&&str| !word.starts_with('-') && !word.contains(['/', '=']);
+    let plain: Vec<&str> = words.iter().take_while(is_plain).copied().collect();
+    if plain.first() == Some(&"list") {
+        let has = |flag| words.contains(&flag);
+        return Some(match (has("--project"), has("--task")) {
+            (_, true) => "list-runs".to_owned(),
+            (true, false) => return None,
+            (false, false) => "list-projects".to_owned(),
+        });
+    }
+    (1..=plain.len().min(2))
+        .rev()
+        .map(|count| plain[..count].join("-"))
+        .find(|name| folder().join(format!("{name}.json")).is_file())
+}
+
+/// What makes a command print one document per line, of another shape.
+const ONE_LINE_EACH: &[&str] = &["--follow", "-f", "--all", "--thread"];
