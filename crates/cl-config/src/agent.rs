@@ -45,6 +45,8 @@ pub struct AgentConfig {
     pub script: Option<PathBuf>,
     /// How long it may be silent before it is stopped; zero switches that off.
     pub timeout: Option<Duration>,
+    /// The label of the account that it uses; none is the entry's name.
+    pub account: Option<String>,
 }
 
 impl AgentConfig {
@@ -67,6 +69,7 @@ impl AgentConfig {
             version_args: vec!["--version".to_owned()],
             script: None,
             timeout: None,
+            account: None,
         }
     }
 }

@@ -50,8 +50,8 @@ pub use environment::Environment;
 pub use error::{ConfigError, Place, Problem, Warning, render, render_warning};
 pub use load::{Flags, Loaded, load};
 pub use model::{
-    Api, Config, Defaults, Delegation, Diversification, Gate, OnLost, Sse, Storage, Strategy,
-    Webhook, WebhookEvent,
+    Api, Config, Defaults, Delegation, Diversification, Gate, Limits, OnLost, Retry, RetryAction,
+    Sse, Storage, Strategy, Webhook, WebhookEvent,
 };
 pub use origin::{Entry, Origin, Origins, show, show_text};
 pub use schema::schema;

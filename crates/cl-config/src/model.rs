@@ -25,6 +25,8 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Limits on tasks that start tasks.
     pub delegation: Delegation,
+    /// What is done about usage limits of agents.
+    pub limits: Limits,
     /// Entries for agents that need no configuration, by their name.
     pub(crate) built_in: BTreeMap<&'static str, AgentConfig>,
 }
@@ -59,6 +61,7 @@ impl Default for Config {
             storage: Storage::default(),
             webhook: None,
             delegation: Delegation::default(),
+            limits: Limits::default(),
             built_in: built_in.collect(),
         }
     }
@@ -81,6 +84,10 @@ pub struct Defaults {
     pub max_concurrent_root_tasks: Option<NonZeroU32>,
     /// How many attempts the restart loop makes.
     pub max_attempts: u32,
+    /// How many attempts a task gets on one day, over all its launches; none is unlimited.
+    pub max_attempts_total: Option<NonZeroU32>,
+    /// What follows a failure, by the word for its kind; only what was given.
+    pub retry: BTreeMap<String, Retry>,
     /// How much output one attempt may write before it is stopped.
     pub max_output_bytes: u64,
     /// What happens to tasks whose supervisor died.
@@ -107,6 +114,8 @@ impl Default for Defaults {
             max_concurrent_runs: None,
             max_concurrent_root_tasks: None,
             max_attempts: 100,
+            max_attempts_total: None,
+            retry: BTreeMap::new(),
             max_output_bytes: 1 << 30,
             on_lost: OnLost::default(),
             stop_suppression: Duration::from_mins(1),
@@ -168,6 +177,52 @@ pub struct Diversification {
     pub weights: Vec<NonZeroU32>,
     /// Whether a failed attempt is repeated once with the next agent.
     pub fallback_on_failure: bool,
+    /// The agents that go on while the usage limit of another one lasts.
+    pub on_limit: Vec<String>,
+}
+
+/// What follows one kind of failure; nothing that was not given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// What is done.
+    pub action: Option<RetryAction>,
+    /// How many attempts in a row may fail like this; 0 is no limit of its own.
+    pub attempts: Option<u32>,
+    /// The pause after the first.
+    pub backoff: Option<Duration>,
+    /// The longest pause.
+    pub max_backoff: Option<Duration>,
+}
+
+/// What is done after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAction {
+    /// Another attempt, after a pause.
+    Retry,
+    /// Another attempt, when the usage limit is over.
+    Wait,
+    /// Another attempt with another agent.
+    Switch,
+    /// Nothing more.
+    Stop,
+}
+
+/// What is done about usage limits of agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Whether a task waits for the end of a limit and goes on by itself.
+    pub auto_resume: bool,
+    /// From how many percent of a window on no attempt is started; none is never.
+    pub stop_at_percent: Option<u8>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            auto_resume: true,
+            stop_at_percent: None,
+        }
+    }
 }
 
 /// How diversification chooses the next agent.

@@ -15,18 +15,23 @@
 mod agents;
 mod policy;
 mod record;
+mod retry;
 mod start;
+mod turns;
 mod worktree;
 
 pub use agents::{AgentEntry, LaunchAgent, PrepareError, prepare_agents, secret_values};
 pub(crate) use agents::{error_text, text_variables};
-pub use policy::{Gate, OnChildTimeout, Policy};
+pub use policy::{Gate, LimitPolicy, OnChildTimeout, Policy};
 pub(crate) use record::is_same_prompt;
 pub use record::{
     Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step, is_prompt_of_record,
 };
 pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for};
+pub use retry::{RetryAction, RetryOverride, RetryRule, RetryTable};
+pub use start::{LaunchError, Launched, Refusal, launch, room_for};
 pub(crate) use start::{Readiness, read_record};
+pub use turns::{TurnStrategy, Turns};
 pub use worktree::Overlap;
 
 /// The variable that marks a supervisor's process with the folder of its task.

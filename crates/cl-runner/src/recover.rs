@@ -113,10 +113,17 @@ fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Acti
     match (on_lost, top.origin.as_str()) {
         (OnLost::Mark, _) => mark("the configuration says so (defaults.on_lost: mark)"),
         (OnLost::Resume, "detached") => Action::Resume,
+        // Nobody waits in front of a screen for a limit to end.
+        (OnLost::Resume, _) if waits_for_limit(view) => Action::Resume,
         (OnLost::Resume, origin) => mark(&format!(
             "it was launched in the {origin}, and who waited is gone"
         )),
     }
+}
+
+fn waits_for_limit(view: &TaskView) -> bool {
+    let state = view.state.as_ref();
+    state.is_some_and(|state| state.limit.is_some() && state.wake_at.is_some())
 }
 
 /// Returns how many attempts the launch has made if it may make no more.

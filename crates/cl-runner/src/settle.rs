@@ -161,7 +161,7 @@ fn settle_owned(
             by: by.clone(),
         });
     }
-    state.waiting_for = None;
+    (state.waiting_for, state.wake_at, state.limit) = (None, None, None);
     state.write(task)?;
     let is_completed = |result: &TaskResult| result.status == ResultStatus::Completed;
     if state.result.as_ref().is_some_and(is_completed) {

@@ -13,6 +13,7 @@
 mod account;
 mod attempt;
 mod children;
+mod choice;
 mod decide;
 mod events;
 mod evicted;
@@ -108,8 +109,8 @@ struct Supervisor {
     last: Option<LastAttempt>,
     /// The run that the next attempt continues.
     previous_run: Option<RunId>,
-    /// The session that the next attempt resumes.
-    session: Option<String>,
+    /// Which agent the next attempt is made with.
+    choice: choice::Choice,
     gates: GateVerdict,
     children_waited: bool,
     paused: bool,
@@ -146,7 +147,8 @@ impl Supervisor {
     }
 
     fn next_step(&self) -> Result<Step, Broken> {
-        let markers = cl_storage::marker::Markers::read(&self.task, self.now())?;
+        let now = self.now();
+        let markers = cl_storage::marker::Markers::read(&self.task, now)?;
         Ok(decide::next_step(&View {
             kind: self.record.kind,
             policy: &self.record.policy,
@@ -154,6 +156,8 @@ impl Supervisor {
             cancelled: markers.has(cl_storage::marker::Marker::Cancelled),
             stopping: self.stop.is_some(),
             attempts: self.state.attempts.this_launch,
+            attempts_today: self.state.attempts.on_day_of(now),
+            agents: &self.agents(),
             last: self.last.as_ref(),
             active_children: self.active_children().len(),
             children_waited: self.children_waited,
@@ -165,14 +169,34 @@ impl Supervisor {
 
     /// Writes what the task waits for before it waits.
     fn record_wait(&mut self, step: &Step) -> Result<(), Broken> {
-        let waiting_for = match step {
-            Step::Pause(_) => Some("delay"),
-            Step::AwaitChildren => Some("children"),
-            _ => None,
+        let (waiting_for, limit) = match step {
+            Step::Pause(_) => (Some("delay"), None),
+            Step::AwaitChildren => (Some("children"), None),
+            Step::AwaitLimit(closed) => (Some("limit"), Some(closed)),
+            _ => (None, None),
         };
-        if self.state.waiting_for.as_deref() != waiting_for {
-            self.state.waiting_for = waiting_for.map(str::to_owned);
-            self.state.write(&self.task)?;
+        let wake_at = limit.map(|closed| closed.until);
+        let limit = limit.map(|closed| closed.limit.clone());
+        if self.state.waiting_for.as_deref() == waiting_for
+            && self.state.wake_at == wake_at
+            && self.state.limit == limit
+        {
+            return Ok(());
+        }
+        let is_told = self.state.waiting_for.as_deref() == Some("limit");
+        self.state.waiting_for = waiting_for.map(str::to_owned);
+        (self.state.wake_at, self.state.limit) = (wake_at, limit);
+        self.state.write(&self.task)?;
+        if let (Some(wake_at), Some(limit), false) = (wake_at, &self.state.limit, is_told) {
+            let until = wake_at.strftime("%Y-%m-%d %H:%M:%SZ");
+            let text = format!(
+                "waiting until {until}: {}\n`run-agent task wake {}` ends the wait",
+                limit.reason,
+                self.task.id()
+            );
+            let meta = [("wake_at", wake_at.to_string())];
+            self.post("INFO", &text, &meta);
+            cl_storage::crash::point("limit-waiting");
         }
         Ok(())
     }
@@ -190,6 +214,8 @@ impl Supervisor {
                 self.pause(pause).await;
                 self.paused = true;
             }
+            Step::AwaitLimit(closed) => self.await_limit(&closed).await,
+            Step::Switch { to, because } => self.switch_to(&to, &because)?,
             Step::AwaitChildren => {
                 self.await_children().await?;
                 self.children_waited = true;

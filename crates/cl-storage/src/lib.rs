@@ -25,6 +25,8 @@
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
 //! folders of the old layout in [`legacy`], the room on the disk in [`space`],
 //! what listings need not read again in [`index`], limits on money in [`budget`].
+//! what listings need not read again in [`index`], usage limits of accounts in [`ledger`],
+//! whose turn it is in [`rotation`].
 //! For tests: [`crash`], [`fault`] and [`power_loss`].
 
 pub mod budget;
@@ -41,6 +43,7 @@ pub mod gc;
 pub mod id;
 pub mod index;
 pub mod layout;
+pub mod ledger;
 pub mod legacy;
 pub mod lock;
 pub mod marker;
@@ -51,6 +54,7 @@ pub mod power_loss;
 pub mod process;
 pub mod record;
 pub mod redact;
+pub mod rotation;
 pub mod run_info;
 pub mod slot;
 pub mod snapshot;

@@ -40,6 +40,12 @@ pub struct TaskState {
     /// When a waiting task goes on by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
+    /// The usage limit that it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitWait>,
+    /// The agent that goes on with the launch, where it is not the one launched with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// The tasks that agents of this one launched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Child>,
@@ -63,12 +69,40 @@ pub struct Attempts {
     pub today: u32,
     /// The UTC day that `today` counts, `YYYY-MM-DD`.
     pub day: String,
+    /// Attempts of this launch that a usage limit cut short; in none of the counts above.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub limited: u32,
+}
+
+/// A usage limit that a task waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct LimitWait {
+    /// The configured name of the agent.
+    pub agent: String,
+    /// The label of its account.
+    pub account: String,
+    /// The window that is closed.
+    pub window: String,
+    /// One line about it.
+    pub reason: String,
+    /// When the window begins anew, if that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Timestamp>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Attempts {
     /// Counts one more attempt, started at `now`.
     pub fn count(&mut self, now: Timestamp) {
-        let day = now.strftime("%Y-%m-%d").to_string();
+        let day = day_of(now);
         if self.day != day {
             self.day = day;
             self.today = 0;
@@ -77,6 +111,32 @@ impl Attempts {
         self.this_launch += 1;
         self.today += 1;
     }
+
+    /// Takes the last attempt out of the counts: a usage limit cut it short.
+    pub fn forgive(&mut self) {
+        for count in [&mut self.total, &mut self.this_launch, &mut self.today] {
+            *count = count.saturating_sub(1);
+        }
+        self.limited += 1;
+    }
+
+    /// Returns the number of the last attempt in this launch, from 1, whether it counts or not.
+    pub fn ordinal(&self) -> u32 {
+        self.this_launch.saturating_add(self.limited)
+    }
+
+    /// Returns how many attempts were made on the day of `now`.
+    pub fn on_day_of(&self, now: Timestamp) -> u32 {
+        if self.day == day_of(now) {
+            self.today
+        } else {
+            0
+        }
+    }
+}
+
+fn day_of(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%d").to_string()
 }
 
 /// How often a gate refused in this launch.
@@ -340,6 +400,14 @@ mod tests {
         let mut state = TaskState {
             launch_id: "l".into(),
             waiting_for: Some("slot".into()),
+            limit: Some(LimitWait {
+                agent: "claude".into(),
+                account: "work".into(),
+                window: "five_hour".into(),
+                reason: "used up: \"5-hour\" #1".into(),
+                resets_at: Some(Timestamp::UNIX_EPOCH),
+            }),
+            agent: Some("codex".into()),
             gate_failures: GateFailures {
                 count: 1,
                 last_gate: "cargo test".into(),
@@ -376,6 +444,13 @@ mod tests {
             .attempts
             .count("2026-01-02T10:00:00Z".parse().unwrap());
         assert_eq!((state.attempts.total, state.attempts.today), (2, 1));
+        state.attempts.forgive();
+        let counts = &state.attempts;
+        assert_eq!(
+            (counts.total, counts.this_launch, counts.ordinal()),
+            (1, 1, 2)
+        );
+        assert_eq!(counts.on_day_of("2026-01-03T00:00:00Z".parse().unwrap()), 0);
         state.write(&task).unwrap();
         assert_eq!(TaskState::read(&task).unwrap(), Some(state));
     }

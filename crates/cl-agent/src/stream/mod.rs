@@ -20,6 +20,7 @@ mod lines;
 mod outcome;
 mod spending;
 
+use cl_storage::ledger::WindowReport;
 use cl_storage::{Failure, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub struct Outcome {
     pub produced_output: bool,
     /// Whether the run failed because the session to resume does not exist.
     pub session_not_found: bool,
+    /// What the agent's program told of the usage limits of its account; a window that
+    /// is rejected here is the reason of a failure of kind `limit_window`.
+    pub limits: Vec<WindowReport>,
 }
 
 /// The state of a running agent, for display.

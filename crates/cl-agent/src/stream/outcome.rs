@@ -52,6 +52,7 @@ pub(super) fn decide(
         complete,
         produced_output,
         session_not_found,
+        limits: Vec::new(),
     }
 }
 

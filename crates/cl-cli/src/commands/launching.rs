@@ -8,6 +8,9 @@ use cl_config::Config;
 use cl_runner::launch::{
     AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
     Policy, PrepareError, Refusal, Step, is_prompt_of_record, launch, prepare_agents, room_for,
+    AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode,
+    OnChildTimeout, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride, RetryTable,
+    TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for,
 };
 use cl_storage::process::ProcessIdentity;
 use cl_storage::space::Room;
@@ -227,7 +230,58 @@ pub(super) fn configured_policy(config: &Config) -> Policy {
         max_concurrent_runs: defaults.max_concurrent_runs.map(std::num::NonZeroU32::get),
         max_depth: config.delegation.max_depth,
         max_children: config.delegation.max_children,
+        max_attempts_total: defaults.max_attempts_total.map(std::num::NonZeroU32::get),
+        retry: RetryTable {
+            overrides: (defaults.retry.iter())
+                .map(|(kind, retry)| (kind.clone(), retry_override(retry)))
+                .collect(),
+        },
+        limits: LimitPolicy {
+            auto_resume: config.limits.auto_resume,
+            stop_at_percent: config.limits.stop_at_percent,
+        },
+        turns: defaults
+            .diversification
+            .as_ref()
+            .map(turns)
+            .unwrap_or_default(),
         ..Policy::default()
+    }
+}
+
+fn retry_override(retry: &cl_config::Retry) -> RetryOverride {
+    RetryOverride {
+        action: retry.action.map(|action| match action {
+            cl_config::RetryAction::Retry => RetryAction::Retry,
+            cl_config::RetryAction::Wait => RetryAction::Wait,
+            cl_config::RetryAction::Switch => RetryAction::Switch,
+            cl_config::RetryAction::Stop => RetryAction::Stop,
+        }),
+        attempts: retry.attempts,
+        backoff: retry.backoff,
+        max_backoff: retry.max_backoff,
+    }
+}
+
+/// Agents take turns until the launch is known to name one.
+fn turns(configured: &cl_config::Diversification) -> Turns {
+    let on_limit = configured.on_limit.clone();
+    if !configured.enabled {
+        return Turns {
+            on_limit,
+            ..Turns::default()
+        };
+    }
+    Turns {
+        is_open: true,
+        strategy: match configured.strategy {
+            cl_config::Strategy::RoundRobin => TurnStrategy::RoundRobin,
+            cl_config::Strategy::Weighted => TurnStrategy::Weighted,
+        },
+        agents: configured.agents.clone(),
+        weights: configured.weights.clone(),
+        fallback_on_failure: configured.fallback_on_failure,
+        on_limit,
     }
 }
 
@@ -293,8 +347,20 @@ pub(super) struct Ready {
 }
 
 /// Chooses the agent and makes sure that it can be started.
+///
+/// Where agents take turns, the first of them that can be started stands for all: the
+/// supervisor chooses.
 pub(super) fn ready(ctx: &Context, agent: Option<&str>) -> Result<Ready, CliError> {
     let loaded = ctx.config()?;
+    let turns = loaded.config.defaults.diversification.as_ref();
+    let takes_turns = turns.filter(|turns| turns.enabled && agent.is_none());
+    for name in takes_turns.iter().flat_map(|turns| &turns.agents) {
+        let prepared = prepare_agents(&loaded.config, &ctx.environment, &executable()?, name);
+        if let Ok(agents) = prepared {
+            let name = name.clone();
+            return Ok(Ready { name, agents });
+        }
+    }
     let choice =
         cl_config::select_agent(&loaded.config, agent, &ctx.environment).map_err(|error| {
             CliError::usage(error.to_string())
@@ -326,6 +392,10 @@ pub(super) fn launch_supervised(
 ) -> Result<(String, ProcessIdentity), CliError> {
     check_secrets(ctx, &order.task, &ready)?;
     let launch_id = format!("{}-{}", id::stamp(ctx.now()), id::random_text(8));
+    let mut policy = order.policy;
+    if order.mode == Mode::Start && order.agent.is_some() {
+        policy.turns.keep_to_one();
+    }
     let record = LaunchRecord {
         version: LaunchRecord::current_version(),
         launch_id: launch_id.clone(),
@@ -350,7 +420,7 @@ pub(super) fn launch_supervised(
         agent: ready.name,
         agents: ready.agents,
         extra_env: order.extra_env,
-        policy: order.policy,
+        policy,
         conductor_url: None,
         step: order.step,
     };

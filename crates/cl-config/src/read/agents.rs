@@ -96,6 +96,7 @@ fn agent<'d>(
             .unwrap_or(unset.version_args),
         script: reader.path(&section, "script"),
         timeout: reader.duration(&section, "timeout"),
+        account: account(reader, &section),
     };
     kind?;
     check_keys_fit(reader, &section, key, &agent);
@@ -161,6 +162,24 @@ fn token<'d>(reader: &mut Reader<'d>, section: &Section<'d>, name: &str) -> Opti
         reader.warning(key_place(section, "token_file"), message);
     }
     Some(AgentToken::in_file(path))
+}
+
+/// Reads the label of the account; it becomes part of a file's name.
+fn account<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<String> {
+    let account = reader.text(section, "account")?;
+    let is_plain = account.len() <= 64
+        && !account.starts_with('.')
+        && account
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-+@".contains(&b));
+    if !is_plain {
+        let dotted = section.dotted("account");
+        let message = format!(
+            "{dotted} \"{account}\" must be letters, digits and . _ - + @, at most 64, not beginning with a dot"
+        );
+        reader.problem(section.get("account")?.node.at, dotted, message);
+    }
+    Some(account)
 }
 
 fn output_map<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> OutputMap {

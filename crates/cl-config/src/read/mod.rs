@@ -7,6 +7,7 @@
 
 mod agents;
 mod lists;
+mod retry;
 mod section;
 mod settings;
 mod values;

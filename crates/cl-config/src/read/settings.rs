@@ -8,15 +8,15 @@ use cl_storage::budget::{Budget, Ceiling};
 
 use crate::agent::AgentKind;
 use crate::model::{
-    Api, Config, Defaults, Delegation, Diversification, Gate, OnLost, Sse, Storage, Strategy,
-    Webhook, WebhookEvent,
+    Api, Config, Defaults, Delegation, Diversification, Gate, Limits, OnLost, Sse, Storage,
+    Strategy, Webhook, WebhookEvent,
 };
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Node, Value};
 
 use super::section::Section;
 use super::values::shown_list;
-use super::{Reader, agents};
+use super::{Reader, agents, retry};
 
 /// Reads the whole file.
 pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Config {
@@ -50,6 +50,18 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Config {
                 .unwrap_or(unset.max_children),
         };
     }
+    if let Some(section) = root.section(reader, "limits") {
+        let unset = Limits::default();
+        config.limits = Limits {
+            auto_resume: reader
+                .truth(&section, "auto_resume")
+                .unwrap_or(unset.auto_resume),
+            stop_at_percent: reader
+                .number(&section, "stop_at_percent")
+                .and_then(|percent| u8::try_from(percent).ok())
+                .filter(|percent| *percent != 0),
+        };
+    }
     config
 }
 
@@ -74,6 +86,10 @@ fn defaults<'d>(reader: &mut Reader<'d>, section: &Section<'d>, config: &Config)
         max_attempts: reader
             .count(section, "max_attempts")
             .unwrap_or(unset.max_attempts),
+        max_attempts_total: reader
+            .count(section, "max_attempts_total")
+            .and_then(NonZeroU32::new),
+        retry: retry::read(reader, section),
         max_output_bytes: reader
             .number(section, "max_output_bytes")
             .unwrap_or(unset.max_output_bytes),
@@ -209,10 +225,15 @@ fn diversification<'d>(
     let mut agents = reader.texts(section, "agents").unwrap_or_default();
     for (index, name) in agents.iter_mut().enumerate() {
         *name = name.trim().to_owned();
-        check_member(reader, section, config, index, name);
+        check_member(reader, section, config, ("agents", index), name);
     }
     if agents.is_empty() {
         agents = config.agents.keys().cloned().collect();
+    }
+    let mut on_limit = reader.texts(section, "on_limit").unwrap_or_default();
+    for (index, name) in on_limit.iter_mut().enumerate() {
+        *name = name.trim().to_owned();
+        check_member(reader, section, config, ("on_limit", index), name);
     }
     let mut weights = vec![NonZeroU32::MIN; agents.len()];
     if let Some((at, given)) = reader.weights(section, "weights")
@@ -238,6 +259,7 @@ fn diversification<'d>(
         fallback_on_failure: reader
             .truth(section, "fallback_on_failure")
             .unwrap_or(false),
+        on_limit,
     }
 }
 
@@ -245,7 +267,7 @@ fn check_member<'d>(
     reader: &mut Reader<'d>,
     section: &Section<'d>,
     config: &Config,
-    index: usize,
+    (key, index): (&str, usize),
     name: &str,
 ) {
     let is_built_in =
@@ -253,8 +275,8 @@ fn check_member<'d>(
     if config.agents.contains_key(name) || is_built_in {
         return;
     }
-    let dotted = format!("{}[{index}]", section.dotted("agents"));
-    let at = match section.get("agents").map(|entry| &entry.node.value) {
+    let dotted = format!("{}[{index}]", section.dotted(key));
+    let at = match section.get(key).map(|entry| &entry.node.value) {
         Some(Value::List(items)) => items.get(index).map(|item| item.at),
         _ => None,
     };

@@ -15,6 +15,7 @@ pub use table::ROOT;
 
 pub(crate) use nearest::nearest;
 pub(crate) use table::TASK_GATES;
+pub(crate) use table::RETRY_KINDS;
 
 /// One key of a mapping in the config file.
 #[derive(Debug)]

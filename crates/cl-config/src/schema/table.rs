@@ -26,6 +26,11 @@ pub static ROOT: &[Field] = &[
         Kind::Section(DELEGATION),
         "Limits on tasks that start tasks.",
     ),
+    section(
+        "limits",
+        Kind::Section(LIMITS),
+        "What is done about usage limits of agents.",
+    ),
 ];
 
 static AGENT: &[Field] = &[
@@ -145,6 +150,12 @@ static AGENT: &[Field] = &[
         "",
         "How long this agent may be silent before it is stopped, instead of `defaults.timeout`; 0 is for ever.",
     ),
+    field(
+        "account",
+        Kind::Text,
+        "",
+        "A label for the account that this entry uses; the entry's name if not given. Entries of one type with the same label share its usage limits. Letters, digits and `. _ - + @`, 64 at the most.",
+    ),
 ];
 
 static OUTPUT_MAP: &[Field] = &[
@@ -205,6 +216,17 @@ static DEFAULTS: &[Field] = &[
         Kind::Number { min: 1, max: U32 },
         "100",
         "How many attempts a task gets to reach DONE.",
+    ),
+    field(
+        "max_attempts_total",
+        Kind::Number { min: 0, max: U32 },
+        "0",
+        "How many attempts a task gets on one day (UTC), over all its launches; 0 is unlimited. Attempts that a usage limit cut short do not count.",
+    ),
+    section(
+        "retry",
+        Kind::Entries(RETRY_RULE),
+        "What follows a failed attempt, by the kind of its failure, such as `auth` or `limit_window`; the guide on limits lists them. What is not named stays as it is.",
     ),
     field(
         "max_output_bytes",
@@ -349,6 +371,71 @@ static DIVERSIFICATION: &[Field] = &[
         "false",
         "Whether a failed attempt is repeated once with the next agent.",
     ),
+    field(
+        "on_limit",
+        Kind::Texts,
+        "[]",
+        "The agents that go on, in this order, while the usage limit of another one lasts; nobody waits then. Counts whether or not `enabled` is set and an agent is named.",
+    ),
+];
+
+static LIMITS: &[Field] = &[
+    field(
+        "auto_resume",
+        Kind::Truth,
+        "true",
+        "Whether a task waits for the end of a usage limit and goes on by itself. If not, it fails and says when the limit ends.",
+    ),
+    field(
+        "stop_at_percent",
+        Kind::Number { min: 0, max: 100 },
+        "0",
+        "From how many percent of a usage window on no attempt is started until the window begins anew, where the agent tells how much of it is used; 0 is never.",
+    ),
+];
+
+static RETRY_RULE: &[Field] = &[
+    field(
+        "action",
+        Kind::Choice(&["retry", "wait", "switch", "stop"]),
+        "",
+        "`retry`: another attempt after a pause. `wait`: another attempt when the usage limit is over. `switch`: another attempt with another agent of `diversification`, the end if there is none. `stop`: the end.",
+    ),
+    field(
+        "attempts",
+        Kind::Number { min: 0, max: U32 },
+        "",
+        "How many attempts in a row may fail like this; 0 is no limit besides `max_attempts`.",
+    ),
+    field(
+        "backoff",
+        Kind::Duration,
+        "",
+        "The pause after the first; it doubles with each one more.",
+    ),
+    field("max_backoff", Kind::Duration, "", "The longest pause."),
+];
+
+/// The kinds of failure that `defaults.retry` has a line for.
+pub(crate) const RETRY_KINDS: [&str; 18] = [
+    "limit_window",
+    "limit_credit",
+    "limit_admin",
+    "overloaded",
+    "api_transient",
+    "auth",
+    "context_overflow",
+    "max_turns",
+    "max_budget",
+    "agent_crash",
+    "spawn_failed",
+    "stall",
+    "timeout",
+    "output_limit",
+    "permission_blocked",
+    "input_required",
+    "runner_lost",
+    "unknown",
 ];
 
 static API: &[Field] = &[

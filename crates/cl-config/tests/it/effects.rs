@@ -124,6 +124,11 @@ const EFFECTS: &[Effect] = &[
         "agents: {codex: {timeout: 5}}",
         "agents: {codex: {}}",
     ),
+    effect(
+        "agents.<name>.account",
+        "agents: {codex: {account: x}}",
+        "agents: {codex: {}}",
+    ),
     effect("defaults", "defaults: {timeout: 5}", ""),
     effect("defaults.agent", "defaults: {agent: codex}", ""),
     effect("defaults.timeout", "defaults: {timeout: 5}", ""),
@@ -144,6 +149,32 @@ const EFFECTS: &[Effect] = &[
         "",
     ),
     effect("defaults.max_attempts", "defaults: {max_attempts: 5}", ""),
+    effect(
+        "defaults.max_attempts_total",
+        "defaults: {max_attempts_total: 5}",
+        "",
+    ),
+    effect("defaults.retry", "defaults: {retry: {auth: {}}}", ""),
+    effect(
+        "defaults.retry.<name>.action",
+        "defaults: {retry: {auth: {action: switch}}}",
+        "defaults: {retry: {auth: {}}}",
+    ),
+    effect(
+        "defaults.retry.<name>.attempts",
+        "defaults: {retry: {auth: {attempts: 2}}}",
+        "defaults: {retry: {auth: {}}}",
+    ),
+    effect(
+        "defaults.retry.<name>.backoff",
+        "defaults: {retry: {auth: {backoff: 2s}}}",
+        "defaults: {retry: {auth: {}}}",
+    ),
+    effect(
+        "defaults.retry.<name>.max_backoff",
+        "defaults: {retry: {auth: {max_backoff: 2m}}}",
+        "defaults: {retry: {auth: {}}}",
+    ),
     effect(
         "defaults.max_output_bytes",
         "defaults: {max_output_bytes: 5}",
@@ -237,6 +268,11 @@ const EFFECTS: &[Effect] = &[
         "defaults: {diversification: {fallback_on_failure: true, weights: []}}",
         "defaults: {diversification: {weights: []}}",
     ),
+    effect(
+        "defaults.diversification.on_limit",
+        "defaults: {diversification: {on_limit: [codex]}}",
+        "defaults: {diversification: {}}",
+    ),
     effect("api", "api: {port: 5}", ""),
     effect("api.host", "api: {host: localhost}", ""),
     effect("api.port", "api: {port: 5}", ""),
@@ -291,6 +327,13 @@ const EFFECTS: &[Effect] = &[
         "delegation: {max_children: 5}",
         "",
     ),
+    effect("limits", "limits: {auto_resume: false}", ""),
+    effect("limits.auto_resume", "limits: {auto_resume: false}", ""),
+    effect(
+        "limits.stop_at_percent",
+        "limits: {stop_at_percent: 90}",
+        "",
+    ),
 ];
 
 /// Returns everything loaded, secrets included, in a form that can be compared.
@@ -338,7 +381,7 @@ fn documented_defaults_are_the_real_ones() {
             continue;
         };
         let is_literal = !field.default.is_empty() && !field.default.starts_with('~');
-        let is_plain = ["defaults", "api", "delegation"].contains(&section);
+        let is_plain = ["defaults", "api", "delegation", "limits"].contains(&section);
         if !is_literal || !is_plain || key.contains("gates[]") || key.contains("diversification.") {
             continue;
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cl_agent::{AgentSpec, ResolveError, Surroundings};
 use cl_config::{AgentConfig, Config, Environment, SecretSource, TokenError};
+use cl_storage::ledger::AccountKey;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// An agent of a launch, or why it cannot be used.
@@ -28,6 +29,9 @@ pub struct LaunchAgent {
     pub token_source: Option<SecretSource>,
     /// Secret variables of its configuration.
     secret_env: BTreeMap<String, String>,
+    /// The label of the account that it uses.
+    #[serde(default)]
+    pub account: String,
 }
 
 impl std::fmt::Debug for LaunchAgent {
@@ -50,6 +54,11 @@ impl LaunchAgent {
             .iter()
             .map(|(name, value)| (name.clone(), SecretString::from(value.clone())))
             .collect()
+    }
+
+    /// Returns whose usage limits hold for it; `None` if it has no usable label.
+    pub fn account_key(&self) -> Option<AccountKey> {
+        AccountKey::parse(self.spec.kind.as_str(), &self.account).ok()
     }
 
     /// Returns where its secrets were found, by variable.
@@ -181,5 +190,6 @@ fn prepare(
             .filter(|(_, value)| value.is_secret)
             .map(|(name, value)| (name.clone(), secret(&value.value)))
             .collect(),
+        account: agent.account.clone().unwrap_or_else(|| name.to_owned()),
     })
 }

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::retry::RetryTable;
+use super::turns::Turns;
+
 /// What happens to children that are still active when the wait for them ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +50,25 @@ impl Gate {
     }
 }
 
+/// What is done about usage limits of agents.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct LimitPolicy {
+    /// Whether a task waits for the end of a limit and goes on by itself.
+    pub auto_resume: bool,
+    /// From how many percent of a window on no attempt is started.
+    pub stop_at_percent: Option<u8>,
+}
+
+impl Default for LimitPolicy {
+    fn default() -> Self {
+        Self {
+            auto_resume: true,
+            stop_at_percent: None,
+        }
+    }
+}
+
 /// The limits and delays of a launch. Durations are stored in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -87,6 +109,14 @@ pub struct Policy {
     pub max_depth: u32,
     /// How many active children a task may have.
     pub max_children: u32,
+    /// How many attempts the task gets on one day, over all launches; none is no limit.
+    pub max_attempts_total: Option<u32>,
+    /// What follows which kind of failure.
+    pub retry: RetryTable,
+    /// What is done about usage limits.
+    pub limits: LimitPolicy,
+    /// Which agents may be used besides the one that was named.
+    pub turns: Turns,
 }
 
 impl Default for Policy {
@@ -107,6 +137,10 @@ impl Default for Policy {
             max_concurrent_runs: None,
             max_depth: 16,
             max_children: 16,
+            max_attempts_total: None,
+            retry: RetryTable::default(),
+            limits: LimitPolicy::default(),
+            turns: Turns::default(),
         }
     }
 }
@@ -128,11 +162,11 @@ mod millis {
     }
 }
 
-mod optional_millis {
+pub(super) mod optional_millis {
     use std::time::Duration;
 
     #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
-    pub(super) fn serialize<S: serde::Serializer>(
+    pub(in crate::launch) fn serialize<S: serde::Serializer>(
         value: &Option<Duration>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
@@ -142,7 +176,7 @@ mod optional_millis {
         }
     }
 
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+    pub(in crate::launch) fn deserialize<'de, D: serde::Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Duration>, D::Error> {
         let millis = <Option<u64> as serde::Deserialize>::deserialize(from)?;

@@ -192,22 +192,25 @@ impl Supervisor {
         self.last = Some(LastAttempt {
             success,
             alike_fast_failures: if is_fast { alike + 1 } else { 0 },
-            failures: if success {
+            alike_failures: if success {
                 0
             } else {
-                previous.map_or(0, |last| last.failures) + 1
+                previous
+                    .filter(is_alike)
+                    .map_or(0, |last| last.alike_failures)
+                    + 1
             },
             failure,
         });
-        if self.record.policy.resume_session {
-            // A session that could not be resumed is not tried again.
-            let session = end
-                .outcome
-                .session_id
-                .clone()
-                .filter(|_| !end.outcome.session_not_found);
-            self.session = session.filter(|_| self.agent.spec.resumes());
-        }
+        // A conversation that a limit broke off is always gone on with.
+        let resumes = self.record.policy.resume_session || kind == Some(FailureKind::LimitWindow);
+        // A session that could not be resumed is not tried again.
+        let session = end
+            .outcome
+            .session_id
+            .clone()
+            .filter(|_| resumes && !end.outcome.session_not_found && self.agent.spec.resumes());
+        self.keep_session(session);
         self.previous_run = Some(run.id().clone());
     }
 
@@ -256,8 +259,10 @@ impl Supervisor {
         if let Some(latest) = runs.pop() {
             let is_same_agent =
                 latest.agent_name == self.record.agent && !latest.session_id.is_empty();
-            if self.record.policy.resume_session && is_same_agent {
-                self.session = Some(latest.session_id);
+            let was_limited = (latest.failure.as_ref())
+                .is_some_and(|failure| failure.kind == FailureKind::LimitWindow);
+            if is_same_agent && (self.record.policy.resume_session || was_limited) {
+                self.keep_session(Some(latest.session_id));
             }
             self.previous_run.get_or_insert(latest.run_id);
         }

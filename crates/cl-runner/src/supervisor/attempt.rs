@@ -51,7 +51,8 @@ impl Supervisor {
     /// Makes one attempt and remembers how it went.
     pub(super) async fn attempt(&mut self) -> Result<(), Broken> {
         let now = self.now();
-        let number = self.state.attempts.this_launch;
+        self.attempt_begins();
+        let number = self.state.attempts.ordinal();
         self.state.attempts.count(now);
         self.state.write(&self.task)?;
         if self.record.kind == crate::launch::Kind::Task {
@@ -70,6 +71,11 @@ impl Supervisor {
             Err(error) => self.failed_before_start(&run, error.as_ref()),
         };
         let failure = self.record_end(&run, &end)?;
+        self.account_for(&end, failure.as_ref(), now);
+        if (failure.as_ref()).is_some_and(|failure| failure.kind == FailureKind::LimitWindow) {
+            self.state.attempts.forgive();
+            self.state.write(&self.task)?;
+        }
         self.remember(&run, &end, failure.clone(), started.elapsed());
         // What was recorded, because the stream does not know why we ended the agent.
         let failure = self.last.as_ref().and_then(|last| last.failure.as_ref());
@@ -95,7 +101,7 @@ impl Supervisor {
         info.supervisor_pid = Some(owner.pid);
         info.supervisor_start = Some(owner.process_start.clone());
         info.agent_name.clone_from(&self.record.agent);
-        info.attempt = Some(self.state.attempts.this_launch);
+        info.attempt = Some(self.state.attempts.ordinal());
         info.depth = Some(self.record.depth);
         if let Some(step) = &self.record.step {
             info.role.clone_from(&step.role);
@@ -184,7 +190,7 @@ impl Supervisor {
         let command = self.agent.spec.command_line(&CommandRequest {
             prompt_path: &prompt_path,
             prompt_text: &prompt,
-            resume_session: self.session.as_deref(),
+            resume_session: self.session(),
         });
         let env = self.agent_environment(Some(run.id()), info.attempt);
         let stdin = match command.stdin {

@@ -124,6 +124,7 @@ impl Supervisor {
         request: &LaunchChildRequest,
         options: NestedOptions,
     ) -> Result<LaunchRecord, NotLaunched> {
+        let is_named = options.agent.is_some();
         let agent = options.agent.unwrap_or_else(|| self.record.agent.clone());
         match self.record.agents.get(&agent) {
             Some(AgentEntry::Ready(_)) => {}
@@ -144,6 +145,10 @@ impl Supervisor {
             gates: Vec::new(),
             ..self.record.policy.clone()
         };
+        let mut policy = options.policy.unwrap_or_else(inherited);
+        if is_named {
+            policy.turns.keep_to_one();
+        }
         let mut extra_env = self.record.extra_env.clone();
         extra_env.extend(options.extra_env);
         Ok(LaunchRecord {
@@ -168,7 +173,7 @@ impl Supervisor {
             agent,
             agents: self.record.agents.clone(),
             extra_env,
-            policy: options.policy.unwrap_or_else(inherited),
+            policy,
             conductor_url: self.record.conductor_url.clone(),
             step: options.step,
         })

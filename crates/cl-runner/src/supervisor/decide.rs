@@ -3,21 +3,17 @@
 use std::time::Duration;
 
 use cl_storage::marker::Presence;
+use cl_storage::task_state::LimitWait;
 use cl_storage::{Failure, FailureKind};
+use jiff::Timestamp;
 
-use crate::launch::{Kind, Policy};
+use crate::launch::{Kind, Policy, RetryAction, RetryRule};
 
 /// Attempts shorter than this that failed count as fast failures.
 pub(crate) const FAST: Duration = Duration::from_secs(5);
 
 /// So many fast failures in a row that look alike end the loop.
 const FAST_FAILURES: u32 = 5;
-
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-
-/// The longest pause after a failure of the model service.
-const LONGEST_SERVICE_PAUSE: Duration = Duration::from_mins(5);
 
 /// How the last attempt ended.
 #[derive(Debug, Clone)]
@@ -28,8 +24,34 @@ pub(crate) struct LastAttempt {
     pub(crate) failure: Option<Failure>,
     /// Fast failures in a row that look like this one, itself included.
     pub(crate) alike_fast_failures: u32,
-    /// Failures in a row, itself included.
-    pub(crate) failures: u32,
+    /// Failures of this kind in a row, itself included.
+    pub(crate) alike_failures: u32,
+}
+
+/// Why no attempt is to be made with an agent now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closed {
+    /// When to try again.
+    pub(crate) until: Timestamp,
+    /// Whose limit it is.
+    pub(crate) limit: LimitWait,
+}
+
+/// What is known of the agents before an attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Agents {
+    /// Why the one whose turn it is must not be started; ends as soon as any may be.
+    pub(crate) closed: Option<Closed>,
+    /// A usable one that goes on meanwhile.
+    pub(crate) instead: Option<String>,
+    /// The one that a limit took out of its turn, if it is usable again.
+    pub(crate) back: Option<String>,
+    /// A usable one that has not failed since the last success.
+    pub(crate) untried: Option<String>,
+    /// A failed attempt was repeated with another agent since the last success.
+    pub(crate) has_fallen_back: bool,
+    /// Another agent was chosen since the last attempt.
+    pub(crate) has_switched: bool,
 }
 
 /// What the gates said of the present DONE.
@@ -56,7 +78,10 @@ pub(crate) struct View<'a> {
     pub(crate) cancelled: bool,
     pub(crate) stopping: bool,
     pub(crate) attempts: u32,
+    /// Attempts of this day, over all launches.
+    pub(crate) attempts_today: u32,
     pub(crate) last: Option<&'a LastAttempt>,
+    pub(crate) agents: &'a Agents,
     pub(crate) active_children: usize,
     /// The wait for children is over, by their end or by its limit.
     pub(crate) children_waited: bool,
@@ -66,6 +91,27 @@ pub(crate) struct View<'a> {
     pub(crate) paused: bool,
 }
 
+/// Why another agent goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// A usage limit, which the text describes.
+    Limit(String),
+    /// The attempt failed.
+    Failure(FailureKind),
+    /// The limit of the agent whose turn it is has ended.
+    LimitOver,
+}
+
+impl std::fmt::Display for Because {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Limit(text) => f.write_str(text),
+            Self::Failure(kind) => write!(f, "its attempt failed ({kind})"),
+            Self::LimitOver => f.write_str("its usage limit is over"),
+        }
+    }
+}
+
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -73,6 +119,15 @@ pub(crate) enum Step {
     Attempt,
     /// Pause, then decide again.
     Pause(Duration),
+    /// Wait for the end of a usage limit, then decide again.
+    AwaitLimit(Closed),
+    /// Go on with another agent.
+    Switch {
+        /// Its name.
+        to: String,
+        /// Why.
+        because: Because,
+    },
     /// Wait until the children have ended, or for the limit.
     AwaitChildren,
     /// Ask the gates.
@@ -135,9 +190,13 @@ fn job_step(view: &View<'_>) -> Step {
         return Step::Fail(Failure::new(FailureKind::GateFailed, "a gate refused DONE"));
     }
     match view.last {
-        None => Step::Attempt,
         Some(last) if last.success => Step::Complete,
-        Some(last) => Step::Fail(failure_of(last)),
+        Some(last) if !view.agents.has_switched => match after_failure(view, last) {
+            After::Step(step) => step,
+            After::Admission => admission(view),
+            After::Pause(_) => Step::Fail(failure_of(last)),
+        },
+        _ => admission(view),
     }
 }
 
@@ -146,26 +205,107 @@ fn task_step(view: &View<'_>) -> Step {
         let text = format!("gates refused {} times", view.gate_failures);
         return Step::Fail(Failure::new(FailureKind::GateFailed, text));
     }
-    let last_failure = view.last.filter(|last| !last.success);
-    if let Some(last) = last_failure {
-        let failure = failure_of(last);
-        if stops_at_once(failure.kind) {
-            return Step::Fail(failure);
-        }
-        if last.alike_fast_failures >= FAST_FAILURES {
-            let detail = format!(
-                "failing fast: {FAST_FAILURES} attempts in a row ended within {FAST:?} ({failure})"
-            );
-            return Step::Fail(Failure::new(failure.kind, detail));
-        }
+    let last = view.last.filter(|_| !view.agents.has_switched);
+    let after = match last {
+        None => After::Admission,
+        Some(last) if last.success => After::Pause(view.policy.restart_delay),
+        Some(last) => after_failure(view, last),
+    };
+    if let After::Step(step) = after {
+        return step;
     }
     if view.attempts >= view.policy.max_attempts {
+        let last_failure = view.last.filter(|last| !last.success);
         return Step::Fail(attempts_used_up(view.attempts, last_failure));
     }
-    match view.last {
-        Some(last) if !view.paused => Step::Pause(pause_after(last, view.policy.restart_delay)),
-        _ => Step::Attempt,
+    match after {
+        After::Pause(pause) if !view.paused => Step::Pause(pause),
+        _ => admission(view),
     }
+}
+
+/// What follows a failed attempt.
+enum After {
+    /// This.
+    Step(Step),
+    /// Another attempt, after a pause.
+    Pause(Duration),
+    /// Another attempt, as soon as an agent may be started.
+    Admission,
+}
+
+/// Reads the policy's line about the kind of the failure.
+fn after_failure(view: &View<'_>, last: &LastAttempt) -> After {
+    let failure = failure_of(last);
+    let rule = view.policy.retry.rule(failure.kind);
+    let is_limit = failure.kind == FailureKind::LimitWindow;
+    let agents = view.agents;
+    let falls_back = view.policy.turns.fallback_on_failure && !agents.has_fallen_back;
+    let is_passed_on = match rule.action {
+        RetryAction::Switch => true,
+        _ => falls_back && !is_limit && failure.kind != FailureKind::Cancelled,
+    };
+    if let Some(to) = agents.untried.clone().filter(|_| is_passed_on) {
+        let because = Because::Failure(failure.kind);
+        return After::Step(Step::Switch { to, because });
+    }
+    let fail = |failure| After::Step(Step::Fail(failure));
+    match rule.action {
+        RetryAction::Stop | RetryAction::Switch => fail(failure),
+        RetryAction::Wait => After::Admission,
+        RetryAction::Retry => {
+            if let Some(most) = rule.attempts.filter(|most| last.alike_failures >= *most) {
+                let detail = format!("{most} attempts in a row failed alike ({failure})");
+                return fail(Failure::new(failure.kind, detail));
+            }
+            if rule.attempts.is_none() && last.alike_fast_failures >= FAST_FAILURES {
+                let detail = format!(
+                    "failing fast: {FAST_FAILURES} attempts in a row ended within {FAST:?} ({failure})"
+                );
+                return fail(Failure::new(failure.kind, detail));
+            }
+            After::Pause(pause_after(last, &rule, view.policy.restart_delay))
+        }
+    }
+}
+
+/// Starts an attempt, if the day's ceiling and the limits of the agents let it.
+fn admission(view: &View<'_>) -> Step {
+    if let Some(most) = view.policy.max_attempts_total
+        && view.attempts_today >= most
+    {
+        let kind = view.last.and_then(|last| last.failure.as_ref());
+        let kind = kind.map_or(FailureKind::CleanExitNotDone, |failure| failure.kind);
+        let made = view.attempts_today;
+        let text = format!(
+            "no DONE after {made} attempts today, and defaults.max_attempts_total allows {most} a day"
+        );
+        return Step::Fail(Failure::new(kind, text));
+    }
+    let agents = view.agents;
+    let Some(closed) = &agents.closed else {
+        return match &agents.back {
+            Some(to) => Step::Switch {
+                to: to.clone(),
+                because: Because::LimitOver,
+            },
+            None => Step::Attempt,
+        };
+    };
+    if let Some(to) = agents.instead.clone() {
+        let because = Because::Limit(closed.limit.reason.clone());
+        return Step::Switch { to, because };
+    }
+    if view.policy.limits.auto_resume {
+        return Step::AwaitLimit(closed.clone());
+    }
+    let text = format!(
+        "{}; `run-agent task resume` takes the task up again after that (limits.auto_resume is false)",
+        closed.limit.reason
+    );
+    let mut failure = Failure::new(FailureKind::LimitWindow, text);
+    failure.retry_at = Some(closed.until);
+    Step::Fail(failure)
 }
 
 fn attempts_used_up(made: u32, last_failure: Option<&LastAttempt>) -> Failure {
@@ -188,36 +328,17 @@ fn failure_of(last: &LastAttempt) -> Failure {
         .unwrap_or_else(|| Failure::new(FailureKind::Unknown, ""))
 }
 
-/// Failures that another attempt cannot mend.
-fn stops_at_once(kind: FailureKind) -> bool {
-    matches!(
-        kind,
-        FailureKind::Auth
-            | FailureKind::LimitCredit
-            | FailureKind::LimitAdmin
-            | FailureKind::LimitWindow
-            | FailureKind::PermissionBlocked
-            | FailureKind::InputRequired
-            | FailureKind::SpawnFailed
-            | FailureKind::Cancelled
-    )
-}
-
 /// The pause doubles with each fast failure; a failing service gets more time.
-fn pause_after(last: &LastAttempt, delay: Duration) -> Duration {
-    let kind = last.failure.as_ref().map(|failure| failure.kind);
-    let is_service = matches!(
-        kind,
-        Some(FailureKind::Overloaded | FailureKind::ApiTransient)
-    );
-    let (repeats, longest) = if is_service {
-        (last.failures.saturating_sub(1), LONGEST_SERVICE_PAUSE)
+fn pause_after(last: &LastAttempt, rule: &RetryRule, delay: Duration) -> Duration {
+    let repeats = if rule.doubles_always {
+        last.alike_failures
     } else {
-        (last.alike_fast_failures.saturating_sub(1), LONGEST_PAUSE)
+        last.alike_fast_failures
     };
+    let delay = rule.backoff.unwrap_or(delay);
     delay
-        .saturating_mul(2_u32.saturating_pow(repeats.min(16)))
-        .min(longest.max(delay))
+        .saturating_mul(2_u32.saturating_pow(repeats.saturating_sub(1).min(16)))
+        .min(rule.max_backoff.max(delay))
 }
 
 #[cfg(test)]
@@ -232,8 +353,19 @@ mod tests {
         }
     }
 
+    const OPEN: Agents = Agents {
+        closed: None,
+        instead: None,
+        back: None,
+        untried: None,
+        has_fallen_back: false,
+        has_switched: false,
+    };
+
     fn view(policy: &Policy) -> View<'_> {
         View {
+            attempts_today: 0,
+            agents: &OPEN,
             kind: Kind::Task,
             policy,
             done: Presence::Absent,
@@ -254,7 +386,7 @@ mod tests {
             success: kind.is_none(),
             failure: kind.map(|kind| Failure::new(kind, "")),
             alike_fast_failures: alike,
-            failures: alike,
+            alike_failures: alike,
         }
     }
 
@@ -508,5 +640,215 @@ mod tests {
             }),
             FailureKind::Unknown,
         );
+    }
+
+    fn closed() -> Agents {
+        Agents {
+            closed: Some(Closed {
+                until: Timestamp::from_second(1_800_000_000).unwrap(),
+                limit: LimitWait {
+                    agent: "claude".into(),
+                    reason: "five_hour is used up".into(),
+                    ..LimitWait::default()
+                },
+            }),
+            ..OPEN
+        }
+    }
+
+    #[test]
+    fn a_limit_is_waited_for_without_pause_whoever_met_it() {
+        let policy = policy();
+        let agents = closed();
+        let limited = last(Some(FailureKind::LimitWindow), 0);
+        for (kind, met) in [
+            (Kind::Task, Some(&limited)),
+            (Kind::Task, None),
+            (Kind::Job, Some(&limited)),
+            (Kind::Job, None),
+        ] {
+            let view = View {
+                kind,
+                last: met,
+                agents: &agents,
+                ..view(&policy)
+            };
+            let step = next_step(&view);
+            assert_eq!(step, Step::AwaitLimit(agents.closed.clone().unwrap()));
+            let over = View {
+                agents: &OPEN,
+                ..view
+            };
+            assert_eq!(next_step(&over), Step::Attempt);
+            let stopping = View {
+                stopping: true,
+                ..over
+            };
+            assert_eq!(next_step(&stopping), Step::Stopped);
+        }
+    }
+
+    #[test]
+    fn another_agent_goes_on_instead_and_hands_back() {
+        let policy = policy();
+        let limited = last(Some(FailureKind::LimitWindow), 0);
+        let agents = Agents {
+            instead: Some("codex".into()),
+            ..closed()
+        };
+        let view = View {
+            attempts: 1,
+            last: Some(&limited),
+            agents: &agents,
+            ..view(&policy)
+        };
+        let Step::Switch { to, because } = next_step(&view) else {
+            panic!("{:?}", next_step(&view));
+        };
+        assert_eq!(to, "codex");
+        assert_eq!(because, Because::Limit("five_hour is used up".into()));
+        let switched = Agents {
+            has_switched: true,
+            ..OPEN
+        };
+        let next = View {
+            agents: &switched,
+            ..view.clone()
+        };
+        assert_eq!(next_step(&next), Step::Attempt);
+        let clean = last(None, 0);
+        let back = Agents {
+            back: Some("claude".into()),
+            ..OPEN
+        };
+        let over = View {
+            last: Some(&clean),
+            paused: true,
+            agents: &back,
+            ..view
+        };
+        assert!(matches!(next_step(&over), Step::Switch { to, .. } if to == "claude"));
+    }
+
+    #[test]
+    fn without_auto_resume_the_limit_is_the_end_and_says_when() {
+        let mut policy = policy();
+        policy.limits.auto_resume = false;
+        let agents = closed();
+        let limited = last(Some(FailureKind::LimitWindow), 0);
+        let view = View {
+            last: Some(&limited),
+            agents: &agents,
+            ..view(&policy)
+        };
+        let Step::Fail(failure) = next_step(&view) else {
+            panic!("{:?}", next_step(&view));
+        };
+        assert_eq!(failure.kind, FailureKind::LimitWindow);
+        assert!(failure.retry_at.is_some());
+        assert!(failure.detail.contains("task resume"), "{failure}");
+    }
+
+    #[test]
+    fn a_service_gets_eight_attempts_however_fast_they_fail() {
+        let policy = Policy {
+            max_attempts: 100,
+            ..Policy::default()
+        };
+        for (alike, pause) in [(1, 1), (2, 2), (5, 16), (7, 64)] {
+            let failed = last(Some(FailureKind::Overloaded), alike);
+            let step = next_step(&View {
+                attempts: alike,
+                last: Some(&failed),
+                ..view(&policy)
+            });
+            assert_eq!(step, Step::Pause(Duration::from_secs(pause)));
+        }
+        let failed = last(Some(FailureKind::Overloaded), 8);
+        let view = View {
+            attempts: 8,
+            last: Some(&failed),
+            ..view(&policy)
+        };
+        check_failure(next_step(&view), FailureKind::Overloaded);
+    }
+
+    #[test]
+    fn the_ceiling_of_the_day_holds_for_everything() {
+        let policy = Policy {
+            max_attempts_total: Some(4),
+            ..policy()
+        };
+        for kind in [Kind::Task, Kind::Job] {
+            let view = View {
+                kind,
+                attempts_today: 4,
+                ..view(&policy)
+            };
+            check_failure(next_step(&view), FailureKind::CleanExitNotDone);
+            let below = View {
+                attempts_today: 3,
+                ..view
+            };
+            assert_eq!(next_step(&below), Step::Attempt);
+        }
+    }
+
+    #[test]
+    fn a_failed_attempt_is_repeated_once_with_another_agent() {
+        let mut policy = policy();
+        policy.turns.fallback_on_failure = true;
+        let failed = last(Some(FailureKind::Auth), 1);
+        for kind in [Kind::Task, Kind::Job] {
+            let agents = Agents {
+                untried: Some("codex".into()),
+                ..OPEN
+            };
+            let view = View {
+                kind,
+                attempts: 1,
+                last: Some(&failed),
+                agents: &agents,
+                ..view(&policy)
+            };
+            assert!(matches!(next_step(&view), Step::Switch { to, .. } if to == "codex"));
+            let repeated = Agents {
+                has_fallen_back: true,
+                ..agents.clone()
+            };
+            let again = View {
+                agents: &repeated,
+                ..view
+            };
+            check_failure(next_step(&again), FailureKind::Auth);
+        }
+    }
+
+    #[test]
+    fn a_kind_can_be_told_to_switch_until_nobody_is_left() {
+        let mut policy = policy();
+        let switch = crate::launch::RetryOverride {
+            action: Some(RetryAction::Switch),
+            ..Default::default()
+        };
+        policy.retry.overrides.insert("auth".into(), switch);
+        let failed = last(Some(FailureKind::Auth), 1);
+        let agents = Agents {
+            untried: Some("codex".into()),
+            has_fallen_back: true,
+            ..OPEN
+        };
+        let view = View {
+            attempts: 1,
+            last: Some(&failed),
+            agents: &agents,
+            ..view(&policy)
+        };
+        assert!(matches!(next_step(&view), Step::Switch { to, .. } if to == "codex"));
+        let none = View {
+            agents: &OPEN,
+            ..view
+        };
+        check_failure(next_step(&none), FailureKind::Auth);
     }
 }

@@ -87,7 +87,7 @@ impl Supervisor {
             ..f
         });
         self.state.waiting_for = None;
-        self.state.wake_at = None;
+        (self.state.wake_at, self.state.limit) = (None, None);
         self.state.result = Some(TaskResult {
             status,
             exit_code,

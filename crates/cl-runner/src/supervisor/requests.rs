@@ -48,7 +48,11 @@ impl Supervisor {
                 self.accept_stop(stop);
                 Answer::new(Outcome::Done, "stopping")
             }
-            RequestBody::Wake => Answer::new(Outcome::Done, "awake"),
+            RequestBody::Wake if self.wake() => Answer::new(Outcome::Done, "awake"),
+            RequestBody::Wake => Answer::new(
+                Outcome::Refused,
+                "it does not wait for the end of a usage limit",
+            ),
             RequestBody::LaunchChild(child) => self.launch_child(&request.id, child),
         }
     }

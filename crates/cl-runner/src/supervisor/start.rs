@@ -9,9 +9,10 @@ use cl_storage::durable::{self, Mode as FileMode};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
 use cl_storage::owner::{OwnError, Owner, Ownership};
 use cl_storage::redact::Redactor;
-use cl_storage::task_state::{Attempts, GateFailures, TaskState};
+use cl_storage::task_state::{Attempts, TaskState};
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
+use super::choice::{self, Choice};
 use super::{GateVerdict, Journal, Signals, Supervisor};
 use crate::launch::{
     AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
@@ -104,16 +105,8 @@ pub(super) fn start(
     rustix::process::set_child_subreaper(Some(me))?;
     let environment = environment()?;
     let base_env = crate::launch_text_variables(&environment);
-    let agent = match record.agents.get(&record.agent) {
-        Some(AgentEntry::Ready(agent)) => LaunchAgent::clone(agent),
-        Some(AgentEntry::Unavailable(why)) => return Err(Refused::failed(why.clone())),
-        None => {
-            return Err(Refused::failed(format!(
-                "the launch names no agent {:?}",
-                record.agent
-            )));
-        }
-    };
+    // Nothing is made for a launch that cannot be.
+    agent_of(&record)?;
     let root = Root::at(&record.root)?;
     let task = root.task(&record.project, &record.task)?;
     check_markers(&task, &record)?;
@@ -123,8 +116,9 @@ pub(super) fn start(
         root,
         task,
         &made,
-        |record, root, task, ownership, state, prompt| Supervisor {
-            agent,
+        |record, root, task, ownership, taken| Supervisor {
+            agent: taken.agent,
+            choice: Choice::begin(&root, &record, taken.first_agent, &taken.state),
             redactor: Redactor::new(secret_values(&record.agents)),
             journal: Journal::new(&task),
             previous_run: record.previous_run.clone(),
@@ -132,8 +126,8 @@ pub(super) fn start(
             root,
             task,
             ownership,
-            state,
-            prompt,
+            state: taken.state,
+            prompt: taken.prompt,
             base_env,
             executable: PathBuf::from("/proc/self/exe"),
             clock: SystemClock,
@@ -141,7 +135,6 @@ pub(super) fn start(
             reaper: Reaper::default(),
             stop: None,
             last: None,
-            session: None,
             gates: GateVerdict::Pending,
             children_waited: false,
             paused: false,
@@ -151,12 +144,32 @@ pub(super) fn start(
     )
 }
 
+fn agent_of(record: &LaunchRecord) -> Result<LaunchAgent, Refused> {
+    match record.agents.get(&record.agent) {
+        Some(AgentEntry::Ready(agent)) => Ok(LaunchAgent::clone(agent)),
+        Some(AgentEntry::Unavailable(why)) => Err(Refused::failed(why.clone())),
+        None => Err(Refused::failed(format!(
+            "the launch names no agent {:?}",
+            record.agent
+        ))),
+    }
+}
+
+/// What taking a task has found and decided.
+struct Taken {
+    agent: LaunchAgent,
+    /// The agent of the launch, where another one stands in for it.
+    first_agent: String,
+    state: TaskState,
+    prompt: String,
+}
+
 fn take(
-    record: LaunchRecord,
+    mut record: LaunchRecord,
     root: Root,
     task: TaskDir,
     made: &Footprint,
-    build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, TaskState, String) -> Supervisor,
+    build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, Taken) -> Supervisor,
 ) -> Result<Supervisor, Refused> {
     let ownership = match own(&record, &root, &task) {
         Ok(ownership) => ownership,
@@ -169,10 +182,10 @@ fn take(
     cl_storage::crash::point("owned");
     // Another starter may have made and finished the task since the first look.
     let written = Written::before(&task);
-    let launched =
-        check_lost(&record, &ownership, &task).and_then(|()| write_launch(&record, &root, &task));
+    let launched = check_lost(&record, &ownership, &task)
+        .and_then(|()| write_launch(&mut record, &root, &task));
     match launched {
-        Ok((state, prompt)) => Ok(build(record, root, task, ownership, state, prompt)),
+        Ok(taken) => Ok(build(record, root, task, ownership, taken)),
         Err(refused) => {
             give_back(ownership, made, &written, &task);
             Err(refused)
@@ -212,11 +225,7 @@ fn give_back(ownership: Ownership, made: &Footprint, written: &Written, task: &T
     }
 }
 
-fn write_launch(
-    record: &LaunchRecord,
-    root: &Root,
-    task: &TaskDir,
-) -> Result<(TaskState, String), Refused> {
+fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Result<Taken, Refused> {
     let now = SystemClock.now();
     // Under the lock: a marker may have come since the first look.
     check_markers(task, record)?;
@@ -235,12 +244,18 @@ fn write_launch(
         let tell = |text| crate::notice::warn_once(task, text);
         crate::claim::set_unjudged_aside(root, task, when, now, tell)?;
     }
-    launch_file(task, record, now)?.write(task)?;
     let mut state = fresh_state(task, record)?;
+    let first_agent = choice::choose_first(record, root, &state, now);
+    launch_file(task, record, &first_agent, now)?.write(task)?;
     state.write(task)?;
     cl_storage::control::remove_stale_answers(task, now)?;
     cl_storage::crash::point("launch-recorded");
-    Ok((state, prompt))
+    Ok(Taken {
+        agent: agent_of(record)?,
+        first_agent,
+        state,
+        prompt,
+    })
 }
 
 fn command_of(mode: Mode) -> Command {
@@ -319,9 +334,10 @@ fn resolve_prompt(task: &TaskDir, record: &LaunchRecord) -> Result<String, Refus
 fn launch_file(
     task: &TaskDir,
     record: &LaunchRecord,
+    agent_name: &str,
     now: jiff::Timestamp,
 ) -> Result<LaunchFile, Refused> {
-    let Some(AgentEntry::Ready(agent)) = record.agents.get(&record.agent) else {
+    let Some(AgentEntry::Ready(agent)) = record.agents.get(agent_name) else {
         return Err(Refused::failed("the launch names no agent"));
     };
     Ok(LaunchFile {
@@ -330,7 +346,7 @@ fn launch_file(
         kind: record.kind,
         origin: record.origin,
         launched_at: now,
-        agent_name: record.agent.clone(),
+        agent_name: agent_name.to_owned(),
         parent: record.parent.clone(),
         depth: record.depth,
         cwd: record.cwd.clone(),
@@ -376,19 +392,29 @@ fn was_given(task: &TaskDir, prompt: &str) -> bool {
 /// A recovery goes on with that launch: its limits count what was used of them.
 fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
     let earlier = TaskState::read_or_set_aside(task)?;
-    let (this_launch, gate_failures) = match record.mode {
-        Mode::Recover => (earlier.attempts.this_launch, earlier.gate_failures),
-        Mode::Start | Mode::Resume => (0, GateFailures::default()),
-    };
-    Ok(TaskState {
+    let fresh = TaskState {
         launch_id: record.launch_id.clone(),
         attempts: Attempts {
-            this_launch,
-            ..earlier.attempts
+            this_launch: 0,
+            limited: 0,
+            ..earlier.attempts.clone()
         },
-        gate_failures,
-        children: earlier.children,
+        children: earlier.children.clone(),
         ..TaskState::default()
+    };
+    if record.mode != Mode::Recover {
+        return Ok(fresh);
+    }
+    // The wait for a limit goes on; nobody may see the task without it meanwhile.
+    let waits = earlier.waiting_for.as_deref() == Some("limit");
+    Ok(TaskState {
+        attempts: earlier.attempts,
+        gate_failures: earlier.gate_failures,
+        agent: earlier.agent,
+        waiting_for: earlier.waiting_for.filter(|_| waits),
+        wake_at: earlier.wake_at.filter(|_| waits),
+        limit: earlier.limit.filter(|_| waits),
+        ..fresh
     })
 }
 

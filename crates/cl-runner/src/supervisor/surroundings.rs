@@ -65,7 +65,7 @@ impl Supervisor {
         let parent_run = self.parent_run();
         let rejection = self.rejection_text();
         let is_continued =
-            self.state.attempts.this_launch > 1 || self.record.mode != crate::launch::Mode::Start;
+            self.state.attempts.ordinal() > 1 || self.record.mode != crate::launch::Mode::Start;
         let preamble = Preamble {
             run,
             parent_run: parent_run.as_ref(),

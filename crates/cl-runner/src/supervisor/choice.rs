@@ -1,0 +1,415 @@
+//! Which agent the next attempt is made with, and what the limits of its account say.
+//!
+//! The ledger of the root ([`cl_storage::ledger`]) is asked before every attempt and
+//! told after it. What it could not be told is kept here, so that a full disk does
+//! not make a loop that hammers a closed account.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::time::Duration;
+
+use cl_storage::ledger::{Account, AccountKey, Closure, Ledger, Source, WindowReport, WindowState};
+use cl_storage::task_state::{LimitWait, TaskState};
+use cl_storage::{Failure, FailureKind, Root};
+use jiff::Timestamp;
+
+use super::attempt::RunEnd;
+use super::decide::{Agents, Because, Closed};
+use super::{Broken, Supervisor};
+use crate::launch::{AgentEntry, LaunchAgent, LaunchRecord, Mode, TurnStrategy};
+
+/// A wait ends this long after the reset, and up to [`JITTER_SPREAD`] later.
+const JITTER: Duration = Duration::from_secs(45);
+const JITTER_SPREAD: u64 = 15_000;
+
+/// How often a waiting supervisor looks at the wall clock and the ledger: the
+/// machine may have slept, and somebody else's attempt may have been served.
+#[cfg(not(feature = "test-hooks"))]
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+/// Tests move the clock by a file, which wakes nobody.
+#[cfg(feature = "test-hooks")]
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// What the supervisor remembers of the agents that it may use.
+#[derive(Debug)]
+pub(super) struct Choice {
+    ledger: Ledger,
+    /// The agent of the launch, which the others hand back to.
+    first: String,
+    /// The agent of the moment was chosen because of another one's limit.
+    stands_in: bool,
+    has_switched: bool,
+    has_fallen_back: bool,
+    /// Agents that failed since the last success.
+    tried: BTreeSet<String>,
+    /// Somebody wants the next attempt now, whatever the ledger says.
+    is_woken: bool,
+    /// What the supervisor before this one waited for.
+    held: Option<Closed>,
+    /// What the ledger could not be told.
+    unwritten: BTreeMap<AccountKey, Account>,
+    /// The session that the next attempt of each agent resumes.
+    sessions: BTreeMap<String, String>,
+    /// Spreads the tasks that wait for the same reset.
+    jitter: Duration,
+}
+
+impl Choice {
+    /// Begins with the agent of `record`, or where an earlier supervisor stood.
+    pub(super) fn begin(
+        root: &Root,
+        record: &LaunchRecord,
+        first: String,
+        state: &TaskState,
+    ) -> Self {
+        let held = state.limit.clone().zip(state.wake_at);
+        Self {
+            ledger: Ledger::of(root),
+            stands_in: record.agent != first,
+            first,
+            has_switched: false,
+            has_fallen_back: false,
+            tried: BTreeSet::new(),
+            is_woken: false,
+            held: held.map(|(limit, until)| Closed { until, limit }),
+            unwritten: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            jitter: JITTER + Duration::from_millis(entropy() % JITTER_SPREAD),
+        }
+    }
+}
+
+/// Chooses the agent that `record` begins with; returns the one of the launch.
+///
+/// A launch that named none takes a turn; one that is taken up again goes on with
+/// the agent it stood at.
+pub(super) fn choose_first(
+    record: &mut LaunchRecord,
+    root: &Root,
+    state: &TaskState,
+    now: Timestamp,
+) -> String {
+    if record.mode == Mode::Start
+        && record.policy.turns.is_open
+        && let Some(chosen) = take_turn(record, root, now)
+    {
+        record.agent = chosen;
+    }
+    let first = record.agent.clone();
+    if record.mode == Mode::Recover
+        && let Some(agent) = state.agent.clone()
+        && is_ready(record, &agent)
+    {
+        record.agent = agent;
+    }
+    first
+}
+
+fn take_turn(record: &LaunchRecord, root: &Root, now: Timestamp) -> Option<String> {
+    let turns = &record.policy.turns;
+    let ledger = Ledger::of(root);
+    let turn = match turns.strategy {
+        TurnStrategy::Weighted => 0,
+        TurnStrategy::RoundRobin => cl_storage::rotation::next_turn(root, &turns.agents)
+            .inspect_err(|error| {
+                let error: &dyn std::error::Error = error;
+                tracing::warn!(error, "whose turn it is cannot be told; beginning anew");
+            })
+            .unwrap_or_default(),
+    };
+    let order = turns.order(turn, entropy());
+    let ready: Vec<&str> = order
+        .into_iter()
+        .filter(|name| is_ready(record, name))
+        .collect();
+    let is_open = |name: &&&str| {
+        let key = ready_agent(record, name).and_then(LaunchAgent::account_key);
+        let account = key.and_then(|key| ledger.read(&key).ok().flatten());
+        account.is_none_or(|account| {
+            let limit = record.policy.limits.stop_at_percent;
+            account.closure(limit, JITTER, now).is_none() && account.degraded_until(now).is_none()
+        })
+    };
+    let chosen = ready.iter().find(is_open).or(ready.first());
+    chosen.map(|name| (*name).to_owned())
+}
+
+fn is_ready(record: &LaunchRecord, name: &str) -> bool {
+    ready_agent(record, name).is_some()
+}
+
+fn ready_agent<'r>(record: &'r LaunchRecord, name: &str) -> Option<&'r LaunchAgent> {
+    match record.agents.get(name)? {
+        AgentEntry::Ready(agent) => Some(agent),
+        AgentEntry::Unavailable(_) => None,
+    }
+}
+
+/// Returns a random number; the standard library seeds each hasher from the system.
+fn entropy() -> u64 {
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write_u8(0);
+    hasher.finish()
+}
+
+/// Whether an agent can be started now.
+enum Standing {
+    Usable,
+    Degraded,
+    Closed(Closed),
+}
+
+impl Supervisor {
+    /// Returns what is known of the agents for the next decision.
+    pub(super) fn agents(&self) -> Agents {
+        let now = self.now();
+        let turns = &self.record.policy.turns;
+        let current = self.record.agent.as_str();
+        let standing = |name: &str| self.standing(name, now);
+        let is_usable = |name: &&str| {
+            *name != current
+                && is_ready(&self.record, name)
+                && matches!(standing(name), Standing::Usable)
+        };
+        let mut agents = Agents {
+            has_fallen_back: self.choice.has_fallen_back,
+            has_switched: self.choice.has_switched,
+            ..Agents::default()
+        };
+        let first = self.choice.first.as_str();
+        let for_limit = || std::iter::once(first).chain(turns.on_limit.iter().map(String::as_str));
+        if !self.choice.is_woken
+            && let Standing::Closed(closed) = standing(current)
+        {
+            agents.instead = for_limit().find(is_usable).map(str::to_owned);
+            let others = for_limit()
+                .filter(|name| *name != current && is_ready(&self.record, name))
+                .filter_map(|name| match standing(name) {
+                    Standing::Closed(closed) => Some(closed),
+                    _ => None,
+                });
+            let earliest = others.chain([closed]).min_by_key(|closed| closed.until);
+            agents.closed = earliest;
+        } else if self.choice.stands_in {
+            agents.back = Some(first).filter(is_usable).map(str::to_owned);
+        }
+        if self.last.as_ref().is_some_and(|last| !last.success) {
+            let untried = self.after_current().into_iter();
+            let untried = untried.filter(|name| !self.choice.tried.contains(*name));
+            agents.untried = untried.into_iter().find(is_usable).map(str::to_owned);
+        }
+        agents
+    }
+
+    /// Returns the agents that may repeat a failed attempt, in the order of preference.
+    fn after_current(&self) -> Vec<&str> {
+        let turns = &self.record.policy.turns;
+        let mut names: Vec<&str> = turns.agents.iter().map(String::as_str).collect();
+        match turns.strategy {
+            TurnStrategy::RoundRobin => {
+                let current = names.iter().position(|name| *name == self.record.agent);
+                names.rotate_left(current.map_or(0, |index| index + 1));
+            }
+            TurnStrategy::Weighted => {
+                let weight = |name: &&str| {
+                    let index = turns.agents.iter().position(|agent| agent == name);
+                    let weight = index.and_then(|index| turns.weights.get(index));
+                    std::cmp::Reverse(weight.map_or(1, |weight| weight.get()))
+                };
+                names.sort_by_key(weight);
+            }
+        }
+        names.extend(turns.on_limit.iter().map(String::as_str));
+        names
+    }
+
+    fn standing(&self, name: &str, now: Timestamp) -> Standing {
+        let key = ready_agent(&self.record, name).and_then(LaunchAgent::account_key);
+        let Some(key) = key else {
+            return Standing::Usable;
+        };
+        let account = match self.choice.unwritten.get(&key) {
+            Some(account) => Some(account.clone()),
+            // What cannot be read says nothing; the attempt will show it.
+            None => self.choice.ledger.read(&key).ok().flatten(),
+        };
+        let Some(account) = account else {
+            let held = self.choice.held.clone();
+            let held = held.filter(|held| held.limit.agent == name && held.until > now);
+            return held.map_or(Standing::Usable, Standing::Closed);
+        };
+        let limit = self.record.policy.limits.stop_at_percent;
+        if let Some(closure) = account.closure(limit, self.choice.jitter, now) {
+            let until = closure.until;
+            let limit = limit_wait(name, &key, &closure);
+            return Standing::Closed(Closed { until, limit });
+        }
+        match account.degraded_until(now) {
+            Some(_) => Standing::Degraded,
+            None => Standing::Usable,
+        }
+    }
+
+    /// Goes on with the agent `to`.
+    pub(super) fn switch_to(&mut self, to: &str, because: &Because) -> Result<(), Broken> {
+        let Some(agent) = ready_agent(&self.record, to).cloned() else {
+            return Err(format!("agent {to} was chosen and cannot be started").into());
+        };
+        let from = std::mem::replace(&mut self.record.agent, to.to_owned());
+        let text = format!("agent {from} hands over to {to}: {because}");
+        self.agent = agent;
+        self.choice.has_switched = true;
+        self.choice.has_fallen_back |= matches!(because, Because::Failure(_));
+        self.choice.stands_in = match because {
+            Because::Limit(_) => to != self.choice.first,
+            Because::Failure(_) | Because::LimitOver => false,
+        };
+        self.state.agent = (to != self.choice.first).then(|| to.to_owned());
+        self.state.write(&self.task)?;
+        tracing::info!(from, to, "changed the agent");
+        self.post(
+            "INFO",
+            &text,
+            &[("from_agent", from), ("to_agent", to.to_owned())],
+        );
+        Ok(())
+    }
+
+    /// Waits for `closed` to open, for a moment at the most, so that all is looked at again.
+    pub(super) async fn await_limit(&mut self, closed: &Closed) {
+        let left = closed.until.duration_since(self.now());
+        let left = Duration::try_from(left).unwrap_or_default();
+        self.next_event(left.min(LOOK_EVERY)).await;
+    }
+
+    /// Ends the wait for a usage limit; false if there is none.
+    pub(super) fn wake(&mut self) -> bool {
+        let is_waiting = self.state.waiting_for.as_deref() == Some("limit");
+        self.choice.is_woken |= is_waiting;
+        is_waiting
+    }
+
+    /// An attempt begins: what led to it is done with.
+    pub(super) fn attempt_begins(&mut self) {
+        self.choice.is_woken = false;
+        self.choice.has_switched = false;
+        self.choice.held = None;
+    }
+
+    /// Tells the ledger how an attempt went that began at `started`.
+    pub(super) fn account_for(
+        &mut self,
+        end: &RunEnd,
+        failure: Option<&Failure>,
+        started: Timestamp,
+    ) {
+        let kind = failure.map(|failure| failure.kind);
+        let is_limited = kind == Some(FailureKind::LimitWindow);
+        match kind {
+            None => {
+                self.choice.tried.clear();
+                self.choice.has_fallen_back = false;
+            }
+            Some(FailureKind::LimitWindow | FailureKind::Cancelled) => {}
+            Some(_) => {
+                self.choice.tried.insert(self.record.agent.clone());
+            }
+        }
+        let Some(key) = self.agent.account_key() else {
+            return;
+        };
+        let reports = reports(&end.outcome.limits, failure);
+        let is_known = self.choice.unwritten.contains_key(&key) || self.choice.ledger.knows(&key);
+        if !is_known && reports.is_empty() && failure.is_none() {
+            return;
+        }
+        let now = self.now();
+        let change = |account: &mut Account| {
+            if kind.is_none() {
+                account.served(started, now);
+            }
+            account.report(&reports, now);
+            if !is_limited {
+                account.attempted(kind, now);
+            }
+        };
+        match self.choice.ledger.update(&key, change) {
+            Ok(_) => {
+                self.choice.unwritten.remove(&key);
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not write what is known of the agent's limits"
+                );
+                let unknown = || Account::unknown(&key);
+                let account = self.choice.unwritten.entry(key.clone());
+                change(account.or_insert_with(unknown));
+            }
+        }
+    }
+
+    /// Returns the session that the next attempt resumes.
+    pub(super) fn session(&self) -> Option<&str> {
+        let session = self.choice.sessions.get(&self.record.agent);
+        session.map(String::as_str)
+    }
+
+    /// Keeps `session` for the next attempt of the agent of the moment, or forgets its session.
+    pub(super) fn keep_session(&mut self, session: Option<String>) {
+        let agent = self.record.agent.clone();
+        match session {
+            Some(session) => self.choice.sessions.insert(agent, session),
+            None => self.choice.sessions.remove(&agent),
+        };
+    }
+}
+
+/// Returns what the ledger is to be told: a limit that was met is always among it.
+fn reports(told: &[WindowReport], failure: Option<&Failure>) -> Vec<WindowReport> {
+    let limit = failure.filter(|failure| failure.kind == FailureKind::LimitWindow);
+    let is_rejected = |report: &&WindowReport| report.state == WindowState::Rejected;
+    let mut reports: Vec<WindowReport> = match limit {
+        Some(_) => told.to_vec(),
+        // It was served in the end, or failed for another reason.
+        None => told
+            .iter()
+            .filter(|report| !is_rejected(report))
+            .cloned()
+            .collect(),
+    };
+    if let Some(limit) = limit
+        && !reports.iter().any(|report| is_rejected(&report))
+    {
+        reports.push(WindowReport {
+            window: "unknown".to_owned(),
+            state: WindowState::Rejected,
+            used_percent: None,
+            resets_at: limit.retry_at,
+            source: Source::Text,
+        });
+    }
+    reports
+}
+
+fn limit_wait(agent: &str, key: &AccountKey, closure: &Closure) -> LimitWait {
+    let window = match closure.window.as_str() {
+        "unknown" => "a usage limit".to_owned(),
+        name => format!("the limit {name}"),
+    };
+    let what = match closure.parked_at_percent {
+        Some(used) => format!("{window} of agent {agent} is used by {used:.0} %"),
+        None => format!("{window} of agent {agent} is reached"),
+    };
+    let when = match closure.resets_at {
+        Some(reset) => format!("it resets at {}", reset.strftime("%Y-%m-%d %H:%M:%SZ")),
+        None => "its reset is not known".to_owned(),
+    };
+    LimitWait {
+        agent: agent.to_owned(),
+        account: key.account().to_owned(),
+        window: closure.window.clone(),
+        reason: format!("{what}; {when}"),
+        resets_at: closure.resets_at,
+    }
+}
