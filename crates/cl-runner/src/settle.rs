@@ -195,6 +195,36 @@ pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleE
     Ok(())
 }
 
+/// Renames the `DONE` of `task`, which a part of a series of runs has left, and tells
+/// its bus: whoever makes the series decides what is done. None is fine.
+///
+/// Fails if the task has an owner.
+pub fn set_claim_aside(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleError> {
+    let is_there = || Marker::Done.path(task).is_file();
+    if !is_there() {
+        return Ok(());
+    }
+    let launch_id = TaskState::read(task)?
+        .map(|state| state.launch_id)
+        .unwrap_or_default();
+    let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
+    let renamed = if is_there() {
+        marker::set_unjudged_aside(task, |name| {
+            let text = format!("DONE is set aside ({name}): the series of runs goes on");
+            notice::warn_once(task, text);
+        })
+    } else {
+        Ok(())
+    };
+    let put_back = ownership.put_back();
+    renamed.map_err(|source| LayoutError::Io {
+        path: Marker::Done.path(task),
+        source,
+    })?;
+    put_back?;
+    Ok(())
+}
+
 fn clear_owned(task: &TaskDir) -> Result<(), SettleError> {
     for marker in Marker::ALL {
         marker::clear(task, marker).map_err(|source| LayoutError::Io {

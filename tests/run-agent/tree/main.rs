@@ -7,6 +7,7 @@ mod crowd;
 mod delegating;
 mod deleting;
 mod ending;
+mod iterate;
 mod limits;
 mod nested;
 mod propagation;

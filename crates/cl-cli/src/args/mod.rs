@@ -35,7 +35,7 @@ pub use looking::{
     ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until,
     ValidateArgs, WatchArgs,
 };
-pub use series::{BatchArgs, PromptList, PromptSource, StepArgs};
+pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
 
 use crate::entry::Binary;
 use crate::error::CliError;
@@ -130,6 +130,8 @@ pub enum Command {
     Task(TaskArgs),
     /// Run an agent once
     Job(JobArgs),
+    /// Repeat work and review until the reviewers approve
+    Iterate(IterateArgs),
     /// Stop what runs
     Stop(StopArgs),
     /// Resume a task

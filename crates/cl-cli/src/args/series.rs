@@ -76,6 +76,51 @@ pub struct BatchArgs {
     pub step: StepArgs,
 }
 
+/// `iterate`.
+#[derive(Debug, Args)]
+pub struct IterateArgs {
+    /// The id of the task that holds all runs
+    #[arg(value_name = "TASK")]
+    pub id: Option<String>,
+    /// The work
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prompt: Option<String>,
+    /// A file with the work, - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<PathBuf>,
+    /// What the reviewers are asked
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub review_prompt: Option<String>,
+    /// A file with what the reviewers are asked
+    #[arg(long, value_name = "FILE")]
+    pub review_prompt_file: Option<PathBuf>,
+    /// The agent that reviews; repeatable, one review for each [default: the one that works]
+    #[arg(
+        long = "reviewer",
+        alias = "review-agent",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub reviewers: Vec<String>,
+    /// How many reviewers must approve; one that rejects is enough to fail [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub required: Option<u16>,
+    /// How many iterations are made at the most
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
+    pub max_iterations: u16,
+    /// Go on with iterations that were interrupted, as ITERATE-SUMMARY.json tells of them
+    #[arg(long)]
+    pub resume: bool,
+    /// What each run takes.
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
 /// Where a prompt comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromptSource {

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod facts;
 mod flat;
 pub mod gc;
+pub mod iterate;
 pub mod job;
 mod launching;
 pub mod list;
@@ -60,6 +61,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             None => job::run(ctx, args),
             Some(JobCommand::Batch(args)) => batch::run(ctx, args),
         },
+        Command::Iterate(args) => iterate::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),
@@ -125,6 +127,7 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
     match command {
         Command::Output(args) => request.run.clone_from(&args.run),
         Command::Bus(BusCommand::Post(args)) => request.run.clone_from(&args.run),
+        Command::Iterate(args) => request.parent_run.clone_from(&args.step.parent_run_id),
         Command::Job(args) => {
             let parent_run = match &args.command {
                 None => &args.launch.parent_run_id,
@@ -148,7 +151,7 @@ fn is_batch(command: &Command) -> bool {
 
 /// Commands that may create the task they name.
 fn makes_task(command: &Command) -> bool {
-    matches!(command, Command::Job(_))
+    matches!(command, Command::Job(_) | Command::Iterate(_))
         || matches!(command, Command::Task(args) if args.command.is_none())
 }
 
@@ -209,6 +212,7 @@ fn position(command: &Command) -> Option<&str> {
             Some(TaskCommand::Delete(args)) => &args.id,
         },
         Command::Job(args) => &args.id,
+        Command::Iterate(args) => &args.id,
         Command::Stop(args) => &args.id,
         Command::Resume(args) => &args.id,
         Command::Status(args) => &args.id,

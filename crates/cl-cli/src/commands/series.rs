@@ -6,11 +6,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cl_bus::{Bus, Draft};
 use cl_runner::attach::{self, AttachEnd, Attachment, Wish};
 use cl_runner::launch::{Kind, Mode, Policy, Step, reap};
+use cl_storage::durable::Mode as FileMode;
+use cl_storage::lock::HeldLock;
+use cl_storage::marker::{Marker, Markers};
+use cl_storage::owner::Owner;
 use cl_storage::process::ProcessIdentity;
+use cl_storage::run_info::RunInfo;
 use cl_storage::task_state::{ResultStatus, TaskResult};
-use cl_storage::{RunId, TaskDir};
+use cl_storage::{RunDir, RunId, TaskDir};
+use jiff::Timestamp;
 
 use super::launching::{self, Order};
 use super::nesting::{self, Around};
@@ -267,4 +274,193 @@ pub(super) fn newest_run(task: &TaskDir) -> Option<RunId> {
     let runs = task.runs().ok()?;
     let newest = runs.into_iter().max_by_key(|run| run.id().started_at())?;
     Some(newest.id().clone())
+}
+
+/// How one run of a series ended.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The run; none if it was ended before there was one.
+    pub(super) run: Option<RunDir>,
+    pub(super) end: StepEnd,
+}
+
+/// The end of a run, in the words of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum StepEnd {
+    /// It ended well.
+    Good,
+    /// It failed, and why.
+    Bad(String),
+    /// Somebody stopped the task.
+    Stopped(String),
+    /// Somebody interrupted this command, which stopped the run.
+    Interrupted(Exit),
+    /// This command was told to go; the run goes on.
+    Left,
+}
+
+/// Launches `part` and waits for its end.
+pub(super) fn run_part(
+    ctx: &mut Context,
+    common: &Common,
+    waiting: &mut Waiting,
+    part: Part,
+) -> Result<Outcome, CliError> {
+    let before = newest_run(&part.task);
+    let mut flight = Flight::launch(ctx, common, part)?;
+    let end = wait_for(ctx, waiting, &mut flight)?;
+    let run = newest_run(&flight.task).filter(|run| Some(run) != before.as_ref());
+    let run = run.map(|run| flight.task.run(&run)).transpose()?;
+    Ok(Outcome {
+        run,
+        end: step_end(end),
+    })
+}
+
+/// Waits for the end of a launch that was found under way.
+pub(super) fn wait_for_found(
+    ctx: &Context,
+    waiting: &mut Waiting,
+    task: &TaskDir,
+    launch_id: String,
+    grace: Duration,
+) -> Result<StepEnd, CliError> {
+    let mut flight = Flight::found(task.clone(), launch_id, grace);
+    wait_for(ctx, waiting, &mut flight).map(step_end)
+}
+
+fn step_end(end: PartEnd) -> StepEnd {
+    match end {
+        PartEnd::Left => StepEnd::Left,
+        PartEnd::Ended(AttachEnd::Ended(result), interrupted) => match (result.status, interrupted)
+        {
+            (ResultStatus::Completed, _) => StepEnd::Good,
+            (ResultStatus::Stopped, Some(exit)) => StepEnd::Interrupted(exit),
+            (ResultStatus::Stopped, None) => StepEnd::Stopped(why(&result).unwrap_or_default()),
+            (ResultStatus::Failed, Some(exit)) => StepEnd::Interrupted(exit),
+            (ResultStatus::Failed, None) => StepEnd::Bad(why(&result).unwrap_or_default()),
+        },
+        PartEnd::Ended(AttachEnd::Lost | AttachEnd::Detached, Some(exit)) => {
+            StepEnd::Interrupted(exit)
+        }
+        PartEnd::Ended(AttachEnd::Lost | AttachEnd::Detached, None) => {
+            StepEnd::Bad("the supervisor of the run died".to_owned())
+        }
+    }
+}
+
+/// Makes sure that one command at a time makes a series of runs of `task`.
+///
+/// The task's folder is made if it is missing. The lock ends with the process.
+pub(super) fn lock(task: &TaskDir) -> Result<HeldLock, CliError> {
+    task.ensure()?;
+    let path = task.path().join("series.lock");
+    HeldLock::acquire(&path, FileMode::Shared, Duration::ZERO).map_err(|error| {
+        let exit = if error.is_timeout() {
+            Exit::Conflict
+        } else {
+            Exit::Failed
+        };
+        CliError::new(
+            exit,
+            format!(
+                "another `iterate` or `workflow run` is at work on task {}",
+                task.id()
+            ),
+        )
+        .caused_by(error)
+    })
+}
+
+/// Returns the run of `role` and `iteration` that was begun last, not before `since`,
+/// and is none of `known`.
+pub(super) fn find_run(
+    task: &TaskDir,
+    role: &str,
+    iteration: u32,
+    since: Timestamp,
+    known: &[RunId],
+) -> Option<(RunDir, RunInfo)> {
+    let runs = task.runs().ok()?;
+    let infos = runs
+        .into_iter()
+        .filter_map(|run| RunInfo::read(&run).ok().flatten().map(|info| (run, info)));
+    infos
+        .filter(|(run, info)| {
+            info.role == role
+                && info.iteration == Some(iteration)
+                && info.sort_time() >= since
+                && !known.contains(run.id())
+        })
+        .max_by_key(|(_, info)| info.sort_time())
+}
+
+/// Returns what a run answered, its last `limit` bytes if it is longer.
+pub(super) fn answer(run: &RunDir, limit: u64) -> String {
+    use std::os::unix::fs::FileExt as _;
+    let read = || -> std::io::Result<Vec<u8>> {
+        let file = std::fs::File::open(run.output())?;
+        let size = file.metadata()?.len();
+        let start = size.saturating_sub(limit);
+        let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, start)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+/// Posts a message about `task`; a bus that does not take it costs a warning only.
+pub(super) fn post(
+    ctx: &mut Context,
+    task: &TaskDir,
+    kind: &str,
+    body: &str,
+    run: Option<&RunId>,
+    meta: &[(&str, &str)],
+) {
+    let mut draft = Draft::new(kind, task.project().clone(), body).task(task.id().clone());
+    if let Some(run) = run {
+        draft = draft.run(run.clone());
+    }
+    for (name, value) in meta {
+        draft = draft.meta(*name, *value);
+    }
+    if let Err(error) = Bus::new(task.bus()).append(&draft) {
+        let error = CliError::failed("a message could not be posted").caused_by(error);
+        ctx.console.warn(error.chain());
+    }
+}
+
+/// Sets a claim to be done aside that a run of a series has made: the series decides.
+pub(super) fn set_claim_aside(ctx: &Context, task: &TaskDir) -> Result<(), CliError> {
+    cl_runner::settle::set_claim_aside(task, &*ctx.clock).map_err(|error| {
+        CliError::failed(format!("could not set the DONE of {} aside", task.id())).caused_by(error)
+    })
+}
+
+/// Refuses a task that cannot have a series: done, given up, or owned by somebody.
+pub(super) fn check_free(ctx: &Context, task: &TaskDir) -> Result<(), CliError> {
+    let markers = Markers::read(task, ctx.now()).map_err(|error| {
+        CliError::failed(format!("could not look at {}", task.id())).caused_by(error)
+    })?;
+    let hint = format!(
+        "`run-agent task resume {} --project {} --no-start` takes the marker away",
+        task.id(),
+        task.project()
+    );
+    for marker in [Marker::Done, Marker::Cancelled] {
+        if markers.has(marker) {
+            let name = marker.file_name();
+            return Err(
+                CliError::conflict(format!("task {} is marked {name}", task.id())).hint(hint),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Returns the launch that is under way in `task`, if any.
+pub(super) fn launch_under_way(task: &TaskDir) -> Option<String> {
+    let owner = Owner::read(task).ok().flatten();
+    owner.filter(Owner::is_alive).map(|owner| owner.launch_id)
 }
