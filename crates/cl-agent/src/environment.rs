@@ -163,7 +163,7 @@ const SESSION: &[&str] = &[
 ];
 
 /// Secrets of agents that no table names.
-const OTHER_SECRETS: &[&str] = &["PERPLEXITY_API_KEY", "XAI_API_KEY", "OPENAI_ORG_ID"];
+const OTHER_SECRETS: &[&str] = &["OPENAI_ORG_ID"];
 
 /// Returns the environment of a run of the agent `spec`, sorted by name.
 ///
@@ -332,8 +332,6 @@ mod tests {
                 "CONDUCTOR_ROOT",
                 "CONDUCTOR_AGENT_CLAUDE_TOKEN",
                 "conductor_agent_x_token",
-                "PERPLEXITY_API_KEY",
-                "XAI_API_KEY",
                 "GITHUB_TOKEN",
                 "AWS_SECRET_ACCESS_KEY",
                 "DATABASE_URL",
@@ -348,7 +346,7 @@ mod tests {
 
     #[test]
     fn each_agent_has_its_own_variables_and_no_other_agents_token() {
-        use AgentKind::{Claude, Codex, Command, Gemini, Scripted};
+        use AgentKind::{Claude, Codex, Gemini, Perplexity, Xai};
         let owners = [
             ("ANTHROPIC_API_KEY", Claude),
             ("ANTHROPIC_BASE_URL", Claude),
@@ -362,9 +360,13 @@ mod tests {
             ("GEMINI_API_KEY", Gemini),
             ("GOOGLE_API_KEY", Gemini),
             ("GOOGLE_GEMINI_BASE_URL", Gemini),
+            ("PERPLEXITY_API_KEY", Perplexity),
+            ("XAI_API_KEY", Xai),
+            ("XAI_BASE_URL", Xai),
+            ("XAI_MODEL", Xai),
         ];
         for (name, owner) in owners {
-            for kind in [Claude, Codex, Gemini, Command, Scripted] {
+            for kind in AgentKind::ALL {
                 check(kind, name, kind == owner);
             }
         }

@@ -16,6 +16,10 @@ pub enum AgentKind {
     Codex,
     /// Gemini CLI.
     Gemini,
+    /// The Perplexity service.
+    Perplexity,
+    /// The xAI service.
+    Xai,
     /// Any other program, described in the config.
     Command,
     /// The built-in agent that plays a script.
@@ -24,10 +28,12 @@ pub enum AgentKind {
 
 impl AgentKind {
     /// Every kind, in the order in which they are listed to users.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Claude,
         Self::Codex,
         Self::Gemini,
+        Self::Perplexity,
+        Self::Xai,
         Self::Command,
         Self::Scripted,
     ];
@@ -38,9 +44,20 @@ impl AgentKind {
             Self::Claude => "claude",
             Self::Codex => "codex",
             Self::Gemini => "gemini",
+            Self::Perplexity => "perplexity",
+            Self::Xai => "xai",
             Self::Command => "command",
             Self::Scripted => "scripted",
         }
+    }
+}
+
+impl AgentKind {
+    /// Returns whether this is a service that answers a question and can do nothing else.
+    ///
+    /// It runs no commands and writes no files, so it cannot say itself that a task is done.
+    pub fn is_service(self) -> bool {
+        matches!(self, Self::Perplexity | Self::Xai)
     }
 }
 
@@ -56,11 +73,13 @@ impl fmt::Display for AgentKind {
 pub enum KindError {
     /// The kind exists, but this build cannot run it.
     #[error(
-        "agents of type {0} are not supported by this version; use claude, codex, gemini, command or scripted"
+        "agents of type {0} are not supported by this version; use claude, codex, gemini, perplexity, xai, command or scripted"
     )]
     Unsupported(&'static str),
     /// Nobody knows this kind.
-    #[error("unknown agent type {0:?}; known are claude, codex, gemini, command and scripted")]
+    #[error(
+        "unknown agent type {0:?}; known are claude, codex, gemini, perplexity, xai, command and scripted"
+    )]
     Unknown(String),
 }
 
@@ -85,9 +104,8 @@ impl TryFrom<cl_config::AgentKind> for AgentKind {
             cl_config::AgentKind::Gemini => Ok(Self::Gemini),
             cl_config::AgentKind::Command => Ok(Self::Command),
             cl_config::AgentKind::Scripted => Ok(Self::Scripted),
-            cl_config::AgentKind::Perplexity | cl_config::AgentKind::Xai => {
-                Err(KindError::Unsupported(kind.name()))
-            }
+            cl_config::AgentKind::Perplexity => Ok(Self::Perplexity),
+            cl_config::AgentKind::Xai => Ok(Self::Xai),
         }
     }
 }
@@ -126,6 +144,8 @@ pub enum Dialect {
     Codex,
     /// Gemini CLI's `stream-json`.
     Gemini,
+    /// Our own worker for services; see [`crate::rest`].
+    Rest,
     /// One JSON object per line, read through a [`JsonlMapping`](crate::JsonlMapping).
     Jsonl,
     /// Plain text: all of it is the answer.
@@ -139,6 +159,7 @@ impl Dialect {
             Self::Claude => "claude",
             Self::Codex => "codex",
             Self::Gemini => "gemini",
+            Self::Rest => "rest",
             Self::Jsonl => "jsonl",
             Self::Text => "text",
         }
@@ -146,7 +167,7 @@ impl Dialect {
 
     /// Returns whether a finished run always ends with an event that says so.
     pub fn has_closing_event(self) -> bool {
-        matches!(self, Self::Claude | Self::Codex | Self::Gemini)
+        matches!(self, Self::Claude | Self::Codex | Self::Gemini | Self::Rest)
     }
 }
 
@@ -170,11 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_later_versions_are_told_apart_from_nonsense() {
-        assert!(matches!(
-            "xai".parse::<AgentKind>(),
-            Err(KindError::Unsupported(_))
-        ));
+    fn a_kind_that_nobody_knows_is_an_error() {
         assert!(matches!(
             "clode".parse::<AgentKind>(),
             Err(KindError::Unknown(_))

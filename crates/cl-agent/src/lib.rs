@@ -7,7 +7,8 @@
 //!
 //! Invariants:
 //!
-//! - No process is started or signalled here, and no environment is read.
+//! - No process is started or signalled here, and no environment is read. Only
+//!   [`rest`] uses the network, in a process of its own.
 //! - Secrets are arguments of one function, [`environment()`]; [`RunnerVars`], the
 //!   only type that holds some, is neither printed with them nor written anywhere.
 //! - Success is decided from the last event *and* the exit code; a stream
@@ -20,12 +21,13 @@
 //! is known about each program in [`mod@adapter`], from settings to an
 //! [`AgentSpec`] in [`mod@resolve`], the command line in [`spec`], variables in
 //! [`mod@environment`], output in [`stream`], versions in [`version`], the agent
-//! that plays a script in [`scripted`].
+//! that plays a script in [`scripted`], agents that are a service in [`rest`].
 
 pub mod adapter;
 pub mod environment;
 pub mod kind;
 pub mod resolve;
+pub mod rest;
 pub mod scripted;
 pub mod spec;
 pub mod stream;

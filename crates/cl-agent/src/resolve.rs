@@ -67,6 +67,14 @@ pub enum ResolveError {
         /// The missing key.
         key: &'static str,
     },
+    /// The address of a service would put a password on a command line.
+    #[error(
+        "agent \"{agent}\": base_url holds a user or a password; write the address without them, and the key into `token_file` or `token`"
+    )]
+    PasswordInUrl {
+        /// Name of the agent.
+        agent: String,
+    },
     /// The script of a scripted agent cannot be read.
     #[error("agent \"{agent}\": could not read the script {}", script.display())]
     ScriptUnreadable {
@@ -117,6 +125,11 @@ pub fn resolve(
         source,
     })?;
     let table = adapter(kind);
+    if kind.is_service() && config.base_url.as_deref().is_some_and(has_user) {
+        return Err(ResolveError::PasswordInUrl {
+            agent: agent.to_owned(),
+        });
+    }
     let (script, script_dialect) = find_script(agent, config, kind)?;
     let (secret_env, env): (Vec<_>, Vec<_>) =
         config.env.iter().partition(|(_, value)| value.is_secret);
@@ -160,6 +173,13 @@ pub fn resolve(
     Ok(spec)
 }
 
+/// Tells whether an address names a user before its host.
+fn has_user(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
+}
+
 fn check_root(spec: &AgentSpec, around: &Surroundings<'_>) -> Result<(), ResolveError> {
     let Some(switch) = spec.adapter().root_switch.filter(|_| around.is_root) else {
         return Ok(());
@@ -197,7 +217,7 @@ fn find_program(
     kind: AgentKind,
     around: &Surroundings<'_>,
 ) -> Result<PathBuf, ResolveError> {
-    if kind == AgentKind::Scripted {
+    if kind == AgentKind::Scripted || kind.is_service() {
         return Ok(around.executable.to_owned());
     }
     let table = adapter(kind);

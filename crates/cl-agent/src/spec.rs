@@ -212,6 +212,7 @@ impl Builder<'_> {
                 let setting = spec.base_url.as_ref().map(|url| format!("{key}=\"{url}\""));
                 self.push_flag(flag, setting.as_deref());
             }
+            Arg::Url(flag) => self.push_flag(flag, spec.base_url.as_deref()),
             Arg::Resume(flag) => self.push_flag(flag, self.session),
             Arg::WhenResuming(word) => {
                 if self.session.is_some() {

@@ -17,6 +17,9 @@ pub const SUPERVISE: &str = cl_runner::launch::SUPERVISE_COMMAND;
 /// The hidden sub-command that plays a script as an agent.
 pub const SCRIPTED_AGENT: &str = cl_agent::scripted::SUB_COMMAND;
 
+/// The hidden sub-command that asks a service as an agent.
+pub const REST_AGENT: &str = cl_agent::rest::SUB_COMMAND;
+
 /// Under which name the commands are offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Binary {
@@ -45,6 +48,7 @@ pub fn main_entry(binary: Binary) -> ExitCode {
     match args.get(1).and_then(|arg| arg.to_str()) {
         Some(SUPERVISE) => return commands::supervise::supervise(&args[2..]),
         Some(SCRIPTED_AGENT) => return commands::supervise::scripted_agent(&args[2..]),
+        Some(REST_AGENT) => return commands::supervise::rest_agent(&args[2..]),
         _ => {}
     }
     let console = Console::of_process();

@@ -27,9 +27,8 @@ pub(crate) use record::is_same_prompt;
 pub use record::{
     Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step, is_prompt_of_record,
 };
-pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for};
 pub use retry::{RetryAction, RetryOverride, RetryRule, RetryTable};
-pub use start::{LaunchError, Launched, Refusal, launch, room_for};
+pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for};
 pub(crate) use start::{Readiness, read_record};
 pub use turns::{TurnStrategy, Turns};
 pub use worktree::Overlap;

@@ -30,6 +30,7 @@ pub mod process;
 pub mod processes;
 pub mod propagate;
 pub mod recover;
+pub mod rest_agent;
 mod run_end;
 pub mod scripted;
 pub mod settle;

@@ -78,6 +78,43 @@ pub fn prompt(preamble: &Preamble<'_>, task_prompt: &str) -> String {
     text
 }
 
+/// Returns the prompt for an agent that answers a question and can do nothing else.
+pub(crate) fn question(task_prompt: &str, refused: Option<&RefusedAnswer>) -> String {
+    let mut text = String::from(task_prompt.trim());
+    text.push('\n');
+    if let Some(RefusedAnswer {
+        gate,
+        printed,
+        answer,
+    }) = refused
+    {
+        let answer: String = answer.trim().chars().take(LONGEST_ANSWER_SHOWN).collect();
+        write!(
+            text,
+            "\n---\n\nYour last answer was checked and refused. The check: {gate}\n\n\
+             The end of what it printed:\n\n{}\n\nYour last answer:\n\n{answer}\n\n\
+             Give the whole answer again, so that the check accepts it.\n",
+            printed.trim()
+        )
+        .unwrap_or_default();
+    }
+    text
+}
+
+/// How much of a refused answer is repeated.
+const LONGEST_ANSWER_SHOWN: usize = 32 * 1024;
+
+/// An answer that a gate has refused.
+#[derive(Debug)]
+pub(crate) struct RefusedAnswer {
+    /// The gate.
+    pub(crate) gate: String,
+    /// The end of what it printed.
+    pub(crate) printed: String,
+    /// The answer.
+    pub(crate) answer: String,
+}
+
 const MESSAGES: &str = r#"
 ## Message Bus
 

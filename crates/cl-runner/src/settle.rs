@@ -324,7 +324,7 @@ const FREEZES: u32 = 100;
 /// Ends every process of a run; returns how many there were and how many survive.
 fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
     let agent = match &run.info {
-        Ok(info) if !run.is_synthetic() => agent_identity(info),
+        Ok(info) if !run.is_synthetic() => agent_identity(info).or_else(|| worker(run, info)),
         _ => pid_file::read(&run.run),
     };
     let search = Search {
@@ -383,6 +383,11 @@ fn end_tree(
         seen.len(),
         u32::try_from(survivors.len()).unwrap_or(u32::MAX),
     )
+}
+
+/// Returns the worker of an agent that is a service, which records name without a number.
+fn worker(run: &RunView, info: &RunInfo) -> Option<ProcessIdentity> {
+    (info.pid <= 0).then(|| pid_file::read(&run.run)).flatten()
 }
 
 fn agent_identity(info: &RunInfo) -> Option<ProcessIdentity> {

@@ -159,11 +159,6 @@ pub struct GateFailures {
     pub alike: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
 impl GateFailures {
     /// Counts one more refusal.
     pub fn count(&mut self, gate: String, output: String, digest: String) {

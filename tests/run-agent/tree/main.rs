@@ -14,6 +14,7 @@ mod propagation;
 mod restart;
 #[path = "../../cli/schema.rs"]
 mod schema;
+mod services;
 mod stage;
 mod stopping;
 mod worktree;

@@ -143,14 +143,9 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     ("utoipa", Only(&["cl-wire", "cl-api"])),
     ("utoipa-axum", Only(&["cl-wire", "cl-api"])),
     ("schemars", Only(&["cl-config", "cl-mcp"])),
-    (
-        "reqwest",
-        Only(&["cl-client", "cl-agent", "conductor", "run-agent"]),
-    ),
-    (
-        "rustls",
-        Only(&["cl-client", "cl-agent", "conductor", "run-agent"]),
-    ),
+    // The runner's sender of webhooks takes its client from cl-agent.
+    ("reqwest", Only(&["cl-client", "cl-agent", "cl-runner"])),
+    ("rustls", Only(&["cl-client", "cl-agent"])),
     // Launch records carry secrets from the configuration to the agent.
     (
         "secrecy",

@@ -7,6 +7,7 @@ mod claude;
 mod codex;
 mod command;
 mod gemini;
+mod rest;
 mod scripted;
 
 use crate::kind::{AgentKind, Dialect, PromptChannel};
@@ -68,6 +69,8 @@ pub enum Arg {
     Script(&'static str),
     /// A flag and `key="URL"`, if another server is configured.
     BaseUrl(&'static str, &'static str),
+    /// A flag and the URL, if another server is configured.
+    Url(&'static str),
     /// The arguments of the config.
     Extra,
     /// The config's own arguments that choose a model, if a model is configured.
@@ -84,6 +87,8 @@ pub fn adapter(kind: AgentKind) -> &'static Adapter {
         AgentKind::Claude => &claude::ADAPTER,
         AgentKind::Codex => &codex::ADAPTER,
         AgentKind::Gemini => &gemini::ADAPTER,
+        AgentKind::Perplexity => &rest::PERPLEXITY,
+        AgentKind::Xai => &rest::XAI,
         AgentKind::Command => &command::ADAPTER,
         AgentKind::Scripted => &scripted::ADAPTER,
     }

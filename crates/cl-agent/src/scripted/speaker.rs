@@ -70,7 +70,7 @@ impl Speaker {
                 json!({"type": "init", "timestamp": now, "session_id": session, "model": self.model}),
                 json!({"type": "message", "timestamp": now, "role": "user", "content": prompt}),
             ],
-            Dialect::Jsonl | Dialect::Text => Vec::new(),
+            Dialect::Rest | Dialect::Jsonl | Dialect::Text => Vec::new(),
         };
         lines(&events)
     }
@@ -89,7 +89,7 @@ impl Speaker {
                 "type": "message", "timestamp": now, "role": "assistant",
                 "content": format!("{text}\n"), "delta": true,
             }),
-            Dialect::Jsonl | Dialect::Text => return vec![format!("{text}\n")],
+            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return vec![format!("{text}\n")],
         };
         lines(&[event])
     }
@@ -113,7 +113,7 @@ impl Speaker {
                 "type": "tool_use", "timestamp": now, "tool_name": "run_shell_command",
                 "tool_id": id, "parameters": {"command": command},
             }),
-            Dialect::Jsonl | Dialect::Text => return Vec::new(),
+            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
     }
@@ -147,7 +147,7 @@ impl Speaker {
                 "type": "tool_result", "timestamp": now, "tool_id": id,
                 "status": if code == 0 { "success" } else { "error" }, "output": output,
             }),
-            Dialect::Jsonl | Dialect::Text => return Vec::new(),
+            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
     }
@@ -164,7 +164,7 @@ impl Speaker {
                 "type": "result", "timestamp": now, "status": "success",
                 "stats": self.gemini_stats(),
             }),
-            Dialect::Jsonl | Dialect::Text => return Vec::new(),
+            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
     }
@@ -209,7 +209,7 @@ impl Speaker {
                 });
                 (vec![result], i32::from(status % 256))
             }
-            Dialect::Jsonl | Dialect::Text => (Vec::new(), 1),
+            Dialect::Rest | Dialect::Jsonl | Dialect::Text => (Vec::new(), 1),
         };
         Failing {
             stderr: events

@@ -171,7 +171,7 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
 ///
 /// An unmistakable field comes first, then the HTTP status, the error's code and
 /// at last its text.
-pub(super) fn classify(reported: &Reported) -> Option<FailureKind> {
+pub(crate) fn classify(reported: &Reported) -> Option<FailureKind> {
     if reported.kind.is_some() {
         return reported.kind;
     }

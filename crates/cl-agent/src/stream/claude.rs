@@ -71,6 +71,7 @@ fn read_system(event: &Value, facts: &mut Facts) {
                 text: "the model service was being asked again".to_owned(),
                 otherwise: Some(FailureKind::ApiTransient),
                 kind: None,
+                retry_at: None,
             });
         }
         _ => {}
@@ -169,6 +170,7 @@ fn read_result(event: &Value, facts: &mut Facts) {
             Some(FailureKind::Cancelled) => format!("interrupted ({reason})"),
             _ => message.to_owned(),
         },
+        retry_at: None,
     }));
 }
 

@@ -45,17 +45,19 @@ pub(super) enum Closing {
 
 /// An error as the agent program reported it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reported {
+pub(crate) struct Reported {
     /// The kind, where the event names it beyond doubt.
-    pub(super) kind: Option<FailureKind>,
+    pub(crate) kind: Option<FailureKind>,
     /// The kind to fall back to.
-    pub(super) otherwise: Option<FailureKind>,
+    pub(crate) otherwise: Option<FailureKind>,
     /// HTTP status of the model service.
-    pub(super) status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The error's type or code, a word.
-    pub(super) code: Option<String>,
+    pub(crate) code: Option<String>,
     /// Its text.
-    pub(super) text: String,
+    pub(crate) text: String,
+    /// When trying again makes sense, if that was told.
+    pub(crate) retry_at: Option<Timestamp>,
 }
 
 /// A usage window that is used up.

@@ -18,6 +18,7 @@ mod gemini;
 mod jsonl;
 mod lines;
 mod outcome;
+mod rest;
 mod spending;
 
 use cl_storage::ledger::WindowReport;
@@ -25,7 +26,9 @@ use cl_storage::{Failure, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Dialect;
+pub(crate) use classify::classify;
 use facts::Facts;
+pub(crate) use facts::Reported;
 use lines::{LineSplitter, TextPieces, json_part, plain_text};
 
 /// How much of a line is shown while the agent runs.
@@ -257,6 +260,7 @@ fn read_line(dialect: Dialect, paths: &jsonl::Paths, line: &[u8], facts: &mut Fa
         Dialect::Claude => claude::read(event, facts),
         Dialect::Codex => codex::read(event, facts),
         Dialect::Gemini => gemini::read(event, facts),
+        Dialect::Rest => rest::read(event, facts),
         Dialect::Jsonl => paths.read(event, facts),
         Dialect::Text => {}
     }

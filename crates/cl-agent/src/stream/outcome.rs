@@ -101,6 +101,7 @@ fn what_was_reported(dialect: Dialect, facts: &mut Facts, exit: Exit, stderr: &s
         status: by_exit.status,
         otherwise: Some(FailureKind::AgentCrash),
         code: None,
+        retry_at: None,
         text: match from_stderr {
             Some(line) if exit == Exit::Code(0) => format!("{fallback}: {line}"),
             Some(line) => line,
@@ -148,10 +149,10 @@ fn to_failure(reported: &Reported, facts: &Facts) -> Failure {
         None => FailureKind::Unknown,
     };
     let mut failure = Failure::new(kind, plain_text(&reported.text));
+    failure.retry_at = reported.retry_at;
     if kind == FailureKind::LimitWindow {
-        failure.retry_at = facts
-            .limit
-            .and_then(|window| window.opens_at)
+        failure.retry_at = (failure.retry_at)
+            .or_else(|| facts.limit.and_then(|window| window.opens_at))
             .or_else(|| reset_in(&reported.text));
     }
     failure

@@ -109,12 +109,18 @@ fn a_missing_program_is_named_with_the_path_and_what_to_do() {
 }
 
 #[test]
-fn kinds_of_later_versions_and_missing_keys_are_errors() {
+fn missing_keys_are_errors_and_services_need_no_program() {
     let machine = Machine::with_programs(&[]);
-    machine.check_error(
-        &AgentConfig::new(AgentKind::Xai),
-        &["xai are not supported"],
-    );
+    for kind in [AgentKind::Perplexity, AgentKind::Xai] {
+        let spec = machine.resolve(&AgentConfig::new(kind)).unwrap();
+        assert_eq!(spec.program, Path::new("/own/run-agent"));
+        assert_eq!(spec.dialect, Dialect::Rest);
+    }
+    let mut config = AgentConfig::new(AgentKind::Xai);
+    config.base_url = Some("https://user:canary@h/v1".to_owned());
+    machine.check_error(&config, &["base_url holds a user or a password"]);
+    config.base_url = Some("https://h/v1?mail=a@b".to_owned());
+    machine.resolve(&config).unwrap();
     machine.check_error(&AgentConfig::new(AgentKind::Command), &["needs `command`"]);
     machine.check_error(&AgentConfig::new(AgentKind::Scripted), &["needs `script`"]);
 }

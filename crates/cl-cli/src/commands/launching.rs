@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use cl_config::Config;
 use cl_runner::launch::{
-    AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout, Origin,
-    Policy, PrepareError, Refusal, Step, is_prompt_of_record, launch, prepare_agents, room_for,
     AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode,
     OnChildTimeout, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride, RetryTable,
-    TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for,
+    Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for,
 };
 use cl_storage::process::ProcessIdentity;
 use cl_storage::space::Room;
@@ -167,14 +164,14 @@ pub(super) fn working_folder(
 
 /// Lays the flags over `base`: what was not given stays as it is.
 pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>) -> Policy {
-    let unless_zero = |limit: Duration| (!limit.is_zero()).then_some(limit);
     let mut policy = base;
     if let Some(limit) = args.idle_timeout {
         // Zero is kept: it switches the limit of the agent's configuration off.
         policy.idle_timeout = Some(limit);
     }
     if let Some(limit) = args.max_duration {
-        policy.max_duration = unless_zero(limit);
+        // Zero is kept: it switches off what holds for agents of some kinds.
+        policy.max_duration = Some(limit);
     }
     if let Some(bytes) = args.max_output_bytes {
         policy.max_output_bytes = bytes;

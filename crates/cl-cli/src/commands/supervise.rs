@@ -18,6 +18,14 @@ pub fn scripted_agent(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Asks a service, as the agent of a run.
+pub fn rest_agent(args: &[OsString]) -> ExitCode {
+    match Environment::from_process() {
+        Ok(environment) => to_exit_code(cl_runner::rest_agent::answer(args, &environment)),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
 fn to_exit_code(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

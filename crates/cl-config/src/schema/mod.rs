@@ -14,8 +14,8 @@ pub use reference::reference;
 pub use table::ROOT;
 
 pub(crate) use nearest::nearest;
-pub(crate) use table::TASK_GATES;
 pub(crate) use table::RETRY_KINDS;
+pub(crate) use table::TASK_GATES;
 
 /// One key of a mapping in the config file.
 #[derive(Debug)]

@@ -10,6 +10,9 @@ use super::attempt::{Ended, RunEnd};
 use super::{Broken, LastAttempt, Supervisor, decide};
 use crate::{output, run_end};
 
+/// Connecting and the longest pause between two tries, with some room.
+const WORKER_SLACK: Duration = Duration::from_secs(90);
+
 const NO_OUTPUT: &str = "agent produced no output";
 
 impl Supervisor {
@@ -164,12 +167,34 @@ impl Supervisor {
     }
 
     pub(super) fn idle_limit(&self) -> Option<Duration> {
-        self.record
-            .policy
-            .idle_timeout
-            .or_else(|| self.agent.spec.timeout())
+        let configured = self.agent.spec.timeout_ms.map(Duration::from_millis);
+        let of_service = (self.agent.spec.kind.is_service()).then_some(cl_agent::rest::IDLE);
+        (self.record.policy.idle_timeout)
+            .or(configured)
+            .or(of_service)
             // Zero switches off what the configuration says.
             .filter(|limit| !limit.is_zero())
+    }
+
+    /// Returns how long an attempt may take; none is for ever.
+    pub(super) fn longest_attempt(&self) -> Option<Duration> {
+        let of_service = (self.agent.spec.kind.is_service()).then_some(cl_agent::rest::TOTAL);
+        (self.record.policy.max_duration)
+            .or(of_service)
+            // Zero switches off what holds otherwise.
+            .filter(|limit| !limit.is_zero())
+    }
+
+    /// Returns how much longer than its limit an agent may be silent.
+    ///
+    /// The worker of a service watches the service itself, and knows its pauses
+    /// between two tries; only a worker that hangs is for the supervisor to end.
+    pub(super) fn idle_slack(&self) -> Duration {
+        if self.agent.spec.kind.is_service() {
+            WORKER_SLACK
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Keeps what the next decision and the next attempt need.

@@ -76,6 +76,7 @@ impl Supervisor {
             self.state.attempts.forgive();
             self.state.write(&self.task)?;
         }
+        self.claim_for_service(failure.as_ref())?;
         self.remember(&run, &end, failure.clone(), started.elapsed());
         // What was recorded, because the stream does not know why we ended the agent.
         let failure = self.last.as_ref().and_then(|last| last.failure.as_ref());
@@ -84,6 +85,21 @@ impl Supervisor {
         {
             let text = format!("root agent failed on restart #{number}: {failure}");
             self.post("WARNING", &text, &[]);
+        }
+        Ok(())
+    }
+
+    /// Says that the task is done in the place of an agent that cannot.
+    ///
+    /// A service answers a question and writes no files: its answer is all that the
+    /// task can come to. Gates judge the claim like any other. Behind the record of
+    /// the run, because a claim without the answer would be worth nothing.
+    fn claim_for_service(&self, failure: Option<&Failure>) -> Result<(), Broken> {
+        let is_claimed = failure.is_none()
+            && self.agent.spec.kind.is_service()
+            && self.record.kind == crate::launch::Kind::Task;
+        if is_claimed {
+            cl_storage::marker::create_done(&self.task)?;
         }
         Ok(())
     }
@@ -197,10 +213,16 @@ impl Supervisor {
             Stdin::PromptFile => Some(File::open(&prompt_path)?),
             _ => None,
         };
+        // A program file that was replaced since must not answer for this one.
+        let path = if self.agent.spec.kind.is_service() {
+            self.executable.clone()
+        } else {
+            command.program.clone()
+        };
         // Before the agent can say anything: readers expect its messages in between.
         self.post_start(run);
         let program = Program {
-            path: &command.program,
+            path: &path,
             args: &command.args,
             env: &env,
             cwd: &self.record.cwd,
@@ -248,9 +270,18 @@ impl Supervisor {
         argv.extend(command.display_args().iter().cloned());
         run_info::update_for_now(run, |info| {
             info.phase = Some(Phase::Running);
-            info.pid = agent.pid;
-            info.pgid = agent.pid;
-            info.process_start = Some(agent.start.clone());
+            if self.agent.spec.kind.is_service() {
+                // Readers of the earlier implementation signal the group that they
+                // find here, and expect none of an agent that is a service. Our own
+                // find the worker by `pid.txt` and by its mark.
+                info.pid = 0;
+                info.pgid = 0;
+                info.process_start = None;
+            } else {
+                info.pid = agent.pid;
+                info.pgid = agent.pid;
+                info.process_start = Some(agent.start.clone());
+            }
             info.commandline = self.redactor.redact(&command.display()).into_owned();
             info.argv = argv
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cl_agent::RunnerVars;
+use cl_agent::{RunnerVars, rest};
 use cl_storage::slot::RUN_MARKER;
 use cl_storage::{RunDir, RunId};
 
@@ -45,6 +45,18 @@ impl Supervisor {
         if let Some(url) = &self.record.conductor_url {
             vars.insert("JRUN_CONDUCTOR_URL".to_owned(), url.clone());
         }
+        if self.agent.spec.kind.is_service() {
+            let millis = |limit: Option<std::time::Duration>| {
+                limit.map_or(0, |limit| limit.as_millis()).to_string()
+            };
+            // The supervisor comes first, and knows what to call it; the worker's own
+            // limit is for the time when there is no supervisor any more.
+            let total = self
+                .longest_attempt()
+                .map(|limit| limit + self.idle_slack());
+            vars.insert(rest::IDLE_VARIABLE.to_owned(), millis(self.idle_limit()));
+            vars.insert(rest::TOTAL_VARIABLE.to_owned(), millis(total));
+        }
         // The file may have been replaced since the start; its folder has not moved.
         let executable = std::fs::read_link(&self.executable).ok();
         let runner = RunnerVars {
@@ -61,11 +73,33 @@ impl Supervisor {
         )
     }
 
+    /// Returns what a gate had against the last answer, for an agent that remembers nothing.
+    fn refused_answer(&self) -> Option<preamble::RefusedAnswer> {
+        let failures = &self.state.gate_failures;
+        let is_refused = !failures.last_gate.is_empty();
+        is_refused.then(|| {
+            let last = self.previous_run.as_ref().and_then(|run| {
+                let path = self.task.runs_folder().join(run.as_str()).join("output.md");
+                std::fs::read_to_string(path).ok()
+            });
+            preamble::RefusedAnswer {
+                gate: failures.last_gate.clone(),
+                printed: failures.last_output.clone(),
+                answer: last.unwrap_or_default(),
+            }
+        })
+    }
+
     pub(super) fn full_prompt(&self, run: &RunDir) -> String {
-        let parent_run = self.parent_run();
-        let rejection = self.rejection_text();
         let is_continued =
             self.state.attempts.ordinal() > 1 || self.record.mode != crate::launch::Mode::Start;
+        if self.agent.spec.kind.is_service() {
+            // It can run no command and write no file: being told of them would only
+            // end up in its answer.
+            return preamble::question(&self.prompt, self.refused_answer().as_ref());
+        }
+        let parent_run = self.parent_run();
+        let rejection = self.rejection_text();
         let preamble = Preamble {
             run,
             parent_run: parent_run.as_ref(),

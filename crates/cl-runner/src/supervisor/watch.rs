@@ -34,8 +34,9 @@ impl Supervisor {
         problem: Option<String>,
     ) -> RunEnd {
         let started = Instant::now();
-        let policy = self.record.policy.clone();
-        let idle = self.idle_limit();
+        let mut policy = self.record.policy.clone();
+        policy.max_duration = self.longest_attempt();
+        let idle = self.idle_limit().map(|limit| limit + self.idle_slack());
         let look_every = limits::look_every(idle, policy.max_duration);
         let mut last_growth = (started, 0);
         let mut ended = problem.map_or(Ended::ByItself, Ended::Unrecorded);

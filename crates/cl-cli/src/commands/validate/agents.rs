@@ -150,6 +150,15 @@ impl Looker<'_> {
         let mut version = None;
         match resolved {
             Ok(spec) if spec.kind == cl_agent::AgentKind::Scripted => {}
+            Ok(spec) if spec.kind.is_service() => {
+                let token = self.key_missing(&spec, &choice.agent);
+                let level = if matters {
+                    Level::Error
+                } else {
+                    Level::Warning
+                };
+                findings.extend(token.map(|text| Finding::new(level, name, text)));
+            }
             Ok(spec) => {
                 program = Some(spec.program.display().to_string());
                 version = ProgramStamp::of(&spec.program)
@@ -189,6 +198,21 @@ impl Looker<'_> {
             version,
             token: self.token(name, matters, findings),
         }
+    }
+
+    /// Says what an agent that is a service lacks: it has no login of its own.
+    fn key_missing(
+        &self,
+        spec: &cl_agent::AgentSpec,
+        agent: &cl_config::AgentConfig,
+    ) -> Option<String> {
+        let variable = spec.token_var()?;
+        let is_there = agent.token.is_some()
+            || agent.env.contains_key(variable)
+            || self.ctx.environment.get(variable).is_some();
+        (!is_there).then(|| {
+            format!("it has no key; set `token_file` or `token` of this agent, or the variable {variable}")
+        })
     }
 
     fn token(&self, name: &str, matters: bool, findings: &mut Vec<Finding>) -> TokenFact {
