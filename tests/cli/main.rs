@@ -18,4 +18,5 @@ mod refusals;
 mod schema;
 mod streams;
 mod unrecorded;
+mod usage;
 mod watching;

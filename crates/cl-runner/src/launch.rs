@@ -32,6 +32,7 @@ pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for};
 pub(crate) use start::{Readiness, read_record};
 pub use turns::{TurnStrategy, Turns};
 pub use worktree::Overlap;
+pub(crate) use worktree::top_around as work_tree_around;
 
 /// The variable that marks a supervisor's process with the folder of its task.
 ///

@@ -5,9 +5,9 @@
 //! parent of the agents. Commands and servers only launch, watch ([`attach`])
 //! and ask ([`stop`]); killing them never hurts a run. What a dead supervisor
 //! left behind is settled by whoever owns the task next ([`settle`]) and taken
-//! up again by [`recover`]. The end of a task is told to its project by [`propagate`].
-//! What a review says is read by [`verdict`].
-//! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]). The end of a task is told to its project by [`propagate`].
+//! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]). What gates
+//! found is checked again by [`verify`]. The end of a task is told to its project by
+//! [`propagate`]. What a review says is read by [`verdict`].
 //!
 //! Invariants:
 //!
@@ -22,6 +22,7 @@
 pub mod attach;
 mod claim;
 pub mod delete;
+mod evidence;
 pub mod launch;
 mod notice;
 mod output;
@@ -36,7 +37,10 @@ pub mod scripted;
 pub mod settle;
 pub mod stop;
 mod supervisor;
+mod task_environment;
 pub mod verdict;
+pub mod verify;
+mod working_tree;
 
 pub use attach::wake_owner as wake;
 pub use output::left_out_bytes;

@@ -100,10 +100,14 @@ fn placeholder(run: &RunDir, agent: &str, exit_code: i32) -> String {
 
 /// Returns the last `lines` lines of a file, read from its end; empty if it cannot be read.
 pub(crate) fn tail(path: &Path, lines: usize) -> String {
+    fs::File::open(path).map_or_else(|_| String::new(), |file| tail_of(&file, lines))
+}
+
+/// Like [`tail`], of an open file.
+pub(crate) fn tail_of(file: &fs::File, lines: usize) -> String {
     use std::os::unix::fs::FileExt as _;
     const WINDOW: u64 = 64 * 1024;
     let read = || -> io::Result<Vec<u8>> {
-        let file = fs::File::open(path)?;
         let size = file.metadata()?.len();
         let start = size.saturating_sub(WINDOW);
         let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];

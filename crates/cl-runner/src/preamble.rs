@@ -27,6 +27,8 @@ pub struct Preamble<'a> {
     pub root: &'a Root,
     /// Why the last claim to be done was refused.
     pub rejection: Option<&'a str>,
+    /// What the attempt before this one left.
+    pub recap: Option<&'a str>,
     /// Whether this attempt continues earlier work.
     pub is_continued: bool,
 }
@@ -69,6 +71,9 @@ pub fn prompt(preamble: &Preamble<'_>, task_prompt: &str) -> String {
     text.push_str("\n---\n\n");
     if let Some(rejection) = preamble.rejection {
         writeln!(text, "{}\n", rejection.trim_end()).unwrap_or_default();
+    }
+    if let Some(recap) = preamble.recap {
+        writeln!(text, "{}\n", recap.trim_end()).unwrap_or_default();
     }
     if preamble.is_continued {
         text.push_str(RESTART_PREFIX);

@@ -12,6 +12,7 @@
 
 mod account;
 mod attempt;
+mod budget;
 mod children;
 mod choice;
 mod decide;
@@ -21,26 +22,30 @@ mod finish;
 mod gate;
 mod journal;
 mod limits;
+mod recap;
 mod requests;
 mod spool;
 mod start;
 mod surroundings;
 mod version;
 mod watch;
+mod work;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cl_storage::redact::Redactor;
 use cl_storage::task_state::TaskState;
-use cl_storage::{Clock as _, Root, RunId, SystemClock, TaskDir, owner::Ownership};
+use cl_storage::{Clock as _, Failure, Root, RunId, SystemClock, TaskDir, owner::Ownership};
 use jiff::Timestamp;
 
 use crate::launch::{LaunchAgent, LaunchRecord, Readiness, read_record};
 use crate::process::{descriptors, reaper::Reaper};
 use decide::{GateVerdict, LastAttempt, Step, View};
 use events::Signals;
+pub(crate) use gate::{SHELL, refusal_of};
 use journal::Journal;
+pub(crate) use work::short_text;
 
 /// Runs a supervisor: reads its launch record from standard input and returns
 /// its exit code when the task has reached its end.
@@ -116,6 +121,8 @@ struct Supervisor {
     paused: bool,
     /// When lost children are looked for again, after one could not be settled.
     settles_from: tokio::time::Instant,
+    /// A limit on money or time that ends the task as soon as nothing runs.
+    over: Option<Failure>,
     /// Told when the task is not this supervisor's any more.
     evicted: std::rc::Rc<tokio::sync::Notify>,
 }
@@ -127,6 +134,7 @@ impl Supervisor {
             return self.finish(outcome).await;
         }
         let outcome = loop {
+            self.note_overtime();
             match self
                 .next_step()
                 .and_then(|step| self.record_wait(&step).map(|()| step))
@@ -163,6 +171,9 @@ impl Supervisor {
             children_waited: self.children_waited,
             gates: self.gates.clone(),
             gate_failures: self.state.gate_failures.count,
+            alike_refusals: self.state.gate_failures.alike,
+            refused_by: &self.state.gate_failures.last_gate,
+            over: self.over.as_ref(),
             paused: self.paused,
         }))
     }
@@ -208,7 +219,10 @@ impl Supervisor {
                 self.paused = false;
                 self.gates = GateVerdict::Pending;
                 self.children_waited = false;
-                self.attempt().await?;
+                self.note_tree_before().await?;
+                if self.may_spend()? && self.stop.is_none() {
+                    self.attempt().await?;
+                }
             }
             Step::Pause(pause) => {
                 self.pause(pause).await;
@@ -226,7 +240,12 @@ impl Supervisor {
                 self.gates = GateVerdict::Pending;
                 self.children_waited = false;
             }
-            Step::Complete => return Ok(Some(finish::End::Complete)),
+            Step::Complete => {
+                if !self.record.policy.judges_claims() {
+                    self.look_for_work().await?;
+                }
+                return Ok(Some(finish::End::Complete));
+            }
             Step::Fail(failure) => return Ok(Some(finish::End::Failed(failure))),
             Step::Stopped => return Ok(Some(finish::End::Stopped)),
             Step::Cancelled => return Ok(Some(finish::End::Cancelled)),
@@ -239,6 +258,7 @@ impl Supervisor {
         let until = tokio::time::Instant::now() + pause;
         while self.stop.is_none() {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
+            let left = self.time_left().map_or(left, |rest| rest.min(left));
             if left.is_zero() {
                 return;
             }

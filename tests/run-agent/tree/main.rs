@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod batch;
+mod budget;
 mod contract;
 mod crowd;
 mod delegating;
@@ -11,6 +12,7 @@ mod iterate;
 mod limits;
 mod nested;
 mod propagation;
+mod proving;
 mod restart;
 #[path = "../../cli/schema.rs"]
 mod schema;

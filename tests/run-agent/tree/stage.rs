@@ -144,6 +144,17 @@ impl Stage {
         ))
     }
 
+    /// Adds the agent `speaker`, which speaks as the real agents of `dialect` do.
+    pub(crate) fn speaker(self, dialect: &str, steps: &str) -> Self {
+        let script = self.path("speaker.yaml");
+        let text = format!("version: 1\ndialect: {dialect}\nsteps:{steps}\n");
+        fs::write(&script, self.fill(&text)).unwrap();
+        let script = script.display();
+        self.settings(&format!(
+            "  speaker: {{type: scripted, script: {script}}}\n"
+        ))
+    }
+
     /// Returns a shell in the place of `run-agent`.
     pub(crate) fn shell(&self, line: &str) -> RunAgent {
         RunAgent::new(

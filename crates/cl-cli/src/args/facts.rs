@@ -82,7 +82,8 @@ impl SinceTime {
     }
 }
 
-fn since(text: &str) -> Result<SinceTime, String> {
+/// Reads a point in time or an age.
+pub(super) fn since(text: &str) -> Result<SinceTime, String> {
     if let Ok(time) = value::timestamp(text) {
         return Ok(SinceTime::At(time));
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cl_storage::budget::Usd;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::value;
@@ -109,6 +110,15 @@ pub struct LaunchArgs {
     /// Stop an attempt after this long; 0 is never [default: from the configuration]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub max_duration: Option<Duration>,
+    /// Stop the task after this long in all, waiting included; 0 is never [default: from the configuration]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub max_task_duration: Option<Duration>,
+    /// Stop the task when it has used this much money, as far as its agents tell [default: from the configuration]
+    #[arg(long, value_name = "USD", value_parser = value::money)]
+    pub max_cost: Option<Usd>,
+    /// Stop the task when it has used so many tokens [default: from the configuration]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tokens: Option<u64>,
     /// How long a finished task waits for the tasks its agents have started [default: 300s]
     #[arg(long, value_name = "DURATION", value_parser = value::duration)]
     pub child_wait_timeout: Option<Duration>,
@@ -158,6 +168,9 @@ pub struct LoopArgs {
     /// A command that must succeed before DONE is believed; repeatable
     #[arg(long = "gate", value_name = "COMMAND", value_parser = value::command, allow_hyphen_values = true)]
     pub gates: Vec<String>,
+    /// Refuse DONE when nothing in the working folder has changed
+    #[arg(long)]
+    pub require_change: bool,
     /// How often gates may refuse before the task fails [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_gate_failures: Option<u32>,

@@ -9,6 +9,7 @@ mod facts;
 mod keeping;
 mod launch;
 mod looking;
+mod proving;
 mod series;
 mod swallowed;
 mod value;
@@ -36,6 +37,8 @@ pub use looking::{
     ValidateArgs, WatchArgs,
 };
 pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
+
+pub use proving::{UsageArgs, UsageBy, VerifyArgs};
 
 use crate::entry::Binary;
 use crate::error::CliError;
@@ -147,6 +150,10 @@ pub enum Command {
     Status(StatusArgs),
     /// Wait for tasks and print what changes
     Watch(WatchArgs),
+    /// Run the gates of a finished task again and compare what they find
+    Verify(VerifyArgs),
+    /// Add up tokens and cost of runs
+    Usage(UsageArgs),
     /// Print what a run left: its answer, its streams or its prompt
     Output(OutputArgs),
     /// Print the supervisor's log or the streams of a task's runs

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cl_storage::budget::Usd;
+
 /// Reads a duration such as `500ms`, `30m` or `1h30m`; `0` is none.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     cl_config::parse_duration(text).map_err(|error| error.to_string())
@@ -21,6 +23,13 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
     let days = days.checked_mul(86_400).map(Duration::from_secs);
     days.and_then(|days| days.checked_add(rest))
         .ok_or_else(|| format!("{text:?} is too long"))
+}
+
+/// Reads an amount of money above zero.
+pub(super) fn money(text: &str) -> Result<Usd, String> {
+    Usd::parse(text)
+        .filter(|amount| !amount.is_zero())
+        .ok_or_else(|| "must be an amount of US dollars above zero, such as 2.50".to_owned())
 }
 
 /// Reads `name=value`.

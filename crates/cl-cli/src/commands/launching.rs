@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cl_config::Config;
 use cl_runner::launch::{
-    AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode,
+    AgentEntry, Gate, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode,
     OnChildTimeout, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride, RetryTable,
     Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for,
 };
@@ -173,6 +173,12 @@ pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>
         // Zero is kept: it switches off what holds for agents of some kinds.
         policy.max_duration = Some(limit);
     }
+    if let Some(limit) = args.max_task_duration {
+        policy.max_task_duration = (!limit.is_zero()).then_some(limit);
+    }
+    let budget = &mut policy.budget.task;
+    budget.max_cost_usd = args.max_cost.or(budget.max_cost_usd);
+    budget.max_tokens = args.max_tokens.or(budget.max_tokens);
     if let Some(bytes) = args.max_output_bytes {
         policy.max_output_bytes = bytes;
     }
@@ -190,14 +196,36 @@ pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>
         policy.max_gate_failures = restart
             .max_gate_failures
             .unwrap_or(policy.max_gate_failures);
-        for run in &restart.gates {
-            // A resumed task has its gates already.
-            if !policy.gates.iter().any(|gate| gate.run == *run) {
-                policy.gates.push(Gate::from_command(run));
-            }
-        }
+        policy.require_change |= restart.require_change;
+        add_gates(&mut policy, restart.gates.iter().map(Gate::from_command));
     }
     policy
+}
+
+/// Adds gates behind those there are; the same name and command count once.
+fn add_gates(policy: &mut Policy, gates: impl IntoIterator<Item = Gate>) {
+    for gate in gates {
+        let is_there = |known: &Gate| known.name == gate.name && known.run == gate.run;
+        if !policy.gates.iter().any(is_there) {
+            policy.gates.push(gate);
+        }
+    }
+}
+
+/// Adds the gates that the task's own settings name now, and forgets those they named before.
+pub(super) fn add_task_gates(
+    ctx: &Context,
+    policy: &mut Policy,
+    task: &TaskDir,
+) -> Result<(), CliError> {
+    policy.gates.retain(|gate| !gate.of_task);
+    let gates = cl_config::task_gates(&task.config(), &ctx.environment)?;
+    let gates = gates.iter().map(|configured| Gate {
+        of_task: true,
+        ..gate(configured)
+    });
+    add_gates(policy, gates);
+    Ok(())
 }
 
 fn gate(configured: &cl_config::Gate) -> Gate {
@@ -212,6 +240,7 @@ fn gate(configured: &cl_config::Gate) -> Gate {
         run,
         timeout,
         cwd,
+        of_task: false,
     }
 }
 
@@ -222,6 +251,9 @@ pub(super) fn configured_policy(config: &Config) -> Policy {
         max_attempts: defaults.max_attempts,
         idle_timeout: defaults.timeout,
         max_duration: defaults.max_duration,
+        max_task_duration: defaults.max_task_duration,
+        budget: defaults.budget,
+        require_change: defaults.require_change,
         max_output_bytes: defaults.max_output_bytes,
         gates: defaults.gates.iter().map(gate).collect(),
         max_concurrent_runs: defaults.max_concurrent_runs.map(std::num::NonZeroU32::get),
@@ -341,6 +373,16 @@ pub(super) fn tell_kept_prompt(ctx: &mut Context) {
 pub(super) struct Ready {
     name: String,
     agents: BTreeMap<String, AgentEntry>,
+}
+
+impl Ready {
+    /// Returns the chosen agent.
+    pub(super) fn agent(&self) -> Option<&LaunchAgent> {
+        match self.agents.get(&self.name)? {
+            AgentEntry::Ready(agent) => Some(agent),
+            AgentEntry::Unavailable(_) => None,
+        }
+    }
 }
 
 /// Chooses the agent and makes sure that it can be started.

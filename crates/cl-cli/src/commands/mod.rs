@@ -25,7 +25,9 @@ pub mod status;
 pub mod stop;
 pub mod supervise;
 pub mod task;
+pub mod usage;
 pub mod validate;
+pub mod verify;
 pub mod version;
 mod waiting;
 pub mod watch;
@@ -69,6 +71,8 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::List(args) => list::run(ctx, args),
         Command::Status(args) => status::run(ctx, args),
         Command::Watch(args) => watch::run(ctx, args),
+        Command::Verify(_) => verify::run(ctx),
+        Command::Usage(args) => usage::run(ctx, args),
         Command::Output(args) => output::run(ctx, args),
         Command::Logs(args) => logs::run(ctx, args),
         Command::Bus(BusCommand::Post(args)) => bus::post(ctx, args),
@@ -177,6 +181,7 @@ fn infers_task(command: &Command) -> bool {
         Command::Stop(_)
         | Command::Resume(_)
         | Command::Output(_)
+        | Command::Verify(_)
         | Command::Logs(_)
         | Command::Bus(_) => true,
         _ => false,
@@ -216,6 +221,7 @@ fn position(command: &Command) -> Option<&str> {
         Command::Stop(args) => &args.id,
         Command::Resume(args) => &args.id,
         Command::Status(args) => &args.id,
+        Command::Verify(args) => &args.id,
         Command::Output(args) => &args.id,
         Command::Logs(args) => &args.id,
         _ => return None,

@@ -47,6 +47,7 @@ pub(super) fn inherited_policy(around: &Around) -> Policy {
     let policy = file.map(|file| file.policy).unwrap_or_default();
     Policy {
         gates: Vec::new(),
+        require_change: false,
         max_attempts: 100,
         ..policy
     }

@@ -151,6 +151,11 @@ fn facts(view: &TaskView, row: &TaskRow) -> Vec<(&'static str, String)> {
             let (count, gate) = (state.gate_failures.count, &state.gate_failures.last_gate);
             facts.push(("gates", format!("refused {count} times, last: {gate}")));
         }
+        if let Some(claim) = row.claim.as_ref().filter(|claim| claim.gates > 0) {
+            let (passed, all, number) = (claim.passed, claim.gates, claim.number);
+            let text = format!("{passed} of {all} passed for claim {number}");
+            facts.push(("evidence", text));
+        }
         if let Some(stop) = &state.stop {
             let (by, at) = (&stop.by, local_text(stop.requested_at));
             facts.push(("stop", format!("asked for by {by}, {at}")));

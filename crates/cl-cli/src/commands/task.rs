@@ -29,7 +29,7 @@ pub(super) fn start(
     let cwd = launching::working_folder(ctx, args, ctx.environment.current_dir())?;
     let previous_run = launching::run_flag("--previous-run-id", args.previous_run_id.as_deref())?;
     let around = nesting::around(&scope)?;
-    let base = match &around {
+    let mut base = match &around {
         Some(around) => nesting::inherited_policy(around),
         None => launching::configured_policy(&ctx.config()?.config),
     };
@@ -43,6 +43,7 @@ pub(super) fn start(
     };
     let id = launching::new_task_id(ctx, &scope, &project);
     let task = scope.root().task(&project, id.as_ref())?;
+    launching::add_task_gates(ctx, &mut base, &task)?;
     let keeps_prompt = launching::keeps_other_prompt(&task, prompt.as_deref());
     let order = Order {
         kind,
@@ -126,10 +127,11 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         |file| file.cwd.clone(),
     );
     let cwd = launching::working_folder(ctx, &args.launch, &folder)?;
-    let base = match &file {
+    let mut base = match &file {
         Some(file) => file.policy.clone(),
         None => launching::configured_policy(&ctx.config()?.config),
     };
+    launching::add_task_gates(ctx, &mut base, &task)?;
     let lineage = file
         .as_ref()
         .map_or((None, 0), |file| (file.parent.clone(), file.depth));

@@ -1,6 +1,6 @@
 //! Recorded facts in the one JSON form: every key is always there.
 
-use cl_storage::task_state::TaskResult;
+use cl_storage::task_state::{ClaimRecord, TaskResult};
 use cl_storage::{Failure, FailureKind, ProjectId, RunId, TaskId, Usage};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -52,6 +52,36 @@ impl From<Usage> for UsageFact {
             cache_write_tokens: usage.cache_write_tokens,
             cost_usd: usage.cost_usd,
             turns: usage.turns,
+        }
+    }
+}
+
+/// What the gates said of the claim that was judged last.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ClaimFact {
+    /// Which claim of the launch it is.
+    pub(crate) number: u32,
+    /// How many gates judge it.
+    pub(crate) gates: u32,
+    /// How many of them passed.
+    pub(crate) passed: u32,
+    /// The numbers of their evidence.
+    pub(crate) evidence: Vec<u32>,
+    /// The working tree that they have proven.
+    pub(crate) tree: Option<String>,
+    /// Nothing was seen of any work behind it.
+    pub(crate) suspicious: bool,
+}
+
+impl From<ClaimRecord> for ClaimFact {
+    fn from(claim: ClaimRecord) -> Self {
+        Self {
+            number: claim.number,
+            gates: claim.gates,
+            passed: claim.passed,
+            evidence: claim.evidence,
+            tree: Some(claim.tree).filter(|tree| !tree.is_empty()),
+            suspicious: claim.suspicious,
         }
     }
 }

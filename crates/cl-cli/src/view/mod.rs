@@ -1,5 +1,6 @@
 //! How tasks and runs are shown: one row for listings, status and JSON alike.
 
+mod account;
 mod facts;
 mod problem;
 mod render;
@@ -10,8 +11,9 @@ mod tail;
 mod task;
 mod time;
 
+pub(crate) use account::{Account, Spent};
 pub(crate) use facts::ResultFact;
-pub(crate) use problem::warn_about;
+pub(crate) use problem::{describe_record_error, warn_about};
 pub(crate) use render::{Renderer, harmless};
 pub(crate) use run::RunRow;
 pub(crate) use survey::Survey;

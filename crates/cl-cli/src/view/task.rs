@@ -5,11 +5,12 @@ use cl_storage::owner::OwnerState;
 use cl_storage::run_info::RunStatus;
 use cl_storage::snapshot::TaskView;
 use cl_storage::status::{Claim, TaskStatus};
+use cl_storage::task_state::ClaimRecord;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::facts::{ChildRef, FailureFact, ParentRef};
+use super::facts::{ChildRef, ClaimFact, FailureFact, ParentRef};
 use super::problem::describe_record_error;
 
 /// One task as it is shown; also its one JSON form.
@@ -29,6 +30,10 @@ pub(crate) struct TaskRow {
     /// How many runs there are.
     pub(crate) runs: usize,
     pub(crate) done: bool,
+    /// What the gates said of the last claim to be done.
+    pub(crate) claim: Option<ClaimFact>,
+    /// It is done, but nothing was seen of any work.
+    pub(crate) suspicious: bool,
     pub(crate) pid_alive: Option<bool>,
     pub(crate) owner: OwnerState,
     /// What its owner waits for: a slot, children, a limit, a delay.
@@ -55,6 +60,7 @@ impl TaskRow {
         let state = view.state.as_ref();
         let is_owned = view.owner_state == OwnerState::Alive;
         let launch = view.launch.as_ref();
+        let claim = state.and_then(|state| state.claim.clone());
         Self {
             project_id: view.task.project().clone(),
             task_id: view.task.id().clone(),
@@ -69,6 +75,8 @@ impl TaskRow {
             active: view.is_active(),
             runs: view.runs.len(),
             done: view.claim == Claim::Stands,
+            suspicious: is_suspicious(view.claim == Claim::Stands, claim.as_ref()),
+            claim: claim.map(ClaimFact::from),
             pid_alive: latest.map(|run| run.is_active),
             owner: view.owner_state,
             waiting_for: state
@@ -108,6 +116,8 @@ impl TaskRow {
             active: false,
             runs: ended.runs,
             done: ended.is_done,
+            suspicious: is_suspicious(ended.is_done, ended.claim.as_ref()),
+            claim: ended.claim.map(ClaimFact::from),
             owner: OwnerState::None,
             waiting_for: None,
             wake_at: None,
@@ -199,6 +209,16 @@ impl TaskRow {
         if let Some(failure) = self.failure.as_ref().filter(|_| !self.status.is_success()) {
             notes.push(failure.to_string());
         }
+        if let Some(claim) = self
+            .claim
+            .as_ref()
+            .filter(|claim| self.done && claim.gates > 0)
+        {
+            notes.push(format!("done ({}/{} gates)", claim.passed, claim.gates));
+        }
+        if self.suspicious {
+            notes.push("suspicious: no change, no tool, no word".to_owned());
+        }
         if self.legacy {
             notes.push("old layout".to_owned());
         }
@@ -207,6 +227,10 @@ impl TaskRow {
         }
         notes.join("; ")
     }
+}
+
+fn is_suspicious(is_done: bool, claim: Option<&ClaimRecord>) -> bool {
+    is_done && claim.is_some_and(|claim| claim.suspicious)
 }
 
 fn or_dash(value: Option<&impl ToString>) -> String {

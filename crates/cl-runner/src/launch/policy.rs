@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cl_storage::budget::Budget;
+
 use super::retry::RetryTable;
 use super::turns::Turns;
 
@@ -35,6 +37,14 @@ pub struct Gate {
     /// The folder to run it in, relative to the working folder of the agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
+    /// Whether the task's own settings name it, which are read again at a resume.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub of_task: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Gate {
@@ -46,6 +56,7 @@ impl Gate {
             run,
             timeout: None,
             cwd: None,
+            of_task: false,
         }
     }
 }
@@ -84,6 +95,11 @@ pub struct Policy {
     /// How long one attempt may take.
     #[serde(rename = "max_duration_ms", with = "optional_millis")]
     pub max_duration: Option<Duration>,
+    /// How long the launch may take in all, waiting included.
+    #[serde(rename = "max_task_duration_ms", with = "optional_millis")]
+    pub max_task_duration: Option<Duration>,
+    /// How much the task, and its project in a day, may use.
+    pub budget: Budget,
     /// How much an agent may write to its two streams together.
     pub max_output_bytes: u64,
     /// How long a finished task waits for its children.
@@ -96,6 +112,8 @@ pub struct Policy {
     pub grace: Duration,
     /// Commands that must succeed before DONE is believed.
     pub gates: Vec<Gate>,
+    /// Whether a claim without a changed working tree is refused.
+    pub require_change: bool,
     /// How long one gate may take that does not say so itself.
     #[serde(rename = "gate_timeout_ms", with = "millis")]
     pub gate_timeout: Duration,
@@ -119,6 +137,13 @@ pub struct Policy {
     pub turns: Turns,
 }
 
+impl Policy {
+    /// Tells whether a claim to be done must be judged before it is believed.
+    pub(crate) fn judges_claims(&self) -> bool {
+        !self.gates.is_empty() || self.require_change
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -126,11 +151,14 @@ impl Default for Policy {
             restart_delay: Duration::from_secs(1),
             idle_timeout: None,
             max_duration: None,
+            max_task_duration: None,
+            budget: Budget::default(),
             max_output_bytes: 1 << 30,
             child_wait: Duration::from_mins(5),
             on_child_timeout: OnChildTimeout::Leave,
             grace: Duration::from_secs(10),
             gates: Vec::new(),
+            require_change: false,
             gate_timeout: Duration::from_mins(30),
             max_gate_failures: 5,
             resume_session: false,

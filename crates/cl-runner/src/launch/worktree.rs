@@ -57,7 +57,8 @@ fn is_top(folder: &Path) -> bool {
     folder.join(".git").exists()
 }
 
-fn top_around(folder: &Path) -> Option<PathBuf> {
+/// Returns the top of the git work tree that `folder` is in.
+pub(crate) fn top_around(folder: &Path) -> Option<PathBuf> {
     let mut around = folder.ancestors();
     around.find(|folder| is_top(folder)).map(Path::to_owned)
 }

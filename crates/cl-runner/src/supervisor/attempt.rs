@@ -70,6 +70,7 @@ impl Supervisor {
             Ok(end) => end,
             Err(error) => self.failed_before_start(&run, error.as_ref()),
         };
+        self.note_work(&run, &end.outcome);
         let failure = self.record_end(&run, &end)?;
         self.account_for(&end, failure.as_ref(), now);
         if (failure.as_ref()).is_some_and(|failure| failure.kind == FailureKind::LimitWindow) {

@@ -143,6 +143,7 @@ impl Supervisor {
         // Gates belong to the task they were given for.
         let inherited = || Policy {
             gates: Vec::new(),
+            require_change: false,
             ..self.record.policy.clone()
         };
         let mut policy = options.policy.unwrap_or_else(inherited);

@@ -15,6 +15,9 @@ pub(crate) const FAST: Duration = Duration::from_secs(5);
 /// So many fast failures in a row that look alike end the loop.
 const FAST_FAILURES: u32 = 5;
 
+/// So many refusals in a row by the same gate with the same output are a stalemate.
+const STALEMATE: u32 = 3;
+
 /// How the last attempt ended.
 #[derive(Debug, Clone)]
 pub(crate) struct LastAttempt {
@@ -87,6 +90,12 @@ pub(crate) struct View<'a> {
     pub(crate) children_waited: bool,
     pub(crate) gates: GateVerdict,
     pub(crate) gate_failures: u32,
+    /// Refusals in a row by the same gate with the same output.
+    pub(crate) alike_refusals: u32,
+    /// That gate.
+    pub(crate) refused_by: &'a str,
+    /// A limit on money or time is used up.
+    pub(crate) over: Option<&'a Failure>,
     /// The pause that the last attempt calls for has passed.
     pub(crate) paused: bool,
 }
@@ -164,6 +173,9 @@ pub(crate) fn next_step(view: &View<'_>) -> Step {
         Presence::Present => return claim_step(view),
         Presence::Absent => {}
     }
+    if let Some(failure) = view.over {
+        return Step::Fail(failure.clone());
+    }
     match view.kind {
         Kind::Job => job_step(view),
         Kind::Task => task_step(view),
@@ -175,7 +187,7 @@ fn claim_step(view: &View<'_>) -> Step {
     if view.active_children > 0 && !view.children_waited {
         return Step::AwaitChildren;
     }
-    if view.policy.gates.is_empty() {
+    if !view.policy.judges_claims() {
         return Step::Complete;
     }
     match view.gates {
@@ -203,6 +215,13 @@ fn job_step(view: &View<'_>) -> Step {
 fn task_step(view: &View<'_>) -> Step {
     if view.gate_failures > 0 && view.gate_failures >= view.policy.max_gate_failures {
         let text = format!("gates refused {} times", view.gate_failures);
+        return Step::Fail(Failure::new(FailureKind::GateFailed, text));
+    }
+    if view.alike_refusals >= STALEMATE {
+        let text = format!(
+            "stalemate: {} refused {} times in a row with the same output",
+            view.refused_by, view.alike_refusals
+        );
         return Step::Fail(Failure::new(FailureKind::GateFailed, text));
     }
     let last = view.last.filter(|_| !view.agents.has_switched);
@@ -377,6 +396,9 @@ mod tests {
             children_waited: false,
             gates: GateVerdict::Pending,
             gate_failures: 0,
+            alike_refusals: 0,
+            refused_by: "lint (exit 1)",
+            over: None,
             paused: false,
         }
     }
@@ -530,6 +552,53 @@ mod tests {
             }),
             FailureKind::GateFailed,
         );
+    }
+
+    #[test]
+    fn refusals_that_are_all_alike_are_a_stalemate() {
+        let policy = policy();
+        let twice = View {
+            gate_failures: 2,
+            alike_refusals: 2,
+            ..view(&policy)
+        };
+        assert_eq!(next_step(&twice), Step::Attempt);
+        let thrice = View {
+            gate_failures: 4,
+            alike_refusals: 3,
+            ..twice
+        };
+        match next_step(&thrice) {
+            Step::Fail(failure) => {
+                assert_eq!(failure.kind, FailureKind::GateFailed);
+                assert!(failure.detail.starts_with("stalemate: lint"), "{failure}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_used_up_budget_ends_the_task_but_not_a_claim() {
+        let policy = Policy {
+            require_change: true,
+            ..policy()
+        };
+        let failure = Failure::new(FailureKind::MaxBudget, "$1.00 of $1.00");
+        let over = View {
+            over: Some(&failure),
+            ..view(&policy)
+        };
+        check_failure(next_step(&over), FailureKind::MaxBudget);
+        let job = View {
+            kind: Kind::Job,
+            ..over.clone()
+        };
+        check_failure(next_step(&job), FailureKind::MaxBudget);
+        let claimed = View {
+            done: Presence::Present,
+            ..over
+        };
+        assert_eq!(next_step(&claimed), Step::RunGates);
     }
 
     #[test]

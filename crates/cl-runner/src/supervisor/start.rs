@@ -139,6 +139,7 @@ pub(super) fn start(
             children_waited: false,
             paused: false,
             settles_from: tokio::time::Instant::now(),
+            over: None,
             evicted: std::rc::Rc::default(),
         },
     )
@@ -237,7 +238,7 @@ fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Resul
     clear_markers(task, record.mode)?;
     let has_new_prompt = (record.prompt.as_ref())
         .is_some_and(|given| !is_prompt_of_record(task, given) && !was_given(task, given));
-    if record.policy.gates.is_empty() || has_new_prompt {
+    if !record.policy.judges_claims() || has_new_prompt {
         // Those who would judge it are forgotten with the launch that named them, and
         // what is asked now is not what was claimed.
         let when = "the task was started again, without them or for another prompt";
@@ -399,6 +400,7 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
             limited: 0,
             ..earlier.attempts.clone()
         },
+        begun_at: Some(SystemClock.now()),
         children: earlier.children.clone(),
         ..TaskState::default()
     };
@@ -407,7 +409,14 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
     }
     // The wait for a limit goes on; nobody may see the task without it meanwhile.
     let waits = earlier.waiting_for.as_deref() == Some("limit");
+    let mut work = earlier.work;
+    // What an agent did whose end nobody saw is not known: it may have been work.
+    work.tools |= earlier.attempts.this_launch > 0;
     Ok(TaskState {
+        work,
+        claim: earlier.claim,
+        begun_at: earlier.begun_at.or(fresh.begun_at),
+        budget_told: earlier.budget_told,
         attempts: earlier.attempts,
         gate_failures: earlier.gate_failures,
         agent: earlier.agent,

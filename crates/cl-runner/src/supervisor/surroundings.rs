@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use cl_agent::{RunnerVars, rest};
-use cl_storage::slot::RUN_MARKER;
+use cl_agent::rest;
 use cl_storage::{RunDir, RunId};
 
 use super::Supervisor;
 use crate::preamble::{self, Preamble};
+use crate::task_environment::TaskEnvironment;
 
 impl Supervisor {
     /// The environment of an agent, a gate or a version probe.
@@ -16,61 +16,37 @@ impl Supervisor {
         run: Option<&RunId>,
         attempt: Option<u32>,
     ) -> BTreeMap<String, String> {
-        let task = &self.task;
-        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
-        let mut vars = BTreeMap::from([
-            ("JRUN_PROJECT_ID".to_owned(), task.project().to_string()),
-            ("JRUN_TASK_ID".to_owned(), task.id().to_string()),
-            (
-                "JRUN_PARENT_ID".to_owned(),
-                self.parent_run()
-                    .map(|id| id.to_string())
-                    .unwrap_or_default(),
-            ),
-            ("JRUN_RUNS_DIR".to_owned(), text(task.runs_folder())),
-            ("JRUN_MESSAGE_BUS".to_owned(), text(task.bus())),
-            ("JRUN_TASK_FOLDER".to_owned(), text(task.path().to_owned())),
-            ("JRUN_DEPTH".to_owned(), self.record.depth.to_string()),
-        ]);
-        if let Some(run) = run {
-            vars.insert(RUN_MARKER.to_owned(), run.to_string());
-            vars.insert(
-                "JRUN_RUN_FOLDER".to_owned(),
-                text(task.runs_folder().join(run.as_str())),
-            );
+        let parent_run = self.parent_run();
+        TaskEnvironment {
+            task: &self.task,
+            parent_run: parent_run.as_ref(),
+            depth: self.record.depth,
+            conductor_url: self.record.conductor_url.as_deref(),
+            extra_env: &self.record.extra_env,
+            agent: &self.agent,
+            base_env: &self.base_env,
+            executable: &self.executable,
         }
-        if let Some(attempt) = attempt {
-            vars.insert("JRUN_ATTEMPT".to_owned(), attempt.to_string());
+        .of(run, attempt, self.service_limits())
+    }
+
+    /// The limits of an agent that is asked over the network, for its worker.
+    fn service_limits(&self) -> BTreeMap<String, String> {
+        if !self.agent.spec.kind.is_service() {
+            return BTreeMap::new();
         }
-        if let Some(url) = &self.record.conductor_url {
-            vars.insert("JRUN_CONDUCTOR_URL".to_owned(), url.clone());
-        }
-        if self.agent.spec.kind.is_service() {
-            let millis = |limit: Option<std::time::Duration>| {
-                limit.map_or(0, |limit| limit.as_millis()).to_string()
-            };
-            // The supervisor comes first, and knows what to call it; the worker's own
-            // limit is for the time when there is no supervisor any more.
-            let total = self
-                .longest_attempt()
-                .map(|limit| limit + self.idle_slack());
-            vars.insert(rest::IDLE_VARIABLE.to_owned(), millis(self.idle_limit()));
-            vars.insert(rest::TOTAL_VARIABLE.to_owned(), millis(total));
-        }
-        // The file may have been replaced since the start; its folder has not moved.
-        let executable = std::fs::read_link(&self.executable).ok();
-        let runner = RunnerVars {
-            vars,
-            extra: self.record.extra_env.clone(),
-            secret_env: self.agent.secret_env(),
-            executable_dir: executable.and_then(|path| path.parent().map(Into::into)),
+        let millis = |limit: Option<std::time::Duration>| {
+            limit.map_or(0, |limit| limit.as_millis()).to_string()
         };
-        cl_agent::environment(
-            &self.base_env,
-            &self.agent.spec,
-            self.agent.token().as_ref(),
-            &runner,
-        )
+        // The supervisor comes first, and knows what to call it; the worker's own
+        // limit is for the time when there is no supervisor any more.
+        let total = self
+            .longest_attempt()
+            .map(|limit| limit + self.idle_slack());
+        BTreeMap::from([
+            (rest::IDLE_VARIABLE.to_owned(), millis(self.idle_limit())),
+            (rest::TOTAL_VARIABLE.to_owned(), millis(total)),
+        ])
     }
 
     /// Returns what a gate had against the last answer, for an agent that remembers nothing.
@@ -100,6 +76,7 @@ impl Supervisor {
         }
         let parent_run = self.parent_run();
         let rejection = self.rejection_text();
+        let recap = self.recap();
         let preamble = Preamble {
             run,
             parent_run: parent_run.as_ref(),
@@ -107,6 +84,7 @@ impl Supervisor {
             kind: self.record.kind,
             root: &self.root,
             rejection: rejection.as_deref(),
+            recap: recap.as_deref(),
             is_continued,
         };
         preamble::prompt(&preamble, &self.prompt)

@@ -22,6 +22,12 @@ use crate::process::tree::{self, Search};
 /// program has written its last lines.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// How much of a stream is read in one look, so that the supervisor stays attentive.
+const READ_AT_ONCE: u64 = 8 * 1024 * 1024;
+
+/// The longest time from SIGTERM to SIGKILL for a run whose budget is used up.
+const BUDGET_GRACE: Duration = Duration::from_secs(1);
+
 /// The number of SIGKILL.
 const KILLED: i32 = 9;
 
@@ -39,6 +45,8 @@ impl Supervisor {
         let idle = self.idle_limit().map(|limit| limit + self.idle_slack());
         let look_every = limits::look_every(idle, policy.max_duration);
         let mut last_growth = (started, 0);
+        let mut stream = LiveStream::new(self.agent.spec.stream_parser());
+        let mut meter = self.meter(run);
         let mut ended = problem.map_or(Ended::ByItself, Ended::Unrecorded);
         let mut ending = Ending::default();
         let mut kill_at = (!matches!(ended, Ended::ByItself)).then(|| started + policy.grace);
@@ -62,6 +70,13 @@ impl Supervisor {
                 if let Some((kind, text)) = limits::exceeded(&policy, idle, &progress) {
                     ended = Ended::Limit(kind, text);
                     kill_at = Some(Instant::now() + policy.grace);
+                } else {
+                    stream.read(run, READ_AT_ONCE);
+                    if let Some(failure) = self.spend(&mut meter, run, stream.parser()) {
+                        ended = Ended::Limit(failure.kind, failure.detail);
+                        // What goes on costs more: there is less patience than elsewhere.
+                        kill_at = Some(Instant::now() + policy.grace.min(BUDGET_GRACE));
+                    }
                 }
             }
             if let Some(moment) = self.kill_moment(&ended, kill_at) {
@@ -79,7 +94,7 @@ impl Supervisor {
         crash::point("exited-unrecorded");
         let stop_started = Instant::now();
         let outcome = self
-            .drain(run, agent, exit, matches!(ended, Ended::ByItself))
+            .drain(run, agent, exit, matches!(ended, Ended::ByItself), stream)
             .await;
         crash::point("draining");
         let survivors = self.end_rest(run, agent, &ended, kill_at, ending).await;
@@ -123,22 +138,21 @@ impl Supervisor {
         agent: &ProcessIdentity,
         exit: Exit,
         by_itself: bool,
+        mut stream: LiveStream,
     ) -> Outcome {
-        let mut parser = self.agent.spec.stream_parser();
-        let mut position = 0;
         let until = Instant::now() + DRAIN;
         loop {
-            feed(&mut parser, run, &mut position);
+            stream.read(run, u64::MAX);
             let may_wait = by_itself && Instant::now() < until && self.stop.is_none();
-            if parser.closing_event_seen() || !may_wait || !self.has_writer(run, agent) {
+            if stream.parser().closing_event_seen() || !may_wait || !self.has_writer(run, agent) {
                 break;
             }
             self.next_event(LOOK_AGAIN).await;
         }
         // A writer that was gone at the last look may have written just before.
-        feed(&mut parser, run, &mut position);
+        stream.read(run, u64::MAX);
         let stderr = output::tail(&run.stderr(), 200);
-        parser.finish(exit, stderr.as_bytes())
+        stream.finish(exit, stderr.as_bytes())
     }
 
     /// Tells whether a process of the agent still holds its stdout file open.
@@ -231,18 +245,47 @@ fn stream_bytes(run: &RunDir) -> u64 {
     size(run.stdout()) + size(run.stderr())
 }
 
-/// Feeds what the stdout file has gained since `position`.
-fn feed(parser: &mut cl_agent::StreamParser, run: &RunDir, position: &mut u64) {
-    use std::os::unix::fs::FileExt as _;
-    let Ok(file) = File::open(run.stdout()) else {
-        return;
-    };
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(read) = file.read_at(&mut buffer, *position) {
-        if read == 0 {
-            return;
+/// An agent's standard output as it grows: each byte is read once.
+struct LiveStream {
+    parser: cl_agent::StreamParser,
+    file: Option<File>,
+    position: u64,
+}
+
+impl LiveStream {
+    fn new(parser: cl_agent::StreamParser) -> Self {
+        Self {
+            parser,
+            file: None,
+            position: 0,
         }
-        parser.feed(&buffer[..read]);
-        *position += read as u64;
+    }
+
+    fn parser(&self) -> &cl_agent::StreamParser {
+        &self.parser
+    }
+
+    /// Reads what the file has gained, `at_most` so many bytes.
+    fn read(&mut self, run: &RunDir, at_most: u64) {
+        use std::os::unix::fs::FileExt as _;
+        if self.file.is_none() {
+            self.file = File::open(run.stdout()).ok();
+        }
+        let Some(file) = &self.file else {
+            return;
+        };
+        let end = self.position.saturating_add(at_most);
+        let mut buffer = vec![0; 64 * 1024];
+        while self.position < end
+            && let Ok(read) = file.read_at(&mut buffer, self.position)
+            && read > 0
+        {
+            self.parser.feed(&buffer[..read]);
+            self.position += read as u64;
+        }
+    }
+
+    fn finish(self, exit: Exit, stderr_tail: &[u8]) -> Outcome {
+        self.parser.finish(exit, stderr_tail)
     }
 }

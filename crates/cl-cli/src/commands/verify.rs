@@ -1,0 +1,143 @@
+//! `verify`: the gates of a finished task again, on the files as they are now.
+
+use cl_runner::launch::LaunchFile;
+use cl_runner::verify::{self, Again, NoProof, Proof, Report, Verified};
+use cl_storage::TaskDir;
+use cl_storage::evidence::{Evidence, Verdict};
+use serde_json::{Value, json};
+
+use super::launching;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// Asks the gates of a task again.
+pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let task = scope.existing_task()?;
+    let proof = verify::proof(&task).map_err(|error| no_proof(&task, error))?;
+    let launch = LaunchFile::read(&task)
+        .map_err(|error| cannot_tell(&task).caused_by(error))?
+        .ok_or_else(|| cannot_tell(&task))?;
+    let ready = launching::ready(ctx, Some(&launch.agent_name))?;
+    let agent = ready.agent().ok_or_else(|| cannot_tell(&task))?;
+    let order = verify::Order {
+        root: scope.root(),
+        task: &task,
+        launch: &launch,
+        agent,
+        environment: &ctx.environment,
+        executable: std::path::Path::new("/proc/self/exe"),
+    };
+    let console = &mut ctx.console;
+    let tell = |then: &Evidence, again: &Again| {
+        if again.verdict == Verdict::Refused {
+            console.note(format_args!("gate {} refuses: {}", then.name, again.reason));
+            for line in again.tail.lines() {
+                console.note(format_args!("    {line}"));
+            }
+        }
+    };
+    let verified = verify::run(&order, &proof, &*ctx.clock, tell).map_err(|error| {
+        CliError::failed(format!("could not verify {}", task.id())).caused_by(error)
+    })?;
+    match verified {
+        Verified::Interrupted => Ok(Exit::Interrupted),
+        Verified::Terminated => Ok(Exit::Terminated),
+        Verified::Done(report) => tell_report(ctx, &task, &proof, &report),
+    }
+}
+
+fn no_proof(task: &TaskDir, error: NoProof) -> CliError {
+    let exit = match error {
+        NoProof::None | NoProof::Missing(_) => Exit::NotFound,
+        _ => Exit::Failed,
+    };
+    CliError::new(
+        exit,
+        format!("there is nothing to verify for {}", task.id()),
+    )
+    .caused_by(error)
+    .hint("only a task that was completed by passing gates has evidence; see `run-agent task show`")
+}
+
+fn cannot_tell(task: &TaskDir) -> CliError {
+    CliError::failed(format!("could not tell how {} was launched", task.id()))
+}
+
+fn tell_report(
+    ctx: &mut Context,
+    task: &TaskDir,
+    proof: &Proof,
+    report: &Report,
+) -> Result<Exit, CliError> {
+    let exit = if report.is_reproduced() {
+        Exit::Success
+    } else {
+        Exit::Failed
+    };
+    if ctx.console.is_json() {
+        ctx.console.json(&to_json(task, proof, report))?;
+        return Ok(exit);
+    }
+    let tree = match report.same_tree {
+        Some(true) => "the working tree is the one that was proven",
+        Some(false) => "the working tree has changed since",
+        None => "the working tree could not be compared",
+    };
+    ctx.console.line(format_args!("tree: {tree}"))?;
+    for (then, again) in proof.gates.iter().zip(&report.gates) {
+        let word = match again.verdict {
+            Verdict::Passed => "passes".to_owned(),
+            Verdict::Refused => format!("refuses ({})", again.reason),
+        };
+        let output = if again.same_output {
+            ""
+        } else {
+            ", with other output"
+        };
+        let environment = if again.same_environment {
+            ""
+        } else {
+            ", in another environment"
+        };
+        let name = &then.name;
+        ctx.console
+            .line(format_args!("gate {name}: {word}{output}{environment}"))?;
+    }
+    let result = if exit == Exit::Success {
+        "reproduced"
+    } else {
+        "not reproduced"
+    };
+    ctx.console.line(format_args!("{}: {result}", task.id()))?;
+    Ok(exit)
+}
+
+fn to_json(task: &TaskDir, proof: &Proof, report: &Report) -> Value {
+    let gates: Vec<Value> = proof
+        .gates
+        .iter()
+        .zip(&report.gates)
+        .map(|(then, again)| {
+            json!({
+                "name": then.name,
+                "run": then.run,
+                "cwd": then.cwd,
+                "then": then.verdict,
+                "now": again.verdict,
+                "reason": Some(&again.reason).filter(|reason| !reason.is_empty()),
+                "duration_ms": u64::try_from(again.took.as_millis()).unwrap_or(u64::MAX),
+                "same_output": again.same_output,
+                "same_environment": again.same_environment,
+                "unquiet": then.unquiet,
+            })
+        })
+        .collect();
+    json!({
+        "project": task.project(),
+        "task": task.id(),
+        "reproduced": report.is_reproduced(),
+        "tree": {"then": proof.tree, "now": report.tree, "same": report.same_tree},
+        "gates": gates,
+    })
+}

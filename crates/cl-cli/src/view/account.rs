@@ -1,0 +1,214 @@
+//! What runs have used, added up; what is not known stays unknown.
+
+use std::collections::BTreeMap;
+
+use cl_storage::Usage;
+use cl_storage::budget::{self, Usd};
+use cl_storage::run_info::{RunInfo, RunStatus};
+use serde_json::{Value, json};
+
+/// Sums by key.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    rows: BTreeMap<String, Spent>,
+}
+
+/// What the runs of one key used, and how much of it was for nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) all: Sum,
+    pub(crate) wasted: Sum,
+}
+
+/// What some runs used.
+#[derive(Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) runs: u64,
+    /// Those that told nothing of what they used.
+    pub(crate) runs_without_usage: u64,
+    /// Those that told no cost.
+    pub(crate) runs_without_cost: u64,
+    /// What is known.
+    pub(crate) usage: Usage,
+}
+
+impl Account {
+    /// Adds a run.
+    pub(crate) fn add(&mut self, key: String, info: &RunInfo) {
+        let spent = self.rows.entry(key).or_default();
+        spent.all.add(info.usage.as_ref());
+        if is_wasted(info) {
+            spent.wasted.add(info.usage.as_ref());
+        }
+    }
+
+    /// Returns the sums by key.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&str, &Spent)> {
+        self.rows.iter().map(|(key, spent)| (key.as_str(), spent))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Returns the sum of all keys.
+    pub(crate) fn total(&self) -> Spent {
+        let mut total = Spent::default();
+        for spent in self.rows.values() {
+            total.all.add_sum(&spent.all);
+            total.wasted.add_sum(&spent.wasted);
+        }
+        total
+    }
+}
+
+/// Tells whether a run was for nothing: it failed, was stopped or refused, or its claim was.
+fn is_wasted(info: &RunInfo) -> bool {
+    info.status == RunStatus::Failed || info.failure.is_some() || !info.rejected_by.is_empty()
+}
+
+impl Sum {
+    fn add(&mut self, usage: Option<&Usage>) {
+        self.runs += 1;
+        let Some(usage) = usage else {
+            self.runs_without_usage += 1;
+            self.runs_without_cost += 1;
+            return;
+        };
+        if usage.cost_usd.is_none() {
+            self.runs_without_cost += 1;
+        }
+        budget::add(&mut self.usage, usage);
+    }
+
+    fn add_sum(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.runs_without_usage += other.runs_without_usage;
+        self.runs_without_cost += other.runs_without_cost;
+        budget::add(&mut self.usage, &other.usage);
+    }
+
+    fn has_usage(&self) -> bool {
+        self.runs > self.runs_without_usage
+    }
+
+    /// Returns a number of tokens, or that it is not known.
+    pub(crate) fn tokens_text(&self, tokens: u64) -> String {
+        if self.runs > 0 && !self.has_usage() {
+            "unknown".to_owned()
+        } else {
+            tokens.to_string()
+        }
+    }
+
+    /// Returns the known cost, and of how many runs it is not known.
+    pub(crate) fn cost_text(&self) -> String {
+        let cost = self.usage.cost_usd.and_then(Usd::from_dollars);
+        match (cost, self.runs_without_cost) {
+            (None, 0) => "-".to_owned(),
+            (None, _) => "unknown".to_owned(),
+            (Some(cost), 0) => cost.to_string(),
+            (Some(cost), runs) => format!("{cost} + {runs} unknown"),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let tokens = |count: u64| self.has_usage().then_some(count);
+        let usage = &self.usage;
+        json!({
+            "runs": self.runs,
+            "runs_without_usage": self.runs_without_usage,
+            "runs_without_cost": self.runs_without_cost,
+            "input_tokens": tokens(usage.input_tokens),
+            "output_tokens": tokens(usage.output_tokens),
+            "cache_read_tokens": tokens(usage.cache_read_tokens),
+            "cache_write_tokens": tokens(usage.cache_write_tokens),
+            "cost_usd": usage.cost_usd,
+            "turns": usage.turns,
+        })
+    }
+}
+
+impl Spent {
+    /// Returns the one JSON form; `null` for what is not known.
+    pub(crate) fn to_json(&self, key: Option<&str>) -> Value {
+        let mut row = self.all.to_json();
+        row["wasted"] = self.wasted.to_json();
+        if let Some(key) = key {
+            row["key"] = json!(key);
+        }
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cl_storage::{Failure, FailureKind, ProjectId, Root, TaskId};
+    use jiff::Timestamp;
+
+    #[test]
+    fn what_is_not_known_is_not_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        let id = TaskId::parse("task-20260101-000000-abc").unwrap();
+        let task = root.task(&project, &id).unwrap();
+        task.ensure().unwrap();
+        let run = task.create_run(Timestamp::UNIX_EPOCH).unwrap();
+        let blank = RunInfo {
+            status: RunStatus::Completed,
+            ..RunInfo::preparing(&run, "codex", Timestamp::UNIX_EPOCH)
+        };
+        let used = |cost| {
+            Some(Usage {
+                input_tokens: 10,
+                cost_usd: cost,
+                ..Usage::default()
+            })
+        };
+        let mut account = Account::default();
+        account.add("none".into(), &blank);
+        let costless = RunInfo {
+            usage: used(None),
+            ..blank.clone()
+        };
+        account.add("tokens".into(), &costless);
+        account.add(
+            "both".into(),
+            &RunInfo {
+                usage: used(Some(0.5)),
+                failure: Some(Failure::new(FailureKind::LimitWindow, "")),
+                ..blank.clone()
+            },
+        );
+        account.add(
+            "both".into(),
+            &RunInfo {
+                rejected_by: "tests (exit 1)".into(),
+                ..costless
+            },
+        );
+        let texts: Vec<_> = account
+            .rows()
+            .map(|(key, spent)| {
+                let all = &spent.all;
+                let tokens = all.tokens_text(all.usage.input_tokens);
+                (key.to_owned(), tokens, all.cost_text(), spent.wasted.runs)
+            })
+            .collect();
+        let row = |key: &str, tokens: &str, cost: &str, wasted| {
+            (key.to_owned(), tokens.to_owned(), cost.to_owned(), wasted)
+        };
+        let expected = [
+            row("both", "20", "$0.50 + 1 unknown", 2),
+            row("none", "unknown", "unknown", 0),
+            row("tokens", "10", "unknown", 0),
+        ];
+        assert_eq!(texts, expected);
+        let total = account.total();
+        assert_eq!((total.all.runs, total.all.runs_without_cost), (4, 3));
+        assert_eq!(total.to_json(None)["cost_usd"], 0.5);
+        assert_eq!(Sum::default().cost_text(), "-");
+    }
+}

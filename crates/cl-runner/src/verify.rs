@@ -1,0 +1,388 @@
+//! Checking again what gates found: the same commands, folder and environment, on the
+//! files as they are now.
+//!
+//! Nothing of the task changes. The calling process becomes a child subreaper and must
+//! have no other children: what a gate leaves is found and ended like elsewhere, also
+//! when the caller is interrupted.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use cl_agent::Exit;
+use cl_config::Environment;
+use cl_storage::evidence::{self, Evidence, Verdict};
+use cl_storage::process::ProcessIdentity;
+use cl_storage::record::RecordError;
+use cl_storage::task_state::{ResultStatus, TaskState};
+use cl_storage::{Clock, Root, RunId, TaskDir};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::evidence::{Printed, environment_digest};
+use crate::launch::{LaunchAgent, LaunchFile};
+use crate::output;
+use crate::process::census::GATE_MARKER;
+use crate::process::end::end_blocking;
+use crate::process::reaper::Reaper;
+use crate::process::spawn::{Program, spawn, why_not_started};
+use crate::process::tree::{self, Search};
+use crate::supervisor::{SHELL, refusal_of, short_text};
+use crate::task_environment::TaskEnvironment;
+use crate::working_tree::{self, GIT_LIMIT, GitLook};
+
+/// How often a gate is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long what a gate leaves may take to end after it was asked.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How many lines of a refusing gate's output are kept.
+const SHOWN_LINES: usize = 20;
+
+/// The evidence that a claim stands on.
+#[derive(Debug)]
+pub struct Proof {
+    /// The working tree that was proven.
+    pub tree: String,
+    /// What each gate found.
+    pub gates: Vec<Evidence>,
+}
+
+/// Why there is nothing to verify.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoProof {
+    /// No claim of the task has passed gates.
+    #[error("no gate has passed a claim of this task to be done")]
+    None,
+    /// Evidence that the task's state names is gone.
+    #[error("the evidence {} is missing", .0.display())]
+    Missing(PathBuf),
+    /// A file could not be read.
+    #[error(transparent)]
+    Unreadable(#[from] RecordError),
+}
+
+/// Returns the evidence of the claim that completed `task`.
+pub fn proof(task: &TaskDir) -> Result<Proof, NoProof> {
+    let state = TaskState::read(task)?.ok_or(NoProof::None)?;
+    let result = state.result.as_ref().map(|result| result.status);
+    let claim = state.claim.ok_or(NoProof::None)?;
+    if result != Some(ResultStatus::Completed) || claim.evidence.is_empty() {
+        return Err(NoProof::None);
+    }
+    let mut gates = Vec::new();
+    for number in claim.evidence {
+        let found = Evidence::read(task, number)?;
+        gates.push(found.ok_or_else(|| NoProof::Missing(evidence::path(task, number)))?);
+    }
+    Ok(Proof {
+        tree: claim.tree,
+        gates,
+    })
+}
+
+/// What a verification needs to know.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The root.
+    pub root: &'a Root,
+    /// The task.
+    pub task: &'a TaskDir,
+    /// How it was launched.
+    pub launch: &'a LaunchFile,
+    /// Its agent, whose environment gates share.
+    pub agent: &'a LaunchAgent,
+    /// The environment of the caller.
+    pub environment: &'a Environment,
+    /// This program, or a link to it.
+    pub executable: &'a Path,
+}
+
+/// What a gate says now.
+#[derive(Debug, Clone)]
+pub struct Again {
+    /// Its word.
+    pub verdict: Verdict,
+    /// Why it refuses; empty if it passes.
+    pub reason: String,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it printed the same bytes as then.
+    pub same_output: bool,
+    /// Whether its environment is the same as then, our own variables aside.
+    pub same_environment: bool,
+    /// The end of what it printed, if it refuses.
+    pub tail: String,
+}
+
+/// What came of a verification.
+#[derive(Debug)]
+pub struct Report {
+    /// The working tree now.
+    pub tree: String,
+    /// Whether it is the proven one; `None` if one of them is not known.
+    pub same_tree: Option<bool>,
+    /// What each gate of the proof says now, in its order.
+    pub gates: Vec<Again>,
+}
+
+impl Report {
+    /// Tells whether everything is as it was proven.
+    pub fn is_reproduced(&self) -> bool {
+        let passes = |gate: &Again| gate.verdict == Verdict::Passed;
+        self.same_tree != Some(false) && self.gates.iter().all(passes)
+    }
+}
+
+/// How a verification ended.
+#[derive(Debug)]
+pub enum Verified {
+    /// Every gate was asked.
+    Done(Report),
+    /// By Ctrl-C; nothing is left running.
+    Interrupted,
+    /// By SIGTERM or SIGHUP; nothing is left running.
+    Terminated,
+}
+
+/// Asks the gates of `proof` again; `tell` hears of each answer. Blocks.
+pub fn run(
+    order: &Order<'_>,
+    proof: &Proof,
+    clock: &dyn Clock,
+    mut tell: impl FnMut(&Evidence, &Again),
+) -> io::Result<Verified> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut verifier = Verifier::new(order, clock)?;
+        let tree = match verifier.tree().await? {
+            Ok(tree) => tree,
+            Err(wish) => return Ok(wish.end()),
+        };
+        let is_known = working_tree::is_known(&tree) && working_tree::is_known(&proof.tree);
+        let mut report = Report {
+            same_tree: is_known.then(|| tree == proof.tree),
+            tree,
+            gates: Vec::new(),
+        };
+        for then in &proof.gates {
+            match verifier.gate(then).await? {
+                Ok(again) => {
+                    tell(then, &again);
+                    report.gates.push(again);
+                }
+                Err(wish) => return Ok(wish.end()),
+            }
+        }
+        Ok(Verified::Done(report))
+    })
+}
+
+/// The caller is to end.
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Interrupt,
+    Terminate,
+}
+
+impl Wish {
+    fn end(self) -> Verified {
+        match self {
+            Self::Interrupt => Verified::Interrupted,
+            Self::Terminate => Verified::Terminated,
+        }
+    }
+}
+
+/// How a process ended: its exit, or why it has none.
+type Ended = Result<Exit, String>;
+
+struct Verifier<'a> {
+    order: &'a Order<'a>,
+    base_env: BTreeMap<String, String>,
+    /// Stands for a run, so that what gates start carries a mark of its own.
+    mark: RunId,
+    reaper: Reaper,
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl<'a> Verifier<'a> {
+    fn new(order: &'a Order<'a>, clock: &dyn Clock) -> io::Result<Self> {
+        Ok(Self {
+            order,
+            base_env: crate::launch_text_variables(order.environment),
+            mark: RunId::generate(clock.now()),
+            reaper: Reaper::default(),
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    fn environment(&self, gate: &str) -> BTreeMap<String, String> {
+        let launch = self.order.launch;
+        let parent_run = launch.parent.as_ref().map(|parent| &parent.run);
+        let environment = TaskEnvironment {
+            task: self.order.task,
+            parent_run,
+            depth: launch.depth,
+            conductor_url: None,
+            extra_env: &launch.env,
+            agent: self.order.agent,
+            base_env: &self.base_env,
+            executable: self.order.executable,
+        };
+        let mut env = environment.of(Some(&self.mark), None, BTreeMap::new());
+        env.insert(GATE_MARKER.to_owned(), gate.to_owned());
+        env
+    }
+
+    async fn tree(&mut self) -> io::Result<Result<String, Wish>> {
+        let (root, task, cwd) = (self.order.root, self.order.task, &self.order.launch.cwd);
+        let of_files = || working_tree::of_files(cwd, root.path(), task);
+        let env = self.environment("tree");
+        let Some(look) = GitLook::at(cwd, root.path(), task, &env) else {
+            return Ok(Ok(of_files()));
+        };
+        let printed = unnamed_file()?;
+        let (args, env) = (&look.args, &look.env);
+        let ended = self
+            .shell(args, env, cwd, &printed, GIT_LIMIT, u64::MAX)
+            .await?;
+        Ok(ended.map(|ended| match ended {
+            Ok(exit) => GitLook::answer(exit, &short_text(&printed)).unwrap_or_else(of_files),
+            Err(_) => evidence::NO_TREE.to_owned(),
+        }))
+    }
+
+    async fn gate(&mut self, then: &Evidence) -> io::Result<Result<Again, Wish>> {
+        let env = self.environment(&then.name);
+        let args = ["-c".to_owned(), then.run.clone()];
+        let printed = unnamed_file()?;
+        let started = Instant::now();
+        let limit = Duration::from_millis(then.timeout_ms);
+        let largest = self.order.launch.policy.max_output_bytes;
+        let ended = self.shell(&args, &env, &then.cwd, &printed, limit, largest);
+        let ended = match ended.await? {
+            Ok(ended) => ended,
+            Err(wish) => return Ok(Err(wish)),
+        };
+        let took = started.elapsed();
+        let reason = match ended {
+            Ok(exit) => refusal_of(exit),
+            Err(why) => Some(why),
+        };
+        let tail = if reason.is_some() {
+            output::tail_of(&printed, SHOWN_LINES)
+        } else {
+            String::new()
+        };
+        Ok(Ok(Again {
+            verdict: if reason.is_none() {
+                Verdict::Passed
+            } else {
+                Verdict::Refused
+            },
+            reason: reason.unwrap_or_default(),
+            took,
+            same_output: Printed::of(&printed)?.sha256 == then.output_sha256,
+            same_environment: environment_digest(&env) == then.environment,
+            tail,
+        }))
+    }
+
+    /// Runs a shell to its end and ends what it leaves, whatever the reason.
+    async fn shell(
+        &mut self,
+        args: &[String],
+        env: &BTreeMap<String, String>,
+        cwd: &Path,
+        printed: &File,
+        limit: Duration,
+        largest: u64,
+    ) -> io::Result<Result<Ended, Wish>> {
+        let program = Program {
+            path: Path::new(SHELL),
+            args,
+            env,
+            cwd,
+            stdin: None,
+            stdout: Some(printed.try_clone()?),
+            stderr: Some(printed.try_clone()?),
+        };
+        let process = match spawn(program) {
+            Ok(process) => process,
+            Err(error) => {
+                let why = why_not_started(Path::new(SHELL), cwd, &error);
+                return Ok(Ok(Err(format!("could not be started: {why}"))));
+            }
+        };
+        self.reaper.watch(process.pid);
+        let ended = self.wait(&process, printed, limit, largest).await;
+        let grace = if ended.is_err() {
+            Duration::ZERO
+        } else {
+            GRACE
+        };
+        let (mark, root) = (self.mark.clone(), self.order.root.path());
+        let me = i32::try_from(std::process::id()).ok();
+        let left = end_blocking(grace, || {
+            self.reaper.reap();
+            tree::find(&Search {
+                run: &mark,
+                agent: Some(&process),
+                adopted_by: me,
+                root,
+            })
+        });
+        if !left.is_empty() {
+            let pids: Vec<i32> = left.iter().map(|process| process.pid).collect();
+            let text = format!("processes of a gate cannot be ended: {pids:?}");
+            return Err(io::Error::other(text));
+        }
+        Ok(ended)
+    }
+
+    async fn wait(
+        &mut self,
+        process: &ProcessIdentity,
+        printed: &File,
+        limit: Duration,
+        largest: u64,
+    ) -> Result<Ended, Wish> {
+        let started = Instant::now();
+        loop {
+            self.reaper.reap();
+            if let Some(exit) = self.reaper.take(process.pid) {
+                return Ok(Ok(exit));
+            }
+            if started.elapsed() >= limit {
+                return Ok(Err(format!("took longer than {limit:?}")));
+            }
+            if printed.metadata().is_ok_and(|meta| meta.len() > largest) {
+                return Ok(Err(format!("wrote more than {largest} bytes")));
+            }
+            // Every arm only receives or waits: dropping the others loses nothing.
+            tokio::select! {
+                _ = self.interrupt.recv() => return Err(Wish::Interrupt),
+                _ = self.terminate.recv() => return Err(Wish::Terminate),
+                _ = self.hang_up.recv() => return Err(Wish::Terminate),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}
+
+/// Returns a file without a name: nothing of it is left when this process ends.
+fn unnamed_file() -> io::Result<File> {
+    let file = rustix::fs::memfd_create("gate", rustix::fs::MemfdFlags::CLOEXEC)?;
+    Ok(File::from(file))
+}

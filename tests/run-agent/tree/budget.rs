@@ -1,0 +1,174 @@
+//! What a task may use, held while it uses it.
+
+use std::time::{Duration, Instant};
+
+use cl_storage::FailureKind;
+use cl_storage::task_state::ResultStatus;
+
+use crate::stage::{Stage, id};
+
+/// An agent that reports what it used in `dialect` and goes on, with a stubborn tree.
+fn spender(dialect: &str, report: &str) -> Stage {
+    Stage::new("  - done: true").speaker(
+        dialect,
+        &format!(
+            "
+  - ignore_term: true
+  - run: {{command: \"exec 9>@/survivors; trap '' TERM; setsid sleep 300\", background: true}}
+  - say: Working.
+{report}
+  - write: {{path: @/reported, content: x}}
+  - hang: true"
+        ),
+    )
+}
+
+#[track_caller]
+fn check_stopped(stage: &Stage, flags: &str, text: &str) {
+    stage
+        .launch_agent("task", "top", "speaker", &format!("--detach {flags}"))
+        .ok();
+    stage.wait_for("reported");
+    let reported = Instant::now();
+    let result = stage.ended("top");
+    let took = reported.elapsed();
+    stage.assert_nobody_left();
+    assert_eq!(result.status, ResultStatus::Failed);
+    let failure = result.failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::MaxBudget, "{failure}");
+    assert!(failure.detail.contains(text), "{failure}");
+    let info = stage.info("top");
+    let stop = info.stop.unwrap();
+    assert_eq!((stop.by.as_str(), stop.survivors), ("max_budget", 0));
+    assert_eq!(info.failure.unwrap().kind, FailureKind::MaxBudget);
+    let end = info.end_time.unwrap().duration_since(stop.requested_at);
+    assert!(end < jiff::SignedDuration::from_secs(2), "{end}");
+    // The file is written after the report, and the machine may be busy.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(stage.said("top", "ERROR").concat().contains(text));
+}
+
+#[test]
+fn claude_is_stopped_by_what_its_messages_count() {
+    let message = r#"  - event: {type: assistant, parent_tool_use_id: null, message: {id: m1, model: x, content: [], usage: {input_tokens: 900, output_tokens: 1, cache_read_input_tokens: 200, cache_creation_input_tokens: 0}}}"#;
+    let stage = spender("claude", message);
+    check_stopped(&stage, "--max-tokens 1000", "1101 of 1000 tokens");
+    let usage = stage.info("top").usage.unwrap();
+    assert_eq!((usage.input_tokens, usage.cost_usd), (900, None));
+}
+
+#[test]
+fn claude_is_stopped_by_the_cost_of_a_result() {
+    let stage = spender(
+        "claude",
+        "  - usage: {input_tokens: 5, output_tokens: 5, cost_usd: 1.5}\n  - close: true",
+    );
+    check_stopped(&stage, "--max-cost 1.25", "$1.50 of $1.25");
+}
+
+#[test]
+fn codex_is_stopped_after_a_turn() {
+    let stage = spender(
+        "codex",
+        "  - usage: {input_tokens: 600, output_tokens: 500}\n  - close: true",
+    );
+    check_stopped(&stage, "--max-tokens 1000", "1100 of 1000 tokens");
+}
+
+#[test]
+fn gemini_is_stopped_after_its_statistics() {
+    let stage = spender(
+        "gemini",
+        "  - usage: {input_tokens: 600, output_tokens: 500}\n  - close: true",
+    );
+    check_stopped(&stage, "--max-tokens 1000", "1100 of 1000 tokens");
+}
+
+#[test]
+fn a_near_limit_is_warned_of_once_and_a_used_up_one_starts_nothing() {
+    let stage = Stage::new("  - done: true").speaker(
+        "codex",
+        "
+  - usage: {input_tokens: 450, output_tokens: 0}
+  - say: Not yet.",
+    );
+    let launch = stage.launch_agent(
+        "task",
+        "top",
+        "speaker",
+        "--restart-delay 0 --max-tokens 1000",
+    );
+    launch.run().assert_code(1);
+    // 450, 900 (80 %), 1350: the third is the last one.
+    assert_eq!(stage.infos("top").len(), 3);
+    let warnings = stage.said("top", "WARNING");
+    let told = warnings.iter().filter(|text| text.contains("80 %"));
+    assert_eq!(told.count(), 1, "{warnings:?}");
+    let failure = stage.ended("top").failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::MaxBudget);
+    // It is the task's, not the launch's.
+    stage
+        .command(&format!("task resume {}", id("top")))
+        .run()
+        .assert_code(1);
+    assert_eq!(stage.infos("top").len(), 3);
+    let more = format!(
+        "task resume {} --max-tokens 1500 --max-attempts 1",
+        id("top")
+    );
+    stage.command(&more).run().assert_code(1);
+    assert_eq!(stage.infos_by_time("top").len(), 4);
+}
+
+#[test]
+fn tasks_of_a_project_share_a_day() {
+    let stage = Stage::new("  - done: true")
+        .speaker(
+            "codex",
+            "\n  - usage: {input_tokens: 700, output_tokens: 0}\n  - done: true",
+        )
+        .settings("defaults: {budget: {per_project_day: {max_tokens: 1000}}}\n");
+    for (name, code) in [("first", 0), ("second", 0), ("third", 1)] {
+        let launch = stage.launch_agent("task", name, "speaker", "");
+        launch.run().assert_code(code);
+    }
+    let failure = stage.ended("third").failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::MaxBudget);
+    assert!(failure.detail.contains("the project today"), "{failure}");
+    assert_eq!(stage.infos("third").len(), 0);
+}
+
+#[test]
+fn a_task_may_take_so_long_in_all() {
+    let stage = Stage::new("  - hang: true");
+    stage
+        .task("top", "--max-task-duration 300ms")
+        .assert_code(1);
+    let failure = stage.ended("top").failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::Timeout);
+    assert!(failure.detail.contains("the task took longer"), "{failure}");
+    stage.assert_nobody_left();
+    let stage = Stage::new("  - say: Not yet.");
+    stage
+        .task("top", "--max-task-duration 500ms --restart-delay 300s")
+        .assert_code(1);
+    assert_eq!(
+        stage.ended("top").failure.unwrap().kind,
+        FailureKind::Timeout
+    );
+}
+
+#[test]
+fn limits_that_are_none_are_refused() {
+    let stage = Stage::new("  - done: true");
+    for flags in [
+        "--max-cost 0",
+        "--max-cost -1",
+        "--max-cost x",
+        "--max-tokens 0",
+        "--max-task-duration x",
+    ] {
+        stage.task("top", flags).assert_code(2);
+    }
+    assert!(!stage.dir("top").exists());
+}
