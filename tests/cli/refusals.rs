@@ -148,7 +148,15 @@ fn a_token_file_that_cannot_be_read_is_named() {
 fn a_task_that_is_given_up_must_be_resumed() {
     let place = place(WORKING);
     let task = place.task(TASK);
-    cl_storage::marker::cancel(&task, "no longer wanted", jiff_now()).unwrap();
+    cl_storage::marker::cancel(
+        &task,
+        &cl_storage::marker::Cancellation {
+            at: jiff_now(),
+            reason: "no longer wanted".into(),
+            superseded_by: None,
+        },
+    )
+    .unwrap();
     launch(&place, &format!("--task {TASK} --prompt x")).fails(4, "task resume");
 }
 

@@ -50,6 +50,8 @@ pub enum FailureKind {
     CleanExitNotDone,
     /// Somebody asked to stop.
     Cancelled,
+    /// The tasks that it depends on can make no progress.
+    Deadlock,
     /// The supervisor died before it could record the end.
     RunnerLost,
     /// Anything else; the detail holds what the agent said.
@@ -81,6 +83,7 @@ impl FailureKind {
             Self::MergeConflict => "merge_conflict",
             Self::CleanExitNotDone => "clean_exit_not_done",
             Self::Cancelled => "cancelled",
+            Self::Deadlock => "deadlock",
             Self::RunnerLost => "runner_lost",
             Self::Unknown => "unknown",
         }

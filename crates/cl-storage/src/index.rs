@@ -18,7 +18,7 @@
 //! - the task's folder: a marker, an owner or a record that appears, vanishes or
 //!   is replaced by rename changes its ctime; so does replacing the folder itself;
 //! - the `runs` folder: the set of runs, and each run folder's identity;
-//! - `task-state.yaml`, `launch.yaml`, `STOP-REQUESTED` and each `run-info.yaml`:
+//! - `task-state.yaml`, `launch.yaml`, `STOP-REQUESTED`, `TASK-CONFIG.yaml` and each `run-info.yaml`:
 //!   their content, also if written in place.
 //!
 //! Tasks with an owner record, with children, with a run that is not recorded as
@@ -105,6 +105,8 @@ pub struct Ended {
     pub parent: Option<ParentTask>,
     /// The claim that was judged last.
     pub claim: Option<ClaimRecord>,
+    /// What it depended on.
+    pub depends_on: Vec<TaskId>,
     /// The newest change; never stored, because a bus can grow at any time.
     pub last_activity: Option<Timestamp>,
 }
@@ -142,6 +144,7 @@ impl Ended {
             failure: view.failure(),
             parent: view.launch.as_ref().and_then(|l| l.parent.clone()),
             claim: state.and_then(|state| state.claim.clone()),
+            depends_on: view.depends_on.clone(),
             last_activity: view.last_activity,
         })
     }
@@ -509,7 +512,13 @@ fn entry_of(root: &Root, task: &TaskDir) -> io::Result<Option<Entry>> {
         other => other?,
     };
     let mut sources = Vec::new();
-    for name in [FOLDER, "runs", STATE, "launch.yaml", "STOP-REQUESTED"] {
+    let files = [
+        STATE,
+        "launch.yaml",
+        "STOP-REQUESTED",
+        crate::layout::TASK_CONFIG,
+    ];
+    for name in [FOLDER, "runs"].into_iter().chain(files) {
         sources.push((name.into(), Look::at(&folder, name)?.0));
     }
     let has_bus = Look::at(&folder, crate::layout::TASK_BUS)?.1.is_some();

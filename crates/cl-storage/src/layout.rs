@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! <root>/.conductor/slots/<n>              run slots
+//! <root>/.conductor/queue/                 who waits for a run slot
+//! <root>/.conductor/dependencies/          locks under which dependencies are written
 //! <root>/_global/GLOBAL-FACTS.md           facts for all projects
 //! <root>/<project>/PROJECT-FACTS.md        facts for all tasks of a project
 //! <root>/<project>/<task>/
 //!     TASK.md  TASK-MESSAGE-BUS.md         prompt of record, bus
+//!     TASK-CONFIG.yaml                     what it depends on
 //!     DONE  CANCELLED  STOP-REQUESTED      markers
 //!     owner.lock  owner.yaml               who runs the task
 //!     launch.yaml  task-state.yaml         how it was launched, where it stands
@@ -37,6 +40,8 @@ pub const PROJECT_FACTS: &str = "PROJECT-FACTS.md";
 /// File name of the facts that were promoted for all projects.
 pub const GLOBAL_FACTS: &str = "GLOBAL-FACTS.md";
 
+/// File name of what was settled about a task beside its prompt.
+pub(crate) const TASK_CONFIG: &str = "TASK-CONFIG.yaml";
 /// File name of a run's record.
 pub(crate) const RUN_INFO: &str = "run-info.yaml";
 /// The folder, beside the runs, of a run that has no name yet; readers ignore it.
@@ -264,7 +269,7 @@ impl ProjectDir {
         let ids = list_folders(&self.path, |name| {
             let looks_like_task = || {
                 let folder = self.path.join(name);
-                ["TASK.md", "TASK-CONFIG.yaml", "runs"]
+                ["TASK.md", TASK_CONFIG, "runs"]
                     .iter()
                     .any(|file| folder.join(file).exists())
             };
@@ -360,6 +365,11 @@ impl TaskDir {
     /// Returns the path of the prompt of record.
     pub fn prompt(&self) -> PathBuf {
         self.path.join("TASK.md")
+    }
+
+    /// Returns the path of what was settled about the task beside its prompt.
+    pub fn config(&self) -> PathBuf {
+        self.path.join(TASK_CONFIG)
     }
 
     /// Returns the path of the task's bus.

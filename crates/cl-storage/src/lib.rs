@@ -21,6 +21,8 @@
 //! [`process`], the folder layout in [`layout`], run records in [`run_info`],
 //! task files in [`task_state`], [`owner`], [`control`] and [`marker`], the
 //! agent's process in [`pid_file`], what gates found in [`evidence`], run slots in [`slot`], what it all means in
+//! agent's process in [`pid_file`], run slots in [`slot`], who waits for one in [`queue`], which
+//! tasks wait for which in [`dependencies`] and [`task_config`], what it all means in
 //! [`status`] and [`snapshot`], ended tasks in [`index`], masking of secrets in [`redact`], digests in [`digest`],
 //! deletion of what is old in [`gc`], the search for damage in [`doctor`],
 //! folders of the old layout in [`legacy`], the room on the disk in [`space`],
@@ -33,6 +35,7 @@ pub mod budget;
 pub mod clock;
 pub mod control;
 pub mod crash;
+pub mod dependencies;
 pub mod digest;
 pub mod doctor;
 pub mod durable;
@@ -52,6 +55,7 @@ pub mod owner;
 pub mod pid_file;
 pub mod power_loss;
 pub mod process;
+pub mod queue;
 pub mod record;
 pub mod redact;
 pub mod rotation;
@@ -60,6 +64,7 @@ pub mod slot;
 pub mod snapshot;
 pub mod space;
 pub mod status;
+pub mod task_config;
 pub mod task_state;
 mod told;
 pub mod yaml;

@@ -13,7 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::durable::{self, Mode};
 use crate::id::RunId;
+use crate::id::TaskId;
 use crate::layout::TaskDir;
+use crate::yaml;
 
 /// How long a stop keeps the monitor away that does not say so itself.
 pub const STOP_SUPPRESSION: Duration = Duration::from_mins(1);
@@ -55,6 +57,8 @@ pub enum Command {
     Start,
     /// Resume a task.
     Resume,
+    /// Resume a task although it was given up.
+    ForcedResume,
     /// Watch a running task.
     Attach,
     /// Stop a task.
@@ -89,14 +93,13 @@ pub enum Rule {
 /// A start over an old `DONE` keeps it, and the task completes at once without
 /// a run: the work is claimed to be finished, and only `resume` doubts that.
 pub fn rule(marker: Marker, command: Command) -> Rule {
-    use Command::{Monitor, Resume, Start, Uncancel};
+    use Command::{ForcedResume, Monitor, Resume, Start, Uncancel};
     match (marker, command) {
-        (Marker::Done | Marker::StopRequested | Marker::Cancelled, Resume)
+        (Marker::Done | Marker::StopRequested, Resume | ForcedResume)
         | (Marker::StopRequested, Start)
-        | (Marker::Cancelled, Uncancel) => Rule::Clear,
-        (Marker::Cancelled, Start | Monitor) | (Marker::StopRequested | Marker::Done, Monitor) => {
-            Rule::Refuse
-        }
+        | (Marker::Cancelled, ForcedResume | Uncancel) => Rule::Clear,
+        (Marker::Cancelled, Start | Resume | Monitor)
+        | (Marker::StopRequested | Marker::Done, Monitor) => Rule::Refuse,
         _ => Rule::Keep,
     }
 }
@@ -263,14 +266,65 @@ pub fn request_stop(task: &TaskDir, mark: &StopMark<'_>, now: Timestamp) -> io::
     )
 }
 
-/// Creates `CANCELLED`.
-pub fn cancel(task: &TaskDir, reason: &str, now: Timestamp) -> io::Result<()> {
-    let content = format!("cancelled_at: {now}\nreason: {}\n", first_line(reason));
-    durable::replace(
-        &Marker::Cancelled.path(task),
-        content.as_bytes(),
-        Mode::Shared,
-    )
+/// What `CANCELLED` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancellation {
+    /// When the task was given up.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The task that counts in its place for those that depend on it.
+    pub superseded_by: Option<TaskId>,
+}
+
+/// Creates `CANCELLED`; one that is there already is kept, and `false` returned.
+///
+/// Returns after the marker is on disk.
+pub fn cancel(task: &TaskDir, cancellation: &Cancellation) -> io::Result<bool> {
+    let path = Marker::Cancelled.path(task);
+    let mut out = yaml::Mapping::new();
+    out.plain("cancelled_at", cancellation.at)
+        .text("reason", cancellation.reason.trim());
+    if let Some(id) = &cancellation.superseded_by {
+        out.text("superseded_by", id.as_str());
+    }
+    match durable::create_new(&path, out.finish().as_bytes(), Mode::Shared) {
+        Ok(()) => Ok(true),
+        // Somebody may have died between making and syncing it.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => durable::keep(&path).map(|()| false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Reads what `CANCELLED` says; none if there is no such file.
+///
+/// Files of the earlier implementation are no YAML if the reason holds a colon, so
+/// what cannot be parsed is read line by line; what is not there is empty.
+pub fn cancellation(task: &TaskDir) -> Option<Cancellation> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Text {
+        cancelled_at: Option<Timestamp>,
+        reason: Option<String>,
+        superseded_by: Option<String>,
+    }
+    let text = crate::record::read_text(&Marker::Cancelled.path(task)).ok()??;
+    let line = |key: &str| {
+        let found = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        found.map(|value| value.trim().to_owned())
+    };
+    let read: Text = yaml::parse(&text).unwrap_or_else(|_| Text {
+        cancelled_at: line("cancelled_at").and_then(|at| at.parse().ok()),
+        reason: line("reason"),
+        superseded_by: line("superseded_by"),
+    });
+    Some(Cancellation {
+        at: read.cancelled_at.unwrap_or(Timestamp::UNIX_EPOCH),
+        reason: read.reason.unwrap_or_default(),
+        superseded_by: (read.superseded_by).and_then(|id| TaskId::parse_existing(&id).ok()),
+    })
 }
 
 /// Removes a marker durably; a missing one is fine.
@@ -330,12 +384,14 @@ mod tests {
     #[test]
     fn every_cell_of_the_table() {
         use Command::{
-            Attach, Cancel, Delete, DependencyCheck, Gc, Monitor, Resume, Start, Stop, Uncancel,
+            Attach, Cancel, Delete, DependencyCheck, ForcedResume, Gc, Monitor, Resume, Start,
+            Stop, Uncancel,
         };
         use Rule::{Clear, Keep, Refuse};
         let commands = [
             Start,
             Resume,
+            ForcedResume,
             Attach,
             Stop,
             Cancel,
@@ -349,19 +405,19 @@ mod tests {
             (
                 Marker::Done,
                 [
-                    Keep, Clear, Keep, Keep, Keep, Keep, Keep, Refuse, Keep, Keep,
+                    Keep, Clear, Clear, Keep, Keep, Keep, Keep, Keep, Refuse, Keep, Keep,
                 ],
             ),
             (
                 Marker::Cancelled,
                 [
-                    Refuse, Clear, Keep, Keep, Keep, Clear, Keep, Refuse, Keep, Keep,
+                    Refuse, Refuse, Clear, Keep, Keep, Keep, Clear, Keep, Refuse, Keep, Keep,
                 ],
             ),
             (
                 Marker::StopRequested,
                 [
-                    Clear, Clear, Keep, Keep, Keep, Keep, Keep, Refuse, Keep, Keep,
+                    Clear, Clear, Clear, Keep, Keep, Keep, Keep, Keep, Refuse, Keep, Keep,
                 ],
             ),
         ];
@@ -437,6 +493,56 @@ mod tests {
         let markers = Markers::read(&task, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(markers.done, Presence::NotAFile);
         assert!(!markers.has(Marker::Done));
+    }
+
+    #[test]
+    fn the_first_giving_up_is_kept() {
+        let (_folder, task) = task();
+        let first = Cancellation {
+            at: "2026-01-01T00:10:00Z".parse().unwrap(),
+            reason: "done elsewhere: see\nthe log".into(),
+            superseded_by: Some(TaskId::parse_existing("other").unwrap()),
+        };
+        assert_eq!(cancellation(&task), None);
+        assert!(cancel(&task, &first).unwrap());
+        let second = Cancellation {
+            reason: "again".into(),
+            ..first.clone()
+        };
+        assert!(!cancel(&task, &second).unwrap());
+        assert_eq!(cancellation(&task), Some(first));
+        let text = fs::read_to_string(Marker::Cancelled.path(&task)).unwrap();
+        assert!(
+            text.starts_with("cancelled_at: 2026-01-01T00:10:00Z\nreason: "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn older_cancellations_are_read() {
+        let (_folder, task) = task();
+        let at: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
+        for (text, expected_at, reason) in [
+            (
+                "cancelled_at: 2026-01-01T00:10:00Z\nreason: no: use\n",
+                at,
+                "no: use",
+            ),
+            (
+                "cancelled_at: 2026-01-01T00:10:00Z\nreason: plain\n",
+                at,
+                "plain",
+            ),
+            ("", Timestamp::UNIX_EPOCH, ""),
+        ] {
+            fs::write(Marker::Cancelled.path(&task), text).unwrap();
+            let read = cancellation(&task).unwrap();
+            assert_eq!(
+                (read.at, read.reason.as_str()),
+                (expected_at, reason),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -13,18 +13,20 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use crate::id::RunId;
-use crate::layout::TaskDir;
+use crate::layout::{TASK_CONFIG, TaskDir};
 use crate::marker::{Marker, Markers, Presence};
 use crate::record::{self, RecordError};
+use crate::task_config::TaskConfig;
 
 /// The names that a look at a task is about.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "DONE",
     "CANCELLED",
     "STOP-REQUESTED",
     "owner.yaml",
     "task-state.yaml",
     "launch.yaml",
+    TASK_CONFIG,
     crate::layout::TASK_BUS,
 ];
 
@@ -114,6 +116,18 @@ impl<'a> OpenTask<'a> {
         match read_at(folder, Path::new(name), &path)? {
             Some(text) => record::parse(&text, &path(), known).map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// Reads what was settled about the task; nothing if there is no file.
+    pub(crate) fn config(&self) -> Result<TaskConfig, RecordError> {
+        let path = || self.task.path().join(TASK_CONFIG);
+        let Some(folder) = self.folder_with(TASK_CONFIG) else {
+            return Ok(TaskConfig::default());
+        };
+        match read_at(folder, Path::new(TASK_CONFIG), &path)? {
+            Some(text) => TaskConfig::parse(&text).map_err(RecordError::malformed(&path())),
+            None => Ok(TaskConfig::default()),
         }
     }
 

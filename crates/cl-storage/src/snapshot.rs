@@ -5,8 +5,9 @@
 
 use jiff::Timestamp;
 
+use crate::dependencies::{self, Blocker};
 use crate::failure::{Failure, FailureKind};
-use crate::id::RunId;
+use crate::id::{RunId, TaskId};
 use crate::layout::{LayoutError, ProjectDir, Root, RunDir, TASK_BUS, TaskDir};
 use crate::marker::{Marker, Markers};
 use crate::open_task::{OpenTask, record_of};
@@ -16,7 +17,7 @@ use crate::run_info::{Phase, RunInfo, RunStatus};
 use crate::slot::LiveRuns;
 use crate::status::{self, Claim, TaskFacts, TaskStatus};
 use crate::task_state::{self, LaunchSummary, ResultStatus, TaskResult, TaskState};
-use crate::{gc, pid_file, told};
+use crate::{gc, pid_file, queue, told};
 
 /// What readers say of a run whose owner and agent are both gone.
 pub const LOST_SUMMARY: &str = "process is not alive";
@@ -94,6 +95,12 @@ pub struct TaskView {
     pub launch: Option<LaunchSummary>,
     /// Its runs, oldest first.
     pub runs: Vec<RunView>,
+    /// The tasks that it depends on.
+    pub depends_on: Vec<TaskId>,
+    /// Those of them that nobody has lifted.
+    pub gating: Vec<TaskId>,
+    /// Those of them that keep it from beginning; none once it has begun.
+    pub blocked_by: Vec<Blocker>,
     /// Child tasks that are active.
     pub active_children: Vec<crate::task_state::Child>,
     /// Files that could not be read, each with its path.
@@ -109,6 +116,27 @@ impl TaskView {
     /// Looks at `task`.
     pub fn read(root: &Root, task: &TaskDir, now: Timestamp) -> Result<Self, LayoutError> {
         read_task(root, task, now, 0)
+    }
+
+    /// Tells whether it was never run, nor is by anybody, nor was meant to end: it may be blocked.
+    fn may_begin(&self) -> bool {
+        let has_ended = self
+            .state
+            .as_ref()
+            .is_some_and(|state| state.result.is_some() || state.stop.is_some());
+        let is_marked = Marker::ALL
+            .into_iter()
+            .any(|marker| self.markers.has(marker));
+        self.runs.is_empty() && !has_ended && !is_marked
+    }
+
+    /// Tells whether its owner is alive and waits for `what`.
+    pub fn waits_for(&self, what: &str) -> bool {
+        let state = self
+            .state
+            .as_ref()
+            .filter(|_| self.owner_state == OwnerState::Alive);
+        state.is_some_and(|state| state.waiting_for.as_deref() == Some(what))
     }
 
     /// Returns the latest run.
@@ -165,6 +193,15 @@ impl TaskView {
     }
 }
 
+/// Looks at a task for the sake of another one, and not at what it waits for itself.
+pub(crate) fn read_dependency(
+    root: &Root,
+    task: &TaskDir,
+    now: Timestamp,
+) -> Result<TaskView, LayoutError> {
+    read_task(root, task, now, 1)
+}
+
 /// Looks at every task of `project`, sorted by id.
 pub fn read_project(
     root: &Root,
@@ -203,6 +240,7 @@ fn read_task(
     let state: Option<TaskState> = keep(open.record("task-state.yaml", known), &mut problems);
     let launch: Option<LaunchSummary> = keep(open.record("launch.yaml", known), &mut problems);
     let runs = read_runs(&open, task, owner_state, markers.has(Marker::Done))?;
+    let config = keep(open.config().map(Some), &mut problems).unwrap_or_default();
     let mut active_children = Vec::new();
     for child in state.iter().flat_map(|state| &state.children) {
         // A child folder that is a link or was deleted is no live child.
@@ -223,11 +261,25 @@ fn read_task(
         state,
         launch,
         runs,
+        gating: config.gating(),
+        depends_on: config.depends_on,
+        blocked_by: Vec::new(),
         active_children,
         problems,
         last_activity: None,
     };
-    let facts = facts(&view, open.exists());
+    // What is looked at for another task's sake is not asked what it waits for.
+    let may_be_blocked =
+        view.waits_for("dependencies") || (owner_state != OwnerState::Alive && view.may_begin());
+    if level == 0 && may_be_blocked {
+        view.blocked_by = dependencies::blockers_of(root, task, &view.gating, now);
+    }
+    let is_submitted =
+        || !view.is_active() && queue::has_server_entry(root, task.project(), task.id());
+    let facts = TaskFacts {
+        is_queued: view.waits_for("slot") || is_submitted(),
+        ..facts(&view, open.exists())
+    };
     view.claim = facts.claim();
     view.status = status::task_status(&facts);
     view.last_activity = last_activity(&open, &view);
@@ -383,13 +435,6 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
     let latest = view.latest_info().map(|info| info.run_id.clone());
     let latest = latest.and_then(|id| view.runs.iter().find(|run| *run.run.id() == id));
     let is_owned = view.owner_state == OwnerState::Alive;
-    let waits_for = |what: &str| {
-        is_owned
-            && view
-                .state
-                .as_ref()
-                .is_some_and(|state| state.waiting_for.as_deref() == Some(what))
-    };
     let result = view
         .state
         .as_ref()
@@ -422,9 +467,9 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
             .runs
             .iter()
             .any(|run| run.status == RunStatus::Failed && !replaced.contains(run.run.id())),
-        is_queued: waits_for("slot"),
-        is_blocked: waits_for("dependencies"),
-        is_waiting: waits_for("limit"),
+        is_queued: false,
+        is_blocked: view.waits_for("dependencies") || (!is_owned && !view.blocked_by.is_empty()),
+        is_waiting: view.waits_for("limit"),
         latest_run_succeeded: latest.and_then(|run| match run.status {
             RunStatus::Completed => Some(true),
             RunStatus::Failed => Some(false),

@@ -35,6 +35,7 @@ pub struct TaskState {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budget_told: Vec<String>,
     /// What the task waits for: `slot`, `children`, `limit`, `delay`.
+    /// What the task waits for: `slot`, `dependencies`, `children`, `limit`, `delay`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
     /// When a waiting task goes on by itself.
@@ -46,6 +47,9 @@ pub struct TaskState {
     /// The agent that goes on with the launch, where it is not the one launched with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The wait for other tasks, if there was one in this launch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependencies: Option<DependencyWait>,
     /// The tasks that agents of this one launched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Child>,
@@ -137,6 +141,20 @@ impl Attempts {
 
 fn day_of(now: Timestamp) -> String {
     now.strftime("%Y-%m-%d").to_string()
+}
+
+/// What was told of a wait for other tasks, so that it is told once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DependencyWait {
+    /// The dependencies that were in the way when they were told last.
+    pub blocked_by: Vec<TaskId>,
+    /// Since when none of them can make progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stuck_since: Option<Timestamp>,
+    /// The sets of them, as comma lists, for which somebody was called.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub escalated: Vec<String>,
 }
 
 /// How often a gate refused in this launch.

@@ -166,7 +166,15 @@ fn a_stop_that_only_the_state_tells_of_counts_too() {
 fn a_cancelled_task_is_never_taken_up() {
     let rig = Rig::new(WAITING);
     lost(&rig, &["--detach"]);
-    marker::cancel(&rig.task(), "test", SystemClock.now()).unwrap();
+    marker::cancel(
+        &rig.task(),
+        &marker::Cancellation {
+            at: SystemClock.now(),
+            reason: "test".into(),
+            superseded_by: None,
+        },
+    )
+    .unwrap();
     assert_marked(&rig, "cancelled");
 }
 

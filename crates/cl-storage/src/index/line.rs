@@ -29,6 +29,7 @@ pub(super) fn write(ended: &Ended, has_bus: bool, sources: &[Source<'_>]) -> Opt
         nested(ended.failure.as_ref())?,
         nested(ended.parent.as_ref())?,
         nested(ended.claim.as_ref())?,
+        nested(Some(&ended.depends_on).filter(|ids| !ids.is_empty()))?,
         if has_bus { "bus" } else { NOTHING }.to_owned(),
     ]
     .join("\t");
@@ -110,6 +111,7 @@ pub(super) fn read_ended(fields: &mut Reader<'_>) -> Result<Ended, NotAnEntry> {
         failure: fields.optional(|json| serde_json::from_str(json).ok())?,
         parent: fields.optional(|json| serde_json::from_str(json).ok())?,
         claim: fields.optional(|json| serde_json::from_str(json).ok())?,
+        depends_on: (fields.optional(|json| serde_json::from_str(json).ok())?).unwrap_or_default(),
         last_activity: None,
     })
 }

@@ -175,7 +175,15 @@ fn whatever_changes_a_task_ends_its_entry() {
             marker::clear(task, Marker::Done).unwrap();
         }),
         ("a marker comes", |task| {
-            marker::cancel(task, "x", Timestamp::UNIX_EPOCH).unwrap();
+            marker::cancel(
+                task,
+                &marker::Cancellation {
+                    at: Timestamp::UNIX_EPOCH,
+                    reason: "x".into(),
+                    superseded_by: None,
+                },
+            )
+            .unwrap();
         }),
         ("a stop", |task| {
             marker::request_stop(
@@ -447,6 +455,7 @@ fn a_damaged_index_says_nothing_wrong() {
         "conductor-index 2 ",
         "",
     ] {
+    for version in ["conductor-index 0 ", "conductor-index 1 ", ""] {
         let other = text.replacen("conductor-index 3 ", version, 1);
         assert_eq!(fixture.parse(other.as_bytes()).find(&task), None);
         write(&path, other);
@@ -502,7 +511,15 @@ fn build(fixture: &Fixture, n: u32, bits: u32, runs: &[u8]) -> TaskDir {
         marker::create_done(&task).unwrap();
     }
     if has(1) {
-        marker::cancel(&task, "x", Timestamp::UNIX_EPOCH).unwrap();
+        marker::cancel(
+            &task,
+            &marker::Cancellation {
+                at: Timestamp::UNIX_EPOCH,
+                reason: "x".into(),
+                superseded_by: None,
+            },
+        )
+        .unwrap();
     }
     if has(2) {
         let timed = if has(3) {

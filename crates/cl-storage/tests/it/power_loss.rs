@@ -182,7 +182,15 @@ impl Workload {
             marker::request_stop(task, &marker::StopMark::permanent("me"), NOW).unwrap();
         });
         self.step(&task, cancelled, "there", |task| {
-            marker::cancel(task, "me", NOW).unwrap();
+            marker::cancel(
+                task,
+                &marker::Cancellation {
+                    at: NOW,
+                    reason: "me".into(),
+                    superseded_by: None,
+                },
+            )
+            .unwrap();
         });
         for (name, marker) in [
             (stop, Marker::StopRequested),

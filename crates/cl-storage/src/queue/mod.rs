@@ -1,0 +1,506 @@
+//! Who waits for a run slot, in the order of arrival.
+//!
+//! ```text
+//! <root>/.conductor/queue/
+//!     lock                                   held while somebody enters
+//!     <sequence>-run-<random>.yaml           a supervisor that waits: its ticket
+//!     <sequence>-server-<random>.yaml        a task that a server is to launch
+//! ```
+//!
+//! Whoever needs a slot enters: if nobody waits and a slot is free it is taken at
+//! once, else a ticket is made. Only the first *live* ticket may take a slot, so
+//! nobody overtakes. A ticket is live while the process that it names is. Those of
+//! dead supervisors are removed by whoever comes across them; entries of a server
+//! have no process, or one that comes and goes: without a live one they hold up
+//! nobody and keep their place.
+//!
+//! A server that admits an entry writes its own identity into it, launches the
+//! supervisor and removes the entry when that one has its slot. Keys that an entry
+//! has beyond those below belong to the server, `request` above all: what was asked
+//! for, as it was asked for.
+//!
+//! Tickets of supervisors need not survive a loss of power, which ends their
+//! owners; entries of a server do.
+//!
+//! ```text
+//! enter: lock -> ticket -> unlock      crash: a ticket of a dead process, skipped
+//! take:  slot -> remove the ticket     crash: slot freed by the kernel, ticket as above
+//! ```
+
+mod import;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::durable::{self, Mode};
+use crate::id::{self, ProjectId, RunId, TaskId};
+use crate::layout::Root;
+use crate::lock::{self, LockError};
+use crate::process::{ProcessIdentity, ProcessStart};
+use crate::record::{self, RecordError};
+use crate::slot::{Slot, SlotError};
+
+pub use import::import_planner;
+
+const KNOWN_VERSION: u32 = 1;
+const FOLDER: &str = "queue";
+const LOCK: &str = "lock";
+const ENDING: &str = ".yaml";
+
+/// How long the lock is waited for: everybody ahead makes one small file under it.
+const LOCK_WAIT: Duration = Duration::from_mins(1);
+
+/// So many entries are looked at; what lies beyond waits until those are gone.
+const MOST_ENTRIES: usize = 10_000;
+
+/// Who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A supervisor, for the slot of its attempt.
+    Run,
+    /// A task that a server has accepted and not launched yet.
+    Server,
+}
+
+/// One that waits.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Entry {
+    /// Format of the file.
+    pub version: u32,
+    /// Who waits.
+    pub kind: Kind,
+    /// Its place; smaller is earlier.
+    pub sequence: u64,
+    /// The project.
+    pub project: ProjectId,
+    /// The task.
+    pub task: TaskId,
+    /// The run that is to have the slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Since when.
+    pub submitted_at: Timestamp,
+    /// The process that waits, or the server that is about to launch it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Waiter>,
+    /// What a server was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<serde_json::Value>,
+}
+
+/// A process that waits.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Waiter {
+    /// Its id.
+    pub pid: i32,
+    /// Its start token.
+    pub process_start: ProcessStart,
+}
+
+impl Waiter {
+    /// Returns the identity of the process.
+    pub fn identity(&self) -> ProcessIdentity {
+        ProcessIdentity {
+            pid: self.pid,
+            start: self.process_start.clone(),
+        }
+    }
+}
+
+impl Entry {
+    /// Tells whether the process that it names is alive.
+    pub fn is_live(&self) -> bool {
+        let owner = self.owner.as_ref().map(Waiter::identity);
+        owner.is_some_and(|owner| owner.is_alive())
+    }
+}
+
+/// A place in the queue, as the decisions see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Smaller is earlier.
+    pub sequence: u64,
+    /// Who waits.
+    pub kind: Kind,
+    /// Its process is alive.
+    pub is_live: bool,
+}
+
+/// Returns the place whose turn it is: the first live one.
+pub fn turn(places: &[Place]) -> Option<u64> {
+    let live = places.iter().filter(|place| place.is_live);
+    live.map(|place| place.sequence).min()
+}
+
+/// Returns how many have their turn up to `sequence`, itself included.
+///
+/// Dead supervisors do not count; entries of a server count for those of a server.
+pub fn position(places: &[Place], sequence: u64) -> Option<usize> {
+    let mine = places.iter().find(|place| place.sequence == sequence)?;
+    let counts = |place: &&Place| {
+        let is_kept = place.kind == Kind::Server && mine.kind == Kind::Server;
+        place.sequence < sequence && (place.is_live || is_kept)
+    };
+    Some(places.iter().filter(counts).count() + 1)
+}
+
+/// Why the queue could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// The lock was not had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// An entry could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A slot could not be used.
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    /// The folder, or a file in it, could not be used.
+    #[error("could not use {}", path.display())]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> QueueError {
+    let path = path.to_owned();
+    move |source| QueueError::Io { path, source }
+}
+
+fn folder_of(root: &Root) -> PathBuf {
+    root.conductor_folder().join(FOLDER)
+}
+
+/// Lists the names of entries, in the order of their sequence; none if there is no queue.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_str().filter(|name| sequence_of(name).is_some());
+        names.extend(name.map(str::to_owned));
+    }
+    names.sort_by_cached_key(|name| (sequence_of(name), name.clone()));
+    names.truncate(MOST_ENTRIES);
+    Ok(names)
+}
+
+/// Returns the sequence number in the name of an entry.
+fn sequence_of(name: &str) -> Option<u64> {
+    name.strip_suffix(ENDING)?.split('-').next()?.parse().ok()
+}
+
+fn is_of_server(name: &str) -> bool {
+    name.split('-').nth(1) == Some("server")
+}
+
+/// Reads an entry; none if it is gone, or cannot be read, which is told.
+fn read_entry(path: &Path) -> Option<Entry> {
+    record::read(path, KNOWN_VERSION).unwrap_or_else(|error| {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "left out an entry of the queue"
+        );
+        None
+    })
+}
+
+/// The queue at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Queue {
+    entries: Vec<(Entry, bool)>,
+}
+
+impl Queue {
+    /// Looks at the queue; never changes it. What cannot be read is left out.
+    pub fn read(root: &Root) -> io::Result<Self> {
+        root.check_own_folder(FOLDER)?;
+        let folder = folder_of(root);
+        let entries = names(&folder)?.into_iter();
+        let entries = entries.filter_map(|name| read_entry(&folder.join(name)));
+        Ok(Self {
+            entries: entries
+                .map(|entry| {
+                    let is_live = entry.is_live();
+                    (entry, is_live)
+                })
+                .collect(),
+        })
+    }
+
+    /// Returns the entries, first come first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(entry, _)| entry)
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let place = |(entry, is_live): &(Entry, bool)| Place {
+            sequence: entry.sequence,
+            kind: entry.kind,
+            is_live: *is_live,
+        };
+        self.entries.iter().map(place).collect()
+    }
+
+    /// Returns the position of `task`, from one; none if it does not wait.
+    pub fn position(&self, project: &ProjectId, task: &TaskId) -> Option<usize> {
+        let waits = |(entry, is_live): &&(Entry, bool)| {
+            let is_kept = *is_live || entry.kind == Kind::Server;
+            is_kept && entry.project == *project && entry.task == *task
+        };
+        let (entry, _) = self.entries.iter().find(waits)?;
+        position(&self.places(), entry.sequence)
+    }
+}
+
+/// Tells whether a server has accepted `task` and not launched it yet.
+pub fn has_server_entry(root: &Root, project: &ProjectId, task: &TaskId) -> bool {
+    let folder = folder_of(root);
+    let of_server = names(&folder).unwrap_or_default().into_iter();
+    of_server
+        .filter(|name| is_of_server(name))
+        .filter_map(|name| read_entry(&folder.join(name)))
+        .any(|entry| entry.project == *project && entry.task == *task)
+}
+
+/// Drops what waits for `task` without a live process; returns how many entries that were.
+///
+/// For a task that was given up or deleted.
+pub fn drop_entries(root: &Root, project: &ProjectId, task: &TaskId) -> Result<usize, QueueError> {
+    let folder = folder_of(root);
+    let mut dropped = 0;
+    for name in names(&folder).map_err(io_error(&folder))? {
+        let path = folder.join(&name);
+        let entry = read_entry(&path);
+        let is_its = entry.is_some_and(|entry| {
+            entry.project == *project
+                && entry.task == *task
+                && !(entry.kind == Kind::Run && entry.is_live())
+        });
+        if is_its {
+            durable::remove(&path).map_err(io_error(&path))?;
+            dropped += 1;
+        }
+    }
+    Ok(dropped)
+}
+
+/// What came of asking for a slot.
+#[derive(Debug)]
+pub enum Admission {
+    /// Nobody waited, and one was free.
+    Slot(Slot),
+    /// It has to be waited for.
+    Wait(Ticket),
+}
+
+/// The right to the next slot after all that came before.
+#[derive(Debug)]
+pub struct Ticket {
+    root: Root,
+    path: PathBuf,
+    name: String,
+    sequence: u64,
+}
+
+/// What a look at the queue found.
+#[derive(Debug)]
+pub enum Turn {
+    /// A slot was taken, and the ticket is gone.
+    Taken(Slot),
+    /// It is this one's turn, but no slot is free.
+    First,
+    /// Others come first.
+    Behind,
+}
+
+/// Asks for a slot of `limit` for `run` of a task: takes one, or queues.
+///
+/// Blocks for a minute at the most if many come at once.
+pub fn enter(
+    root: &Root,
+    limit: u32,
+    (project, task, run): (&ProjectId, &TaskId, &RunId),
+    now: Timestamp,
+) -> Result<Admission, QueueError> {
+    let me = ProcessIdentity::current().map_err(io_error(Path::new("/proc/self")))?;
+    locked(root, |folder| {
+        import::under_lock(root, folder, now)?;
+        if first_live(folder)?.is_none()
+            && let Some(slot) = Slot::try_take(root, limit, run)?
+        {
+            return Ok(Admission::Slot(slot));
+        }
+        let entry = Entry {
+            version: KNOWN_VERSION,
+            kind: Kind::Run,
+            sequence: 0,
+            project: project.clone(),
+            task: task.clone(),
+            run: Some(run.clone()),
+            submitted_at: now,
+            owner: Some(Waiter {
+                pid: me.pid,
+                process_start: me.start,
+            }),
+            request: None,
+        };
+        let (path, sequence) = add(folder, entry)?;
+        Ok(Admission::Wait(Ticket {
+            root: root.clone(),
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            path,
+            sequence,
+        }))
+    })
+}
+
+/// Adds a task that a server has accepted; returns its place after it is on disk.
+pub fn submit(
+    root: &Root,
+    project: &ProjectId,
+    task: &TaskId,
+    request: serde_json::Value,
+    now: Timestamp,
+) -> Result<u64, QueueError> {
+    locked(root, |folder| {
+        import::under_lock(root, folder, now)?;
+        let entry = Entry {
+            version: KNOWN_VERSION,
+            kind: Kind::Server,
+            sequence: 0,
+            project: project.clone(),
+            task: task.clone(),
+            run: None,
+            submitted_at: now,
+            owner: None,
+            request: Some(request),
+        };
+        add(folder, entry).map(|(_, sequence)| sequence)
+    })
+}
+
+fn locked<T>(
+    root: &Root,
+    operation: impl FnOnce(&Path) -> Result<T, QueueError>,
+) -> Result<T, QueueError> {
+    let folder = folder_of(root);
+    root.ensure_own_folder(FOLDER).map_err(io_error(&folder))?;
+    let lock = folder.join(LOCK);
+    let file = durable::open_append(&lock, Mode::Private).map_err(io_error(&lock))?;
+    lock::scoped(file, &lock, LOCK_WAIT, |_| operation(&folder))?
+}
+
+/// Writes `entry` at the end of the queue. Under the lock.
+fn add(folder: &Path, mut entry: Entry) -> Result<(PathBuf, u64), QueueError> {
+    let last = names(folder).map_err(io_error(folder))?.pop();
+    entry.sequence = last
+        .and_then(|name| sequence_of(&name))
+        .map_or(1, |last| last + 1);
+    let kind = match entry.kind {
+        Kind::Run => "run",
+        Kind::Server => "server",
+    };
+    // The random part: a number may come again once its ticket is gone.
+    let name = format!(
+        "{:012}-{kind}-{}{ENDING}",
+        entry.sequence,
+        id::random_text(8)
+    );
+    let path = folder.join(name);
+    let text = crate::yaml::to_text(&entry).map_err(RecordError::malformed(&path))?;
+    let written = match entry.kind {
+        Kind::Run => durable::replace_for_now(&path, text.as_bytes(), Mode::Private),
+        Kind::Server => durable::create_new(&path, text.as_bytes(), Mode::Private),
+    };
+    written.map_err(io_error(&path))?;
+    Ok((path, entry.sequence))
+}
+
+/// Finds the first live entry, and removes tickets of dead supervisors on the way.
+fn first_live(folder: &Path) -> Result<Option<(String, Entry)>, QueueError> {
+    for name in names(folder).map_err(io_error(folder))? {
+        let path = folder.join(&name);
+        let Some(entry) = read_entry(&path) else {
+            continue;
+        };
+        if entry.is_live() {
+            return Ok(Some((name, entry)));
+        }
+        if entry.kind == Kind::Run {
+            // Somebody else may remove it in the same moment.
+            durable::discard(&path).unwrap_or_default();
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the process whose turn it is, to wake it.
+///
+/// Nothing if nobody waits, or if the queue cannot be read: those who wait look by
+/// themselves now and then.
+pub fn first_waiting(root: &Root) -> Option<ProcessIdentity> {
+    let (_, entry) = first_live(&folder_of(root)).ok()??;
+    entry.owner.map(|owner| owner.identity())
+}
+
+impl Ticket {
+    /// Returns its place; smaller is earlier.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Takes a slot of `limit` for `run` if it is this one's turn and one is free.
+    pub fn try_take(&self, limit: u32, run: &RunId) -> Result<Turn, QueueError> {
+        let folder = folder_of(&self.root);
+        match first_live(&folder)? {
+            Some((name, _)) if name == self.name => {}
+            Some(_) if self.path.exists() => return Ok(Turn::Behind),
+            // Somebody has removed the ticket by hand, and with it the place.
+            _ => {}
+        }
+        match Slot::try_take(&self.root, limit, run)? {
+            Some(slot) => {
+                self.remove();
+                Ok(Turn::Taken(slot))
+            }
+            None => Ok(Turn::First),
+        }
+    }
+
+    /// Gives the place up.
+    pub fn withdraw(self) {
+        self.remove();
+    }
+
+    fn remove(&self) {
+        match durable::discard(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // It holds up the others only as long as this process lives.
+                tracing::error!(%error, "could not remove a ticket of the queue");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
