@@ -13,12 +13,17 @@ pub(crate) fn warn_once(task: &TaskDir, text: String) {
 ///
 /// A message must not hold up what else has to be done, so it is tried once.
 pub(crate) fn post_once(task: &TaskDir, draft: &Draft) {
+    post_once_on(task.bus(), draft);
+}
+
+/// Posts a message on any bus, trying once.
+pub(crate) fn post_once_on(bus: std::path::PathBuf, draft: &Draft) {
     let policy = LockPolicy {
         wait: std::time::Duration::from_secs(1),
         attempts: 1,
         ..LockPolicy::default()
     };
-    let bus = Bus::new(task.bus()).with_lock_policy(policy);
+    let bus = Bus::new(bus).with_lock_policy(policy);
     if let Err(error) = bus.append(draft) {
         let error: &dyn std::error::Error = &error;
         tracing::error!(error, kind = draft.kind, "could not post a message");

@@ -182,13 +182,18 @@ fn tell_project(task: &TaskDir, clock: &dyn Clock) {
 
 /// Takes the markers that keep a task from running away, and starts nothing.
 ///
-/// Fails if the task has an owner. A lost task stays lost.
-pub fn clear_for_resume(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleError> {
+/// Those that `command`, a resume, leaves stay. Fails if the task has an owner. A
+/// lost task stays lost.
+pub fn clear_for_resume(
+    task: &TaskDir,
+    command: marker::Command,
+    clock: &dyn Clock,
+) -> Result<(), SettleError> {
     let launch_id = TaskState::read(task)?
         .map(|state| state.launch_id)
         .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
-    let cleared = clear_owned(task);
+    let cleared = clear_owned(task, command);
     let put_back = ownership.put_back();
     cleared?;
     put_back?;
@@ -227,6 +232,9 @@ pub fn set_claim_aside(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleEr
 
 fn clear_owned(task: &TaskDir) -> Result<(), SettleError> {
     for marker in Marker::ALL {
+fn clear_owned(task: &TaskDir, command: marker::Command) -> Result<(), SettleError> {
+    let is_cleared = |marker: &Marker| marker::rule(*marker, command) == marker::Rule::Clear;
+    for marker in Marker::ALL.into_iter().filter(is_cleared) {
         marker::clear(task, marker).map_err(|source| LayoutError::Io {
             path: marker.path(task),
             source,
@@ -534,7 +542,7 @@ mod tests {
         let (_folder, _root, task) = lost();
         std::fs::create_dir(Marker::Done.path(&task)).unwrap();
         std::fs::write(Marker::Done.path(&task).join("x"), "").unwrap();
-        clear_for_resume(&task, &SystemClock).unwrap_err();
+        clear_for_resume(&task, marker::Command::Resume, &SystemClock).unwrap_err();
         assert_lost(&task);
     }
 }

@@ -11,11 +11,13 @@
 //! owner ends what is left of the agents, settles their records and goes on.
 
 mod account;
+mod admission;
 mod attempt;
 mod budget;
 mod children;
 mod choice;
 mod decide;
+mod dependencies;
 mod events;
 mod evicted;
 mod finish;
@@ -119,6 +121,8 @@ struct Supervisor {
     gates: GateVerdict,
     children_waited: bool,
     paused: bool,
+    /// What the first attempt waits for.
+    dependencies: dependencies::Dependencies,
     /// When lost children are looked for again, after one could not be settled.
     settles_from: tokio::time::Instant,
     /// A limit on money or time that ends the task as soon as nothing runs.
@@ -136,7 +140,8 @@ impl Supervisor {
         let outcome = loop {
             self.note_overtime();
             match self
-                .next_step()
+                .look_at_dependencies()
+                .and_then(|()| self.next_step())
                 .and_then(|step| self.record_wait(&step).map(|()| step))
             {
                 Ok(step) => match self.perform(step).await {
@@ -175,6 +180,7 @@ impl Supervisor {
             refused_by: &self.state.gate_failures.last_gate,
             over: self.over.as_ref(),
             paused: self.paused,
+            dependencies: self.dependencies.outlook(),
         }))
     }
 
@@ -185,6 +191,11 @@ impl Supervisor {
             Step::AwaitChildren => (Some("children"), None),
             Step::AwaitLimit(closed) => (Some("limit"), Some(closed)),
             _ => (None, None),
+        let waiting_for = match step {
+            Step::Pause(_) => Some("delay"),
+            Step::AwaitChildren => Some("children"),
+            Step::AwaitDependencies => Some("dependencies"),
+            _ => None,
         };
         let wake_at = limit.map(|closed| closed.until);
         let limit = limit.map(|closed| closed.limit.clone());
@@ -230,6 +241,8 @@ impl Supervisor {
             }
             Step::AwaitLimit(closed) => self.await_limit(&closed).await,
             Step::Switch { to, because } => self.switch_to(&to, &because)?,
+            // One look, then decide again: a marker or a wish may have come.
+            Step::AwaitDependencies => self.next_event(self.record.policy.dependency_poll).await,
             Step::AwaitChildren => {
                 self.await_children().await?;
                 self.children_waited = true;
@@ -256,7 +269,7 @@ impl Supervisor {
     /// Waits for `pause`, or until somebody wants the task to end.
     async fn pause(&mut self, pause: std::time::Duration) {
         let until = tokio::time::Instant::now() + pause;
-        while self.stop.is_none() {
+        while !self.is_given_up() {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
             let left = self.time_left().map_or(left, |rest| rest.min(left));
             if left.is_zero() {

@@ -7,12 +7,14 @@ mod contract;
 mod crowd;
 mod delegating;
 mod deleting;
+mod dependencies;
 mod ending;
 mod iterate;
 mod limits;
 mod nested;
 mod propagation;
 mod proving;
+mod queue;
 mod restart;
 #[path = "../../cli/schema.rs"]
 mod schema;

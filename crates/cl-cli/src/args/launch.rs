@@ -7,7 +7,7 @@ use cl_storage::budget::Usd;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::value;
-use super::{BatchArgs, DeleteArgs, ShowArgs};
+use super::{BatchArgs, DeleteArgs, ShowArgs, CancelArgs, UnblockArgs, UncancelArgs};
 
 /// `task`: run one, or one of its sub-commands.
 #[derive(Debug, Args)]
@@ -35,6 +35,12 @@ pub enum TaskCommand {
     Show(ShowArgs),
     /// Delete a task with its runs and messages
     Delete(DeleteArgs),
+    /// Give a task up for good and keep its folder
+    Cancel(CancelArgs),
+    /// Take the giving up of a task back
+    Uncancel(UncancelArgs),
+    /// Let a task begin without the tasks that it waits for
+    Unblock(UnblockArgs),
 }
 
 /// How to run a task.
@@ -60,6 +66,9 @@ pub struct ResumeArgs {
     /// Clear the markers only; do not start an attempt
     #[arg(long)]
     pub no_start: bool,
+    /// Take it up although it was given up with `task cancel`
+    #[arg(long)]
+    pub force: bool,
     /// What every launch takes.
     #[command(flatten)]
     pub launch: LaunchArgs,
@@ -146,6 +155,15 @@ pub struct LaunchArgs {
     /// A variable for the agent; repeatable, not for secrets
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = value::pair, allow_hyphen_values = true)]
     pub env: Vec<(String, String)>,
+    /// A task that must be done first; repeatable, takes comma lists, "" is none [default: as stored]
+    #[arg(long, value_name = "TASK")]
+    pub depends_on: Option<Vec<String>>,
+    /// How often a blocked task looks at the tasks it waits for [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = value::duration)]
+    pub dependency_poll_interval: Option<Duration>,
+    /// What happens once those can make no progress for ten minutes [default: wait]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub on_deadlock: Option<Deadlock>,
     /// Stop an attempt that writes more than this [default: from the configuration]
     #[arg(long, value_name = "BYTES", value_parser = value::size)]
     pub max_output_bytes: Option<u64>,
@@ -183,6 +201,15 @@ pub enum ChildTimeout {
     Leave,
     /// They are stopped.
     Stop,
+}
+
+/// What a task does whose dependencies can make no progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deadlock {
+    /// It calls somebody and goes on waiting.
+    Wait,
+    /// It calls somebody and fails.
+    Fail,
 }
 
 /// `stop` and `task stop`.

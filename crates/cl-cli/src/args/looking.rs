@@ -12,6 +12,12 @@ pub struct ListArgs {
     /// Only tasks of this status; active, done and pending are understood too
     #[arg(long, value_name = "STATUS")]
     pub status: Option<String>,
+    /// Only tasks that do not begin because of others, with the reason
+    #[arg(long, conflicts_with = "status")]
+    pub blocked: bool,
+    /// With --blocked, also those that will begin by themselves
+    #[arg(long, requires = "blocked")]
+    pub all: bool,
 }
 
 /// `status`.

@@ -4,23 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cl_config::Config;
-use cl_runner::launch::{
-    AgentEntry, Gate, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode,
-    OnChildTimeout, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride, RetryTable,
-    Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for,
-};
+use cl_runner::launch::{AgentEntry, Gate, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode, OnChildTimeout, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride, RetryTable, Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for};
 use cl_storage::process::ProcessIdentity;
+    AgentEntry, Gate, Kind, LaunchError, LaunchFile, LaunchRecord, Mode, OnChildTimeout,
+    OnDeadlock, Origin, Policy, PrepareError, Refusal, is_prompt_of_record, launch, prepare_agents,
+    room_for,
+};
+use cl_storage::dependencies::{self, Graph};
 use cl_storage::space::Room;
+use cl_storage::task_config::{TaskConfig, parse_ids};
 use cl_storage::task_state::ParentTask;
-use cl_storage::{ProjectId, RunId, TaskDir, TaskId, id};
+use cl_storage::{ProjectId, Root, RunId, TaskDir, TaskId, id};
 
-use crate::args::{ChildTimeout, LaunchArgs, LoopArgs};
+use crate::args::{ChildTimeout, Deadlock, LaunchArgs, LoopArgs};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
 
 /// Prompts are text that a person or an agent wrote; a larger file is a mistake.
 const LARGEST_PROMPT: u64 = 16 * 1024 * 1024;
+
+/// Looking at other tasks more often than this only costs.
+const SHORTEST_POLL: Duration = Duration::from_millis(50);
 
 /// A launch as the command line asks for it, before anything is touched.
 #[derive(Debug)]
@@ -38,6 +43,9 @@ pub(super) struct Order {
     pub(super) parent: Option<ParentTask>,
     pub(super) depth: u32,
     pub(super) previous_run: Option<RunId>,
+    /// The tasks that must be done first; none keeps those that are stored.
+    pub(super) depends_on: Option<Vec<TaskId>>,
+    pub(super) takes_up_cancelled: bool,
     pub(super) is_detached: bool,
     /// What the run is within a series; none outside of any.
     pub(super) step: Option<Step>,
@@ -190,6 +198,14 @@ pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>
     };
     policy.grace = args.grace.unwrap_or(policy.grace);
     policy.resume_session |= args.resume_session;
+    policy.dependency_poll = args
+        .dependency_poll_interval
+        .map_or(policy.dependency_poll, |poll| poll.max(SHORTEST_POLL));
+    policy.on_deadlock = match args.on_deadlock {
+        Some(Deadlock::Wait) => OnDeadlock::Wait,
+        Some(Deadlock::Fail) => OnDeadlock::Fail,
+        None => policy.on_deadlock,
+    };
     if let Some(restart) = restart {
         policy.max_attempts = restart.max_attempts.unwrap_or(policy.max_attempts);
         policy.restart_delay = restart.restart_delay.unwrap_or(policy.restart_delay);
@@ -455,6 +471,8 @@ pub(super) fn launch_supervised(
         parent: order.parent,
         parent_run: order.parent_run,
         previous_run: order.previous_run,
+        depends_on: order.depends_on,
+        takes_up_cancelled: order.takes_up_cancelled,
         depth: order.depth,
         agent: ready.name,
         agents: ready.agents,
@@ -540,6 +558,41 @@ fn check_secrets(ctx: &Context, task: &TaskDir, ready: &Ready) -> Result<(), Cli
         }
     }
     Ok(())
+}
+
+/// Returns the tasks that must be done before `task`; none if no flag says so.
+pub(super) fn depends_on(
+    args: &LaunchArgs,
+    task: &TaskId,
+) -> Result<Option<Vec<TaskId>>, CliError> {
+    let Some(texts) = &args.depends_on else {
+        return Ok(None);
+    };
+    let ids =
+        parse_ids(texts).map_err(|error| CliError::usage(format!("--depends-on: {error}")))?;
+    if ids.contains(task) {
+        let text = format!("task {:?} cannot depend on itself", task.as_str());
+        return Err(CliError::usage(text));
+    }
+    Ok(Some(ids))
+}
+
+/// Warns of dependencies that nobody is going to satisfy as things stand.
+pub(super) fn warn_of_dependencies(ctx: &mut Context, root: &Root, task: &TaskDir) {
+    // What cannot be read was told by the one who launched the task.
+    let gating = TaskConfig::read(task).map(|config| config.gating());
+    let Some(gating) = gating.ok().filter(|gating| !gating.is_empty()) else {
+        return;
+    };
+    let Ok(project) = root.project(task.project()) else {
+        return;
+    };
+    let mut graph: Graph<'_> = dependencies::graph_of(root, &project, ctx.now());
+    for blocker in graph.blockers(&gating) {
+        if blocker.standing.is_worth_a_warning() {
+            ctx.console.warn(dependencies::warning(&blocker));
+        }
+    }
 }
 
 /// Returns the variables of `--env`.

@@ -6,7 +6,7 @@ use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
 use serde_json::json;
 
-use super::flat;
+use super::{blocked, flat};
 use crate::args::ListArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -17,11 +17,14 @@ use crate::view::{Grid, RunRow, Survey, local_text, warn_about};
 pub fn run(ctx: &mut Context, args: &ListArgs) -> Result<Exit, CliError> {
     let filter = args.status.as_deref().map(parse_filter).transpose()?;
     let scope = ctx.scope()?;
-    if filter.is_some() && (scope.project.is_none() || scope.task.is_some()) {
-        return Err(
-            CliError::usage("--status chooses among the tasks of a project")
-                .hint("add --project ID, and leave --task out"),
-        );
+    let chooses = filter.is_some() || args.blocked;
+    if chooses && (scope.project.is_none() || scope.task.is_some()) {
+        return Err(CliError::usage(if args.blocked {
+            "--blocked looks at the tasks of a project"
+        } else {
+            "--status chooses among the tasks of a project"
+        })
+        .hint("add --project ID, and leave --task out"));
     }
     match (&scope.project, &scope.task) {
         (None, Some(task)) => {
@@ -32,6 +35,12 @@ pub fn run(ctx: &mut Context, args: &ListArgs) -> Result<Exit, CliError> {
             )
         }
         (None, None) => projects(ctx, &scope),
+        (Some(_), None) if args.blocked => {
+            let project = scope.existing_project()?;
+            let survey = Survey::of_project(scope.root(), &project, ctx.now())?;
+            warn_about(&mut ctx.console, &survey.problems);
+            blocked::run(ctx, &project, &survey, args.all)
+        }
         (Some(_), None) => tasks(ctx, &scope, filter),
         (Some(_), Some(_)) => runs(ctx, &scope),
     }
@@ -122,7 +131,7 @@ fn tasks(
         let cells = vec![
             row.indented_id(level),
             row.runs.to_string(),
-            row.status.to_string(),
+            row.status_text(),
             row.done_text().to_owned(),
             row.blocked_text(),
             row.last_activity.map_or_else(|| "-".to_owned(), local_text),

@@ -1,10 +1,13 @@
 //! The commands, one module each.
 
 pub mod batch;
+mod blocked;
 pub mod bus;
+pub mod cancel;
 pub mod completion;
 pub mod config;
 pub mod delete;
+mod decision;
 pub mod doctor;
 pub mod facts;
 mod flat;
@@ -26,6 +29,7 @@ pub mod stop;
 pub mod supervise;
 pub mod task;
 pub mod usage;
+pub mod unblock;
 pub mod validate;
 pub mod verify;
 pub mod version;
@@ -58,6 +62,9 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             Some(TaskCommand::Stop(args)) => stop::run(ctx, args),
             Some(TaskCommand::Show(_)) => show::run(ctx),
             Some(TaskCommand::Delete(args)) => delete::run(ctx, args),
+            Some(TaskCommand::Cancel(args)) => cancel::run(ctx, args),
+            Some(TaskCommand::Uncancel(_)) => cancel::take_back(ctx),
+            Some(TaskCommand::Unblock(args)) => unblock::run(ctx, args),
         },
         Command::Job(args) => match &args.command {
             None => job::run(ctx, args),
@@ -215,6 +222,9 @@ fn position(command: &Command) -> Option<&str> {
             Some(TaskCommand::Stop(args)) => &args.id,
             Some(TaskCommand::Show(args)) => &args.id,
             Some(TaskCommand::Delete(args)) => &args.id,
+            Some(TaskCommand::Cancel(args)) => &args.id,
+            Some(TaskCommand::Uncancel(args)) => &args.id,
+            Some(TaskCommand::Unblock(args)) => &args.id,
         },
         Command::Job(args) => &args.id,
         Command::Iterate(args) => &args.id,

@@ -71,6 +71,7 @@ pub(super) fn launch_through(
         extra_env: order.extra_env.clone(),
         previous_run: order.previous_run.clone(),
         step: order.step.clone(),
+        depends_on: order.depends_on.clone(),
     };
     let failed = |what: &str| {
         CliError::failed(format!(

@@ -118,6 +118,8 @@ fn resume(ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
         parent: file.parent,
         depth: file.depth,
         previous_run: None,
+        depends_on: None,
+        takes_up_cancelled: false,
         is_detached: true,
         step: None,
     };

@@ -1,13 +1,14 @@
 //! `task show`: everything about one task.
 
-use cl_storage::marker::{Marker, Presence};
+use cl_storage::dependencies::joined;
+use cl_storage::marker::{self, Marker, Presence};
 use cl_storage::snapshot::TaskView;
 use serde_json::{Value, json};
 
 use super::list::print_runs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
-use crate::view::{ResultFact, RunRow, TaskRow, local_text, warn_about};
+use crate::view::{ResultFact, RunRow, TaskRow, complete, local_text, warn_about};
 
 /// Shows one task.
 pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
@@ -15,7 +16,9 @@ pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
     let task = scope.existing_task()?;
     let now = ctx.now();
     let view = TaskView::read(scope.root(), &task, now)?;
-    let row = TaskRow::new(&view);
+    let mut rows = [TaskRow::new(&view)];
+    complete(scope.root(), &mut rows, now);
+    let [row] = rows;
     let runs: Vec<RunRow> = view.runs.iter().map(|run| RunRow::new(run, now)).collect();
     warn_about(&mut ctx.console, &row.problems);
     if ctx.console.is_json() {
@@ -96,7 +99,7 @@ fn facts(view: &TaskView, row: &TaskRow) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("task", row.task_id.to_string()),
         ("project", row.project_id.to_string()),
-        ("status", row.status.to_string()),
+        ("status", row.status_text()),
     ];
     let note = row.note();
     if !note.is_empty() {
@@ -138,6 +141,18 @@ fn facts(view: &TaskView, row: &TaskRow) -> Vec<(&'static str, String)> {
             "parent",
             format!("{} (run {})", parent.task_id, parent.run_id),
         ));
+    }
+    if !row.depends_on.is_empty() {
+        facts.push(("depends on", joined(&row.depends_on, ", ")));
+    }
+    if !row.blocked_by.is_empty() {
+        facts.push(("blocked by", joined(&row.blocked_by, ", ")));
+    }
+    if let Some(said) = marker::cancellation(&view.task) {
+        let (at, reason) = (local_text(said.at), &said.reason);
+        let successor = said.superseded_by.map(|id| format!(", superseded by {id}"));
+        let successor = successor.unwrap_or_default();
+        facts.push(("cancelled", format!("{at}: {reason}{successor}")));
     }
     for child in &row.children {
         let state = if child.active { "active" } else { "ended" };

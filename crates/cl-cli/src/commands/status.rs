@@ -46,6 +46,7 @@ fn look(ctx: &mut Context, scope: &Scope) -> Result<Survey, CliError> {
         hint_at_missing_records(ctx, &view);
         let mut survey = Survey::default();
         survey.add(&view);
+        survey.complete(scope.root(), now);
         return Ok(survey);
     }
     let mut old = flat::scan(ctx);
@@ -122,7 +123,7 @@ fn print_table(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
     for (level, row) in survey.nested() {
         let mut cells = vec![
             row.indented_id(level),
-            row.status.to_string(),
+            row.status_text(),
             row.exit_text(),
             row.latest_text(),
             row.done_text().to_owned(),

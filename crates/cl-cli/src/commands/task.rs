@@ -2,6 +2,7 @@
 
 use cl_runner::launch::{Kind, LaunchFile, Mode};
 use cl_storage::TaskDir;
+use cl_storage::marker::{Command, Marker, Rule, rule};
 
 use super::flat;
 use super::launching::{self, Order};
@@ -58,9 +59,12 @@ pub(super) fn start(
         parent: None,
         depth: 0,
         previous_run,
+        depends_on: launching::depends_on(args, id.as_ref())?,
+        takes_up_cancelled: false,
         is_detached: args.detach,
         step: None,
     };
+    let (root, dir) = (scope.root(), order.task.clone());
     let followed = Wait::prepare(&order, args.follow)?;
     let nested = match &around {
         Some(around) => nesting::launch_through(ctx, around, &order)?,
@@ -80,6 +84,7 @@ pub(super) fn start(
     if keeps_prompt {
         launching::tell_kept_prompt(ctx);
     }
+    launching::warn_of_dependencies(ctx, root, &dir);
     wait(ctx, followed, &launch_id)
 }
 
@@ -109,7 +114,7 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         CliError::failed(format!("could not tell how {} was launched", task.id())).caused_by(error)
     })?;
     if args.no_start {
-        return clear_only(ctx, &task);
+        return clear_only(ctx, &task, args.force);
     }
     let of_launch = file.as_ref().and_then(|file| file.prompt.clone());
     let given = launching::prompt(ctx, &args.launch)?;
@@ -135,6 +140,7 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     let lineage = file
         .as_ref()
         .map_or((None, 0), |file| (file.parent.clone(), file.depth));
+    let depends_on = launching::depends_on(&args.launch, task.id())?;
     let mut extra_env = file
         .as_ref()
         .map(|file| file.env.clone())
@@ -162,21 +168,37 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
             "--previous-run-id",
             args.launch.previous_run_id.as_deref(),
         )?,
+        depends_on,
+        takes_up_cancelled: args.force,
         is_detached: args.launch.detach,
         step: None,
     };
+    let dir = order.task.clone();
     let ready = launching::ready(ctx, order.agent.as_deref())?;
     let followed = Wait::prepare(&order, args.launch.follow)?;
     let launch_id = launching::launch_directly(ctx, order, ready)?;
     if keeps_prompt {
         launching::tell_kept_prompt(ctx);
     }
+    launching::warn_of_dependencies(ctx, scope.root(), &dir);
     wait(ctx, followed, &launch_id)
 }
 
 /// Takes the markers away and starts nothing.
-fn clear_only(ctx: &mut Context, task: &TaskDir) -> Result<Exit, CliError> {
-    let cleared = cl_runner::settle::clear_for_resume(task, &*ctx.clock);
+fn clear_only(ctx: &mut Context, task: &TaskDir, forced: bool) -> Result<Exit, CliError> {
+    let command = if forced {
+        Command::ForcedResume
+    } else {
+        Command::Resume
+    };
+    let is_cancelled = Marker::Cancelled.path(task).is_file();
+    if is_cancelled && rule(Marker::Cancelled, command) == Rule::Refuse {
+        return Err(
+            CliError::conflict(format!("task {} was given up", task.id()))
+                .hint("add --force to take it up again"),
+        );
+    }
+    let cleared = cl_runner::settle::clear_for_resume(task, command, &*ctx.clock);
     cleared.map_err(|error| {
         CliError::conflict(format!("could not take up {}", task.id())).caused_by(error)
     })?;

@@ -80,6 +80,7 @@ fn look(
         let task = scope.existing(project.id(), task)?;
         survey.add(&TaskView::read(scope.root(), &task, now)?);
     }
+    survey.complete(scope.root(), now);
     Ok(survey)
 }
 

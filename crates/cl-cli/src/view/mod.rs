@@ -2,6 +2,7 @@
 
 mod account;
 mod facts;
+mod place;
 mod problem;
 mod render;
 mod run;
@@ -14,6 +15,8 @@ mod time;
 pub(crate) use account::{Account, Spent};
 pub(crate) use facts::ResultFact;
 pub(crate) use problem::{describe_record_error, warn_about};
+pub(crate) use place::complete;
+pub(crate) use problem::warn_about;
 pub(crate) use render::{Renderer, harmless};
 pub(crate) use run::RunRow;
 pub(crate) use survey::Survey;

@@ -70,7 +70,13 @@ impl Survey {
                 Err(problem) => self.problems.push(problem),
             }
         }
+        self.complete(root, now);
         Ok(())
+    }
+
+    /// Adds to the rows what no look at one task alone tells.
+    pub(crate) fn complete(&mut self, root: &Root, now: Timestamp) {
+        super::complete(root, &mut self.rows, now);
     }
 
     /// Adds tasks of the old flat layout.

@@ -1,5 +1,6 @@
 //! One task as it is shown.
 
+use cl_storage::dependencies::joined;
 use cl_storage::index::Ended;
 use cl_storage::owner::OwnerState;
 use cl_storage::run_info::RunStatus;
@@ -47,6 +48,10 @@ pub(crate) struct TaskRow {
     pub(crate) children: Vec<ChildRef>,
     pub(crate) depends_on: Vec<TaskId>,
     pub(crate) blocked_by: Vec<TaskId>,
+    /// The way to what keeps it from ever beginning; empty if it may begin by itself.
+    pub(crate) deadlocked_by: Vec<TaskId>,
+    /// Its place among those that wait for a run slot, from one.
+    pub(crate) queue_position: Option<usize>,
     pub(crate) last_activity: Option<Timestamp>,
     /// Of the old flat layout, and only read.
     pub(crate) legacy: bool,
@@ -94,8 +99,12 @@ impl TaskRow {
                     run_id: parent.run,
                 }),
             children: children(view),
-            depends_on: Vec::new(),
-            blocked_by: Vec::new(),
+            depends_on: view.depends_on.clone(),
+            blocked_by: (view.blocked_by.iter())
+                .map(|blocker| blocker.task.clone())
+                .collect(),
+            deadlocked_by: Vec::new(),
+            queue_position: None,
             last_activity: view.last_activity,
             legacy: view.task.is_flat(),
             problems: problems(view),
@@ -130,8 +139,10 @@ impl TaskRow {
                 run_id: parent.run,
             }),
             children: Vec::new(),
-            depends_on: Vec::new(),
+            depends_on: ended.depends_on,
             blocked_by: Vec::new(),
+            deadlocked_by: Vec::new(),
+            queue_position: None,
             last_activity: ended.last_activity,
             legacy: false,
             problems: Vec::new(),
@@ -159,6 +170,16 @@ impl TaskRow {
         let indent = "  ".repeat(level.saturating_sub(1));
         let branch = if level > 0 { "└ " } else { "" };
         format!("{indent}{branch}{}", self.task_id)
+    }
+
+    /// Returns the status, with the place in the queue where there is one.
+    pub(crate) fn status_text(&self) -> String {
+        match self.queue_position {
+            Some(position) if self.status == TaskStatus::Queued => {
+                format!("{} ({position}.)", self.status)
+            }
+            _ => self.status.to_string(),
+        }
     }
 
     /// Returns the exit code, or `-`.
@@ -205,6 +226,12 @@ impl TaskRow {
                 .wake_at
                 .map(|at| format!(" until {}", super::local_text(at)));
             notes.push(format!("waits for {what}{}", until.unwrap_or_default()));
+        }
+        if !self.deadlocked_by.is_empty() {
+            notes.push(format!(
+                "deadlocked: {}",
+                joined(&self.deadlocked_by, " -> ")
+            ));
         }
         if let Some(failure) = self.failure.as_ref().filter(|_| !self.status.is_success()) {
             notes.push(failure.to_string());

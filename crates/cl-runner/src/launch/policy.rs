@@ -19,6 +19,17 @@ pub enum OnChildTimeout {
     Stop,
 }
 
+/// What a task does whose dependencies can make no progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDeadlock {
+    /// It calls somebody and goes on waiting.
+    #[default]
+    Wait,
+    /// It calls somebody and fails.
+    Fail,
+}
+
 /// A command that must succeed before DONE is believed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Gate {
@@ -123,6 +134,14 @@ pub struct Policy {
     pub resume_session: bool,
     /// How many root attempts may run at once below the root; none is no limit.
     pub max_concurrent_runs: Option<u32>,
+    /// How often a blocked task looks at its dependencies.
+    #[serde(rename = "dependency_poll_ms", with = "millis")]
+    pub dependency_poll: Duration,
+    /// How long dependencies may be without progress before somebody is called.
+    #[serde(rename = "stuck_after_ms", with = "millis")]
+    pub stuck_after: Duration,
+    /// What happens then.
+    pub on_deadlock: OnDeadlock,
     /// How deep tasks may be nested.
     pub max_depth: u32,
     /// How many active children a task may have.
@@ -163,6 +182,9 @@ impl Default for Policy {
             max_gate_failures: 5,
             resume_session: false,
             max_concurrent_runs: None,
+            dependency_poll: Duration::from_secs(2),
+            stuck_after: Duration::from_mins(10),
+            on_deadlock: OnDeadlock::Wait,
             max_depth: 16,
             max_children: 16,
             max_attempts_total: None,

@@ -100,6 +100,12 @@ pub struct LaunchRecord {
     pub parent_run: Option<RunId>,
     /// The run that the first attempt continues, named by hand.
     pub previous_run: Option<RunId>,
+    /// The tasks that must be done first; none keeps those that are stored.
+    #[serde(default)]
+    pub depends_on: Option<Vec<TaskId>>,
+    /// A task that was given up is taken up again all the same.
+    #[serde(default)]
+    pub takes_up_cancelled: bool,
     /// How many tasks stand above.
     pub depth: u32,
     /// Name of the agent, a key of `agents`.
@@ -160,6 +166,9 @@ pub struct NestedOptions {
     /// What the run is within a series; none outside of any.
     #[serde(default)]
     pub step: Option<Step>,
+    /// The tasks that must be done first; none keeps those that are stored.
+    #[serde(default)]
+    pub depends_on: Option<Vec<TaskId>>,
 }
 
 /// The content of `launch.yaml`: how a task was launched, without secrets.

@@ -10,21 +10,16 @@
 //! environment marker names; settling finds it by that.
 
 use std::fs::File;
-use std::time::Duration;
 
 use cl_agent::{CommandRequest, Exit, Outcome, Stdin};
 use cl_storage::durable::{self, Mode};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::run_info::{self, Phase, RunInfo, StopRecord};
-use cl_storage::slot::Slot;
 use cl_storage::{Failure, FailureKind, RunDir, RunId, crash, pid_file};
 use tokio::time::Instant;
 
 use super::{Broken, Supervisor};
 use crate::process::spawn::{Program, spawn, why_not_started};
-
-/// How often a free run slot is looked for.
-const SLOT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why an agent was ended by us.
 #[derive(Debug, Clone)]
@@ -163,36 +158,14 @@ impl Supervisor {
         let has_survivors = result
             .as_ref()
             .is_ok_and(|end| end.stop.as_ref().is_some_and(|stop| stop.survivors > 0));
-        if let Some(slot) = slot.filter(|_| !has_survivors)
-            && let Err(error) = slot.release()
-        {
-            // The run has ended all the same, and a dropped slot is free again.
-            tracing::error!(%error, "could not clear a run slot");
+        if let Some(slot) = slot.filter(|_| !has_survivors) {
+            if let Err(error) = slot.release() {
+                // The run has ended all the same, and a dropped slot is free again.
+                tracing::error!(%error, "could not clear a run slot");
+            }
+            self.wake_first_in_queue();
         }
         result
-    }
-
-    async fn wait_for_slot(&mut self, run: &RunDir) -> Result<Option<Slot>, Broken> {
-        let limit = self.record.policy.max_concurrent_runs.unwrap_or(u32::MAX);
-        let mut waiting = false;
-        loop {
-            if self.stop.is_some() {
-                return Ok(None);
-            }
-            if let Some(slot) = Slot::try_take(&self.root, limit, run.id())? {
-                if waiting {
-                    self.state.waiting_for = None;
-                    self.state.write(&self.task)?;
-                }
-                return Ok(Some(slot));
-            }
-            if !waiting {
-                waiting = true;
-                self.state.waiting_for = Some("slot".to_owned());
-                self.state.write(&self.task)?;
-            }
-            self.next_event(SLOT_PAUSE).await;
-        }
     }
 
     async fn start_and_wait(

@@ -170,6 +170,8 @@ impl Supervisor {
             }),
             parent_run: None,
             previous_run: options.previous_run,
+            depends_on: options.depends_on,
+            takes_up_cancelled: false,
             depth: self.record.depth + 1,
             agent,
             agents: self.record.agents.clone(),

@@ -68,6 +68,18 @@ pub(crate) enum GateVerdict {
     Refused,
 }
 
+/// What the tasks that must be done first are up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// They are done, or there are none.
+    #[default]
+    Clear,
+    /// They are not done.
+    Blocked,
+    /// They can make no progress, for so long that the wait is given up.
+    Hopeless(String),
+}
+
 /// Everything the decision weighs.
 #[derive(Debug, Clone)]
 #[expect(
@@ -98,6 +110,7 @@ pub(crate) struct View<'a> {
     pub(crate) over: Option<&'a Failure>,
     /// The pause that the last attempt calls for has passed.
     pub(crate) paused: bool,
+    pub(crate) dependencies: Outlook,
 }
 
 /// Why another agent goes on.
@@ -137,6 +150,8 @@ pub(crate) enum Step {
         /// Why.
         because: Because,
     },
+    /// Wait for the tasks that must be done first, then decide again.
+    AwaitDependencies,
     /// Wait until the children have ended, or for the limit.
     AwaitChildren,
     /// Ask the gates.
@@ -175,6 +190,15 @@ pub(crate) fn next_step(view: &View<'_>) -> Step {
     }
     if let Some(failure) = view.over {
         return Step::Fail(failure.clone());
+    // Only the first attempt waits: what was begun goes on, whatever becomes of the others.
+    if view.attempts == 0 && view.last.is_none() {
+        match &view.dependencies {
+            Outlook::Clear => {}
+            Outlook::Blocked => return Step::AwaitDependencies,
+            Outlook::Hopeless(why) => {
+                return Step::Fail(Failure::new(FailureKind::Deadlock, why.clone()));
+            }
+        }
     }
     match view.kind {
         Kind::Job => job_step(view),
@@ -400,6 +424,7 @@ mod tests {
             refused_by: "lint (exit 1)",
             over: None,
             paused: false,
+            dependencies: Outlook::Clear,
         }
     }
 
@@ -697,6 +722,66 @@ mod tests {
             ..view(&policy)
         };
         assert_eq!(next_step(&view), Step::Stopped);
+    }
+
+    #[test]
+    fn the_first_attempt_waits_for_other_tasks() {
+        let policy = policy();
+        for kind in [Kind::Task, Kind::Job] {
+            let blocked = View {
+                kind,
+                dependencies: Outlook::Blocked,
+                ..view(&policy)
+            };
+            assert_eq!(next_step(&blocked), Step::AwaitDependencies);
+            let clear = View {
+                dependencies: Outlook::Clear,
+                ..blocked.clone()
+            };
+            assert_eq!(next_step(&clear), Step::Attempt);
+            let done = View {
+                done: Presence::Present,
+                ..blocked.clone()
+            };
+            assert_eq!(
+                next_step(&done),
+                Step::Complete,
+                "its own claim ends the wait"
+            );
+            let cancelled = View {
+                cancelled: true,
+                ..blocked.clone()
+            };
+            assert_eq!(next_step(&cancelled), Step::Cancelled);
+            let stopping = View {
+                stopping: true,
+                ..blocked.clone()
+            };
+            assert_eq!(next_step(&stopping), Step::Stopped);
+            let hopeless = View {
+                dependencies: Outlook::Hopeless("a -> b".into()),
+                ..blocked
+            };
+            check_failure(next_step(&hopeless), FailureKind::Deadlock);
+        }
+    }
+
+    #[test]
+    fn what_was_begun_does_not_wait_for_other_tasks() {
+        let policy = policy();
+        let begun = View {
+            attempts: 1,
+            dependencies: Outlook::Blocked,
+            ..view(&policy)
+        };
+        assert_eq!(next_step(&begun), Step::Attempt, "after a recovery");
+        let good = last(None, 0);
+        let later = View {
+            last: Some(&good),
+            paused: true,
+            ..begun
+        };
+        assert_eq!(next_step(&later), Step::Attempt);
     }
 
     #[test]

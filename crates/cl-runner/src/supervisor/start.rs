@@ -5,19 +5,19 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cl_bus::Bus;
+use cl_storage::dependencies::{DependencyError, Stored, set_dependencies};
 use cl_storage::durable::{self, Mode as FileMode};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
 use cl_storage::owner::{OwnError, Owner, Ownership};
 use cl_storage::redact::Redactor;
-use cl_storage::task_state::{Attempts, TaskState};
+use cl_storage::task_state::{Attempts, TaskState, GateFailures};
+use cl_storage::task_config::TaskConfig;
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{
-    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
-    is_prompt_of_record, is_same_prompt, secret_values,
-};
+use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -138,6 +138,7 @@ pub(super) fn start(
             gates: GateVerdict::Pending,
             children_waited: false,
             paused: false,
+            dependencies: super::dependencies::Dependencies::default(),
             settles_from: tokio::time::Instant::now(),
             over: None,
             evicted: std::rc::Rc::default(),
@@ -185,9 +186,19 @@ fn take(
     let written = Written::before(&task);
     let launched = check_lost(&record, &ownership, &task)
         .and_then(|()| write_launch(&mut record, &root, &task));
+    let mut stored = None;
+    let launched = check_lost(&record, &ownership, &task)
+        .and_then(|()| store_dependencies(&record, &root, &task))
+        .and_then(|before| {
+            stored = before;
+            write_launch(&record, &root, &task)
+        });
     match launched {
         Ok(taken) => Ok(build(record, root, task, ownership, taken)),
         Err(refused) => {
+            if let Some(stored) = stored {
+                stored.undo(&task);
+            }
             give_back(ownership, made, &written, &task);
             Err(refused)
         }
@@ -210,6 +221,27 @@ fn check_lost(record: &LaunchRecord, ownership: &Ownership, task: &TaskDir) -> R
         )));
     }
     Ok(())
+}
+
+/// Writes what the launch makes the task depend on; refuses what would close a cycle.
+fn store_dependencies(
+    record: &LaunchRecord,
+    root: &Root,
+    task: &TaskDir,
+) -> Result<Option<Stored>, Refused> {
+    let Some(given) = &record.depends_on else {
+        // What cannot be read must not be taken for nothing.
+        TaskConfig::read(task)?;
+        return Ok(None);
+    };
+    check_markers(task, record)?;
+    match set_dependencies(root, task, given.clone()) {
+        Ok(stored) => Ok(Some(stored)),
+        Err(error @ (DependencyError::Cycle(_) | DependencyError::Itself(_))) => {
+            Err(Refused::conflict(error.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Leaves the task as it was found. Everything happens under the lock.
@@ -235,7 +267,7 @@ fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Resul
         let text = format!("{}\n", prompt.trim_end_matches('\n'));
         durable::replace(&task.prompt(), text.as_bytes(), FileMode::Private)?;
     }
-    clear_markers(task, record.mode)?;
+    clear_markers(task, command_of(record))?;
     let has_new_prompt = (record.prompt.as_ref())
         .is_some_and(|given| !is_prompt_of_record(task, given) && !was_given(task, given));
     if !record.policy.judges_claims() || has_new_prompt {
@@ -259,9 +291,10 @@ fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Resul
     })
 }
 
-fn command_of(mode: Mode) -> Command {
-    match mode {
+fn command_of(record: &LaunchRecord) -> Command {
+    match record.mode {
         Mode::Start | Mode::Recover => Command::Start,
+        Mode::Resume if record.takes_up_cancelled => Command::ForcedResume,
         Mode::Resume => Command::Resume,
     }
 }
@@ -269,20 +302,21 @@ fn command_of(mode: Mode) -> Command {
 fn check_markers(task: &TaskDir, record: &LaunchRecord) -> Result<(), Refused> {
     let markers = Markers::read(task, SystemClock.now())?;
     for marker in Marker::ALL {
-        if markers.has(marker) && marker::rule(marker, command_of(record.mode)) == Rule::Refuse {
+        if markers.has(marker) && marker::rule(marker, command_of(record)) == Rule::Refuse {
             let name = marker.file_name();
             return Err(Refused::conflict(format!(
-                "task {} is marked {name}; use `run-agent task resume` to take it up again",
-                task.id()
+                "task {id} is marked {name}; `run-agent task resume {id} --project {project} --force` takes it up again",
+                id = task.id(),
+                project = task.project()
             )));
         }
     }
     Ok(())
 }
 
-fn clear_markers(task: &TaskDir, mode: Mode) -> io::Result<()> {
+fn clear_markers(task: &TaskDir, command: Command) -> io::Result<()> {
     for marker in Marker::ALL {
-        if marker::rule(marker, command_of(mode)) == Rule::Clear {
+        if marker::rule(marker, command) == Rule::Clear {
             marker::clear(task, marker)?;
         }
     }
@@ -394,6 +428,15 @@ fn was_given(task: &TaskDir, prompt: &str) -> bool {
 fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
     let earlier = TaskState::read_or_set_aside(task)?;
     let fresh = TaskState {
+    let (this_launch, gate_failures, dependencies) = match record.mode {
+        Mode::Recover => (
+            earlier.attempts.this_launch,
+            earlier.gate_failures,
+            earlier.dependencies,
+        ),
+        Mode::Start | Mode::Resume => (0, GateFailures::default(), None),
+    };
+    Ok(TaskState {
         launch_id: record.launch_id.clone(),
         attempts: Attempts {
             this_launch: 0,
@@ -402,6 +445,9 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
         },
         begun_at: Some(SystemClock.now()),
         children: earlier.children.clone(),
+        gate_failures,
+        dependencies,
+        children: earlier.children,
         ..TaskState::default()
     };
     if record.mode != Mode::Recover {

@@ -1,0 +1,68 @@
+//! Waiting for a run slot, in the order of arrival.
+
+use std::time::Duration;
+
+use cl_storage::RunDir;
+use cl_storage::marker::Marker;
+use cl_storage::queue::{self, Admission, Turn};
+use cl_storage::slot::Slot;
+use rustix::process::Signal;
+
+use super::{Broken, Supervisor};
+
+/// How often the first in the queue looks for a slot: a holder that was killed wakes nobody.
+const FIRST_LOOKS: Duration = Duration::from_millis(500);
+
+/// How often the others look whether their turn has come: whoever was first may have been killed.
+const OTHERS_LOOK: Duration = Duration::from_secs(2);
+
+impl Supervisor {
+    /// Waits for a slot of the launch's limit; none if the task is not to go on.
+    ///
+    /// Whoever gives a slot or a place up wakes the one whose turn it is then, so
+    /// that nobody has to look often.
+    pub(super) async fn wait_for_slot(&mut self, run: &RunDir) -> Result<Option<Slot>, Broken> {
+        let limit = self.record.policy.max_concurrent_runs.unwrap_or(u32::MAX);
+        let who = (self.task.project(), self.task.id(), run.id());
+        let ticket = match queue::enter(&self.root, limit, who, self.now())? {
+            Admission::Slot(slot) => return Ok(Some(slot)),
+            Admission::Wait(ticket) => ticket,
+        };
+        cl_storage::crash::point("queued");
+        self.state.waiting_for = Some("slot".to_owned());
+        self.state.write(&self.task)?;
+        let slot = loop {
+            if self.is_given_up() {
+                ticket.withdraw();
+                break None;
+            }
+            let pause = match ticket.try_take(limit, run.id())? {
+                Turn::Taken(slot) => break Some(slot),
+                Turn::First => FIRST_LOOKS,
+                Turn::Behind => OTHERS_LOOK,
+            };
+            self.next_event(pause).await;
+        };
+        // There may be more slots than one.
+        self.wake_first_in_queue();
+        self.state.waiting_for = None;
+        self.state.write(&self.task)?;
+        Ok(slot)
+    }
+
+    /// Wakes the one whose turn it is.
+    pub(super) fn wake_first_in_queue(&self) {
+        if let Some(first) = queue::first_waiting(&self.root) {
+            crate::process::end::signal(&first, Signal::USR1);
+        }
+    }
+
+    /// Tells whether a person wants the task to end.
+    pub(super) fn is_given_up(&self) -> bool {
+        let cancelled = Marker::Cancelled.path(&self.task);
+        self.stop.is_some()
+            || cancelled
+                .symlink_metadata()
+                .is_ok_and(|meta| meta.is_file())
+    }
+}
