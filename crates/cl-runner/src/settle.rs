@@ -230,8 +230,6 @@ pub fn set_claim_aside(task: &TaskDir, clock: &dyn Clock) -> Result<(), SettleEr
     Ok(())
 }
 
-fn clear_owned(task: &TaskDir) -> Result<(), SettleError> {
-    for marker in Marker::ALL {
 fn clear_owned(task: &TaskDir, command: marker::Command) -> Result<(), SettleError> {
     let is_cleared = |marker: &Marker| marker::rule(*marker, command) == marker::Rule::Clear;
     for marker in Marker::ALL.into_iter().filter(is_cleared) {

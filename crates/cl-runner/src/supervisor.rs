@@ -190,12 +190,8 @@ impl Supervisor {
             Step::Pause(_) => (Some("delay"), None),
             Step::AwaitChildren => (Some("children"), None),
             Step::AwaitLimit(closed) => (Some("limit"), Some(closed)),
+            Step::AwaitDependencies => (Some("dependencies"), None),
             _ => (None, None),
-        let waiting_for = match step {
-            Step::Pause(_) => Some("delay"),
-            Step::AwaitChildren => Some("children"),
-            Step::AwaitDependencies => Some("dependencies"),
-            _ => None,
         };
         let wake_at = limit.map(|closed| closed.until);
         let limit = limit.map(|closed| closed.limit.clone());

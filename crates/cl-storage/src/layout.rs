@@ -422,11 +422,6 @@ impl TaskDir {
         self.path.join("control")
     }
 
-    /// Returns the settings that people keep beside a task.
-    pub fn config(&self) -> PathBuf {
-        self.path.join("TASK-CONFIG.yaml")
-    }
-
     /// Returns the folder of gate output and evidence.
     pub fn gates_folder(&self) -> PathBuf {
         self.path.join("gates")

@@ -7,7 +7,7 @@ use cl_storage::budget::Usd;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::value;
-use super::{BatchArgs, DeleteArgs, ShowArgs, CancelArgs, UnblockArgs, UncancelArgs};
+use super::{BatchArgs, CancelArgs, DeleteArgs, ShowArgs, UnblockArgs, UncancelArgs};
 
 /// `task`: run one, or one of its sub-commands.
 #[derive(Debug, Args)]

@@ -19,17 +19,25 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+};
 
-pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since};
+pub use bus::{
+    BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since,
+};
 pub use delete::DeleteArgs;
+pub use dependencies::{CancelArgs, UnblockArgs, UncancelArgs};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use keeping::{DoctorCommand, GcArgs};
 pub use launch::{
-    ChildTimeout, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs,
-pub use dependencies::{CancelArgs, UnblockArgs, UncancelArgs};
-pub use launch::{ChildTimeout, Deadlock, JobArgs, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs, TaskArgs, TaskCommand};
-pub use looking::{ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until, ValidateArgs, WatchArgs};
+    ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs,
+    RunArgs, StopArgs, TaskArgs, TaskCommand,
+};
+pub use looking::{
+    ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until,
+    ValidateArgs, WatchArgs,
+};
 pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
 
 pub use proving::{UsageArgs, UsageBy, VerifyArgs};

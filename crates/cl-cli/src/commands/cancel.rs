@@ -99,6 +99,7 @@ fn end(
         by: format!("run-agent task cancel: {}", cancellation.reason),
         grace: args.grace,
         kills: true,
+        suppression: None,
     };
     let report = stop_task(root, &view.task, &options, &*ctx.clock).map_err(|error| {
         CliError::failed("the task was given up, but not stopped").caused_by(error)

@@ -111,6 +111,8 @@ impl Flight {
             parent: None,
             depth: 0,
             previous_run: part.previous_run,
+            depends_on: None,
+            takes_up_cancelled: false,
             is_detached: false,
             step: part.step,
         };

@@ -14,9 +14,8 @@ mod time;
 
 pub(crate) use account::{Account, Spent};
 pub(crate) use facts::ResultFact;
-pub(crate) use problem::{describe_record_error, warn_about};
 pub(crate) use place::complete;
-pub(crate) use problem::warn_about;
+pub(crate) use problem::{describe_record_error, warn_about};
 pub(crate) use render::{Renderer, harmless};
 pub(crate) use run::RunRow;
 pub(crate) use survey::Survey;

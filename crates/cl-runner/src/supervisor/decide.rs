@@ -190,6 +190,7 @@ pub(crate) fn next_step(view: &View<'_>) -> Step {
     }
     if let Some(failure) = view.over {
         return Step::Fail(failure.clone());
+    }
     // Only the first attempt waits: what was begun goes on, whatever becomes of the others.
     if view.attempts == 0 && view.last.is_none() {
         match &view.dependencies {

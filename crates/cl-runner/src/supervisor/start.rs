@@ -5,19 +5,21 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cl_bus::Bus;
 use cl_storage::dependencies::{DependencyError, Stored, set_dependencies};
 use cl_storage::durable::{self, Mode as FileMode};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
 use cl_storage::owner::{OwnError, Owner, Ownership};
 use cl_storage::redact::Redactor;
-use cl_storage::task_state::{Attempts, TaskState, GateFailures};
 use cl_storage::task_config::TaskConfig;
+use cl_storage::task_state::{Attempts, TaskState};
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
+use crate::launch::{
+    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
+    is_prompt_of_record, is_same_prompt, secret_values,
+};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -184,14 +186,12 @@ fn take(
     cl_storage::crash::point("owned");
     // Another starter may have made and finished the task since the first look.
     let written = Written::before(&task);
-    let launched = check_lost(&record, &ownership, &task)
-        .and_then(|()| write_launch(&mut record, &root, &task));
     let mut stored = None;
     let launched = check_lost(&record, &ownership, &task)
         .and_then(|()| store_dependencies(&record, &root, &task))
         .and_then(|before| {
             stored = before;
-            write_launch(&record, &root, &task)
+            write_launch(&mut record, &root, &task)
         });
     match launched {
         Ok(taken) => Ok(build(record, root, task, ownership, taken)),
@@ -428,15 +428,6 @@ fn was_given(task: &TaskDir, prompt: &str) -> bool {
 fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
     let earlier = TaskState::read_or_set_aside(task)?;
     let fresh = TaskState {
-    let (this_launch, gate_failures, dependencies) = match record.mode {
-        Mode::Recover => (
-            earlier.attempts.this_launch,
-            earlier.gate_failures,
-            earlier.dependencies,
-        ),
-        Mode::Start | Mode::Resume => (0, GateFailures::default(), None),
-    };
-    Ok(TaskState {
         launch_id: record.launch_id.clone(),
         attempts: Attempts {
             this_launch: 0,
@@ -445,9 +436,6 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
         },
         begun_at: Some(SystemClock.now()),
         children: earlier.children.clone(),
-        gate_failures,
-        dependencies,
-        children: earlier.children,
         ..TaskState::default()
     };
     if record.mode != Mode::Recover {
@@ -465,6 +453,7 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
         budget_told: earlier.budget_told,
         attempts: earlier.attempts,
         gate_failures: earlier.gate_failures,
+        dependencies: earlier.dependencies,
         agent: earlier.agent,
         waiting_for: earlier.waiting_for.filter(|_| waits),
         wake_at: earlier.wake_at.filter(|_| waits),
