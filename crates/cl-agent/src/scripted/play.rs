@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::script::{Flood, Resets, Script, Step};
+use super::script::{Flood, Script, Step};
 use super::speaker::{Claimed, Failing, Speaker};
 use super::stage::{Background, Output, ShellCommand, Stage, WriteMode};
 use crate::stream::Exit;
@@ -225,12 +225,17 @@ impl Player<'_> {
             }),
             Step::Limit { resets } => {
                 let now = self.stage.now();
-                let opens_at = resets.map(|resets| match resets {
-                    Resets::At(second) => second,
-                    Resets::In(wait) => now.as_second().saturating_add_unsigned(wait.as_secs()),
-                });
+                let opens_at = resets.map(|resets| resets.second(now));
                 let failing = self.speaker.hit_limit(opens_at, now);
                 return self.fail(&failing);
+            }
+            Step::LimitUse {
+                used_percent,
+                resets,
+            } => {
+                let opens_at = resets.map(|resets| resets.second(self.stage.now()));
+                let lines = self.speaker.tell_use(*used_percent, opens_at);
+                self.print_lines(&lines)?;
             }
             Step::Error { status, message } => {
                 let now = self.stage.now();

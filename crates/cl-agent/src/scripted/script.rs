@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cl_storage::yaml;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::stage::{Background, Output, WriteMode};
@@ -73,6 +74,11 @@ pub(super) enum Step {
     Limit {
         resets: Option<Resets>,
     },
+    /// Tells how much of a usage window is used, and goes on.
+    LimitUse {
+        used_percent: u8,
+        resets: Option<Resets>,
+    },
     Error {
         status: u16,
         message: Option<String>,
@@ -98,6 +104,16 @@ pub(super) enum Resets {
     At(i64),
     /// This long after the event.
     In(Duration),
+}
+
+impl Resets {
+    /// Returns the seconds since 1970, for an event at `now`.
+    pub(super) fn second(self, now: Timestamp) -> i64 {
+        match self {
+            Self::At(second) => second,
+            Self::In(wait) => now.as_second().saturating_add_unsigned(wait.as_secs()),
+        }
+    }
 }
 
 /// Why a text is not a script.

@@ -220,28 +220,97 @@ impl Speaker {
         }
     }
 
-    /// Refuses to go on because a usage window is closed.
+    /// Refuses to go on because a usage window is closed, as the real program would.
     ///
-    /// Claude Code tells the end of the window in an event. The others do not tell
-    /// it in a form that is the same everywhere, so it stands behind the text, in
-    /// the way of older versions of Claude Code.
+    /// Claude Code tells the end of the window in an event, Codex in its error, Gemini
+    /// CLI by the time until then; other programs in the text of an error.
     pub(super) fn hit_limit(&self, opens_at: Option<i64>, now: Timestamp) -> Failing {
-        if self.dialect != Dialect::Claude {
-            let text = match opens_at {
-                Some(opens_at) => format!("You've hit your usage limit|{opens_at}"),
-                None => "You've hit your usage limit".to_owned(),
-            };
-            return self.fail(429, &text, now);
+        match self.dialect {
+            Dialect::Claude => {
+                let mut failing = self.fail(429, "You've hit your limit", now);
+                let event = self.claude_limit("rejected", None, opens_at);
+                failing.stdout.splice(0..0, lines(&[event]));
+                failing
+            }
+            Dialect::Codex => {
+                let message = "The usage limit has been reached";
+                let mut error = json!({"type": "usage_limit_reached", "message": message});
+                if let Some(opens_at) = opens_at {
+                    error["resets_at"] = opens_at.into();
+                }
+                let text = json!({"error": error}).to_string();
+                let events = [
+                    json!({"type": "error", "message": text}),
+                    json!({"type": "turn.failed", "error": {"message": text}}),
+                ];
+                Failing {
+                    stdout: lines(&events),
+                    stderr: None,
+                    code: 1,
+                }
+            }
+            Dialect::Gemini => {
+                let mut error = json!({
+                    "code": 429, "status": "RESOURCE_EXHAUSTED",
+                    "message": "You exceeded your current quota, please check your plan and \
+                        billing details. * Quota exceeded for metric: requests, limit: 250",
+                });
+                if let Some(opens_at) = opens_at {
+                    let seconds = opens_at.saturating_sub(now.as_second()).max(0);
+                    error["details"] = json!([{
+                        "@type": "type.googleapis.com/google.rpc.RetryInfo",
+                        "retryDelay": format!("{seconds}s"),
+                    }]);
+                }
+                let body = json!({"error": error});
+                let result = json!({
+                    "type": "result", "timestamp": now, "status": "error",
+                    "error": {"type": "unknown", "message": format!("[API Error: {body}]")},
+                    "stats": self.gemini_stats(),
+                });
+                Failing {
+                    stdout: lines(&[result]),
+                    stderr: None,
+                    code: 1,
+                }
+            }
+            Dialect::Jsonl | Dialect::Text | Dialect::Rest => {
+                let text = match opens_at {
+                    Some(opens_at) => format!("You've hit your usage limit|{opens_at}"),
+                    None => "You've hit your usage limit".to_owned(),
+                };
+                self.fail(429, &text, now)
+            }
         }
-        let mut failing = self.fail(429, "You've hit your limit", now);
-        let event = json!({
+    }
+
+    /// Tells how much of a usage window is used; nothing where the program tells nobody.
+    pub(super) fn tell_use(&self, used_percent: u8, opens_at: Option<i64>) -> Vec<String> {
+        let event = match self.dialect {
+            Dialect::Claude => self.claude_limit(
+                "allowed_warning",
+                Some(f64::from(used_percent) / 100.0),
+                opens_at,
+            ),
+            Dialect::Codex => json!({
+                "type": "token_count",
+                "rate_limits": {"primary": {
+                    "used_percent": used_percent, "window_minutes": 300, "resets_at": opens_at,
+                }},
+            }),
+            Dialect::Gemini | Dialect::Jsonl | Dialect::Text | Dialect::Rest => return Vec::new(),
+        };
+        lines(&[event])
+    }
+
+    fn claude_limit(&self, status: &str, used: Option<f64>, opens_at: Option<i64>) -> Value {
+        json!({
             "type": "rate_limit_event", "session_id": self.session,
             "rate_limit_info": {
-                "status": "rejected", "resetsAt": opens_at, "rateLimitType": "five_hour",
+                "status": status, "resetsAt": opens_at, "rateLimitType": "five_hour",
+                "utilization": used,
             },
-        });
-        failing.stdout.splice(0..0, lines(&[event]));
-        failing
+        })
     }
 
     fn claude_message(&self, block: &Value) -> Value {

@@ -245,8 +245,24 @@ fn limit(at: &str, value: Value) -> Result<Step, ScriptError> {
             .map(|value| duration(at, value).map(Resets::In))
             .transpose()?,
     };
-    keys.end(&["resets_at", "resets_in"])?;
-    Ok(Step::Limit { resets })
+    let used_percent = keys
+        .take("used_percent")
+        .map(|value| {
+            let percent = value
+                .as_u64()
+                .and_then(|percent| u8::try_from(percent).ok());
+            let percent = percent.filter(|percent| *percent <= 100);
+            percent.ok_or_else(|| ScriptError::new(at, "`used_percent` is a number up to 100"))
+        })
+        .transpose()?;
+    keys.end(&["resets_at", "resets_in", "used_percent"])?;
+    Ok(match used_percent {
+        Some(used_percent) => Step::LimitUse {
+            used_percent,
+            resets,
+        },
+        None => Step::Limit { resets },
+    })
 }
 
 fn error(at: &str, value: Value) -> Result<Step, ScriptError> {

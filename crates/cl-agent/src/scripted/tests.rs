@@ -103,7 +103,9 @@ fn played(script: &str, context: &PlayContext) -> (i32, MemoryStage, Outcome) {
 }
 
 fn outcome(dialect: Dialect, stage: &MemoryStage, code: i32) -> Outcome {
-    let mut parser = StreamParser::new(dialect);
+    let now = jiff::Timestamp::from_second(1_700_000_000).unwrap();
+    let now = now.to_zoned(jiff::tz::TimeZone::UTC);
+    let mut parser = StreamParser::new(dialect).as_of(now);
     parser.feed(&stage.stdout);
     parser.finish(Exit::Code(code), &stage.stderr)
 }
@@ -188,9 +190,29 @@ fn a_limit_says_when_it_ends() {
         for dialect in DIALECTS {
             let script = format!("version: 1\ndialect: {dialect}\nsteps:\n- {step}\n");
             let (_, _, outcome) = played(&script, &context(&[]));
-            let retry_at = outcome.failure.unwrap().retry_at.unwrap();
+            let failure = outcome.failure.unwrap();
+            let retry_at = failure
+                .retry_at
+                .unwrap_or_else(|| panic!("{dialect}: {failure:?}"));
             assert_eq!(retry_at.as_second(), second, "{dialect}");
         }
+    }
+}
+
+#[test]
+fn the_use_of_a_window_is_told_and_is_no_failure() {
+    for dialect in ["claude", "codex"] {
+        let step = "limit: {used_percent: 91, resets_at: 1769700000}";
+        let script = format!("version: 1\ndialect: {dialect}\nsteps:\n- {step}\n- say: on\n");
+        let (_, _, outcome) = played(&script, &context(&[]));
+        assert!(outcome.success, "{dialect}: {outcome:#?}");
+        let [told] = outcome.limits.as_slice() else {
+            panic!("{dialect}: {outcome:#?}");
+        };
+        assert_eq!(told.window, "five_hour");
+        assert_eq!(told.used_percent, Some(91.0));
+        assert_eq!(told.state, cl_storage::ledger::WindowState::Warning);
+        assert_eq!(told.resets_at.unwrap().as_second(), 1_769_700_000);
     }
 }
 

@@ -6,9 +6,8 @@
 //! not taken for one.
 
 use cl_storage::FailureKind;
-use jiff::Timestamp;
 
-use super::facts::{Reported, epoch};
+use super::facts::Reported;
 
 /// Texts by kind; the first match counts, so the more special kinds come first.
 const TEXTS: &[(FailureKind, &[&str])] = &[
@@ -57,6 +56,9 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
         FailureKind::LimitWindow,
         &[
             "usage limit reached",
+            "usage limit has been reached",
+            "usage_limit_reached",
+            "out of extra usage",
             "hit your limit",
             "hit your usage limit",
             "hit your session limit",
@@ -208,10 +210,59 @@ pub(crate) fn classify(reported: &Reported) -> Option<FailureKind> {
 
 fn kind_of_text(text: &str) -> Option<FailureKind> {
     let text = text.to_lowercase();
-    TEXTS
+    let found = TEXTS
         .iter()
         .find(|(_, words)| words.iter().any(|word| text.contains(word)))
-        .map(|(kind, _)| *kind)
+        .map(|(kind, _)| *kind);
+    match found {
+        // The same advice is given for quotas that fill up again by themselves.
+        Some(FailureKind::LimitCredit)
+            if text.contains("check your plan and billing") && is_timed_quota(&text) =>
+        {
+            Some(FailureKind::LimitWindow)
+        }
+        None if text.contains("limit") && is_timed(&text) => Some(FailureKind::LimitWindow),
+        found => found,
+    }
+}
+
+fn is_timed_quota(text: &str) -> bool {
+    let words = [
+        "retry in",
+        "retrydelay",
+        "quota exceeded for",
+        "per day",
+        "perday",
+    ];
+    words.iter().any(|word| text.contains(word))
+}
+
+fn is_timed(text: &str) -> bool {
+    [
+        "limit resets ",
+        "limit will reset ",
+        " resets at ",
+        " \u{b7} resets ",
+        " \u{2219} resets ",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
+}
+
+/// Returns whether a line of plain output is a program's own word about its usage limit.
+pub(super) fn is_limit_line(line: &str) -> bool {
+    let line = line.trim().to_lowercase();
+    [
+        "claude ai usage limit reached",
+        "claude usage limit reached",
+        "usage limit reached",
+        "you've hit your ",
+        "you've reached your ",
+        "5-hour limit reached",
+        "weekly limit reached",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
 }
 
 /// Finds an HTTP error status in an error text: `status 401`, `(429)`, `API Error: 500`.
@@ -237,16 +288,20 @@ fn status_in(text: &str) -> Option<u16> {
     })
 }
 
-/// Finds the point in time behind `|` in `usage limit reached|1769700000`.
-pub(super) fn reset_in(text: &str) -> Option<Timestamp> {
-    let (_, rest) = text.split_once('|')?;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .map_or(rest, |end| &rest[..end]);
-    (digits.len() >= 10)
-        .then(|| digits.parse().ok())
-        .flatten()
-        .and_then(epoch)
+/// Returns whether a line is nothing but `Claude AI usage limit reached|1769700000`.
+pub(super) fn is_dated_limit(line: &str) -> bool {
+    let dated = line.trim().split_once('|');
+    dated.is_some_and(|(text, epoch)| {
+        let text = text.to_lowercase();
+        [
+            "usage limit reached",
+            "claude usage limit reached",
+            "claude ai usage limit reached",
+        ]
+        .contains(&text.as_str())
+            && (10..=13).contains(&epoch.len())
+            && epoch.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// Returns whether the text says that the session to resume does not exist.
@@ -377,6 +432,25 @@ mod tests {
                 "Quota exceeded. Check your plan and billing details.",
                 K::LimitCredit,
             ),
+            ("The usage limit has been reached", K::LimitWindow),
+            (
+                "You're out of extra usage \u{b7} resets 3am (Europe/Berlin)",
+                K::LimitWindow,
+            ),
+            ("Opus limit reached \u{2219} resets 3am", K::LimitWindow),
+            (
+                "You exceeded your current quota, please check your plan and billing details. \
+                 * Quota exceeded for metric: free_tier_requests, limit: 250. Please retry in 34.07s.",
+                K::LimitWindow,
+            ),
+            (
+                "You exceeded your current quota, please check your plan and billing details.",
+                K::LimitCredit,
+            ),
+            (
+                "Your organization's usage limit resets at 3pm",
+                K::LimitAdmin,
+            ),
             ("Credit balance is too low", K::LimitCredit),
             (
                 "You have reached your specified API usage limits.",
@@ -404,15 +478,8 @@ mod tests {
             check(None, "", text, Some(kind));
         }
         check(None, "", "something new", None);
+        check(None, "", "the limits of this approach", None);
         check(None, "", "port 4290 (1234) status 42", None);
-    }
-
-    #[test]
-    fn the_end_of_a_window_is_read_from_the_old_text() {
-        let opens = reset_in("Claude AI usage limit reached|1769700000").unwrap();
-        assert_eq!(opens.as_second(), 1_769_700_000);
-        assert_eq!(reset_in("a|b"), None);
-        assert_eq!(reset_in("none"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! the stand-in server; its form is that of the program's SDK.
 
 use cl_storage::FailureKind;
+use cl_storage::ledger::{Source, WindowReport, WindowState};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -72,6 +73,7 @@ fn read_system(event: &Value, facts: &mut Facts) {
                 otherwise: Some(FailureKind::ApiTransient),
                 kind: None,
                 retry_at: None,
+                whole: None,
             });
         }
         _ => {}
@@ -171,6 +173,7 @@ fn read_result(event: &Value, facts: &mut Facts) {
             _ => message.to_owned(),
         },
         retry_at: None,
+        whole: None,
     }));
 }
 
@@ -219,12 +222,39 @@ fn add_usage(event: &Value, facts: &mut Facts) {
     };
 }
 
+/// Anything but a rejection is a warning, and so is one that paid use goes on beyond.
 fn read_rate_limit(event: &Value, facts: &mut Facts) {
     let info = &event["rate_limit_info"];
-    // Anything but a rejection is a warning.
-    facts.limit = (text(info, "status") == Some("rejected")).then(|| ClosedWindow {
-        opens_at: info["resetsAt"].as_i64().and_then(epoch),
+    let status = text(info, "status").unwrap_or_default();
+    let state = match status {
+        "rejected" if info["isUsingOverage"] == true => WindowState::Warning,
+        "rejected" => WindowState::Rejected,
+        "allowed_warning" => WindowState::Warning,
+        "allowed" => WindowState::Ok,
+        _ => return,
+    };
+    let window = text(info, "rateLimitType").unwrap_or("unknown").to_owned();
+    let opens_at = match &info["resetsAt"] {
+        Value::String(time) => time.parse().ok(),
+        time => time.as_i64().and_then(epoch),
+    };
+    facts.limit = (state == WindowState::Rejected).then(|| ClosedWindow {
+        window: window.clone(),
+        opens_at,
     });
+    facts.note_window(WindowReport {
+        window,
+        state,
+        used_percent: info["utilization"].as_f64().map(percent),
+        resets_at: opens_at,
+        source: Source::Event,
+    });
+}
+
+/// Shares are told as such by some versions, as percent by others.
+fn percent(used: f64) -> f64 {
+    let percent = if used <= 1.0 { used * 100.0 } else { used };
+    percent.clamp(0.0, 1000.0)
 }
 
 fn status(event: &Value, key: &str) -> Option<u16> {

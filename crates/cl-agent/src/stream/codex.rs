@@ -6,10 +6,11 @@
 //! cache. The stream names no model and no cost.
 
 use cl_storage::Usage;
+use cl_storage::ledger::{Source, WindowReport, WindowState};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::facts::{Closing, Facts, Reported, number, text};
+use super::facts::{Closing, Facts, Reported, epoch, number, text};
 
 /// An event without the output of commands, which can be long.
 #[derive(Deserialize)]
@@ -21,6 +22,7 @@ struct Event {
     usage: Option<Value>,
     error: Option<Value>,
     message: Option<Value>,
+    rate_limits: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +38,9 @@ pub(super) fn read(line: &[u8], facts: &mut Facts) {
         return;
     };
     facts.events += 1;
+    if let Some(limits) = &event.rate_limits {
+        read_limits(limits, facts);
+    }
     match event.kind.as_str() {
         "thread.started" => {
             if let Some(id) = event.thread_id {
@@ -113,6 +118,7 @@ fn reported(message: Option<&Value>) -> Reported {
         let error = body.get("error").unwrap_or(&body);
         if let Some(inner) = text(error, "message") {
             inner.clone_into(&mut reported.text);
+            reported.whole = Some(message.to_owned());
         }
         reported.code = text(error, "code")
             .or_else(|| text(error, "type"))
@@ -120,6 +126,38 @@ fn reported(message: Option<&Value>) -> Reported {
         reported.status = body["status"].as_u64().and_then(|n| u16::try_from(n).ok());
     }
     reported
+}
+
+/// Reads how much of the account's two windows is used.
+fn read_limits(limits: &Value, facts: &mut Facts) {
+    for name in ["primary", "secondary"] {
+        let window = &limits[name];
+        let Some(used) = window["used_percent"].as_f64() else {
+            continue;
+        };
+        let told = window["resets_at"].as_i64().and_then(epoch);
+        let resets_at = told.or_else(|| {
+            let seconds = window["resets_in_seconds"].as_i64()?;
+            let now = facts.now.as_ref()?.timestamp();
+            now.checked_add(jiff::SignedDuration::from_secs(seconds))
+                .ok()
+        });
+        facts.note_window(WindowReport {
+            window: match window["window_minutes"].as_u64() {
+                Some(300) => "five_hour".to_owned(),
+                Some(10_080) => "seven_day".to_owned(),
+                _ => name.to_owned(),
+            },
+            // Only an error tells that it is used up.
+            state: match used {
+                80.0.. => WindowState::Warning,
+                _ => WindowState::Ok,
+            },
+            used_percent: Some(used.clamp(0.0, 1000.0)),
+            resets_at,
+            source: Source::Event,
+        });
+    }
 }
 
 fn usage(tokens: &Value) -> Usage {

@@ -1,13 +1,17 @@
 //! What the readers of all dialects collect.
 
+use cl_storage::ledger::WindowReport;
 use cl_storage::{FailureKind, Usage};
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use serde_json::Value;
 
 use super::spending::Spending;
 
 /// How much of what an agent said is kept; the end counts more than the start.
 const KEPT_TEXT: usize = 16 * 1024 * 1024;
+
+/// More usage windows than any service has.
+const MOST_WINDOWS: usize = 16;
 
 /// Everything that a stream has told so far.
 #[derive(Debug, Default)]
@@ -30,6 +34,12 @@ pub(super) struct Facts {
     pub(super) error: Option<Reported>,
     /// A usage window was reported as closed.
     pub(super) limit: Option<ClosedWindow>,
+    /// What was told of usage windows last, each once.
+    pub(super) windows: Vec<WindowReport>,
+    /// When the stream is read: what `in two hours` counts from.
+    pub(super) now: Option<Zoned>,
+    /// The last line before any event that is none itself.
+    pub(super) plain_line: Option<String>,
     /// How many events were understood.
     pub(super) events: u64,
 }
@@ -58,13 +68,27 @@ pub(crate) struct Reported {
     pub(crate) text: String,
     /// When trying again makes sense, if that was told.
     pub(crate) retry_at: Option<Timestamp>,
+    /// All that the event says, where the text is a part of it.
+    pub(crate) whole: Option<String>,
 }
 
 /// A usage window that is used up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct ClosedWindow {
+    /// Its name.
+    pub(super) window: String,
     /// When it opens again, if that was told.
     pub(super) opens_at: Option<Timestamp>,
+}
+
+impl Facts {
+    /// Notes what was told of a window; what was told before of the same one is gone.
+    pub(super) fn note_window(&mut self, report: WindowReport) {
+        self.windows.retain(|known| known.window != report.window);
+        if self.windows.len() < MOST_WINDOWS {
+            self.windows.push(report);
+        }
+    }
 }
 
 /// Text that grows at its end and is bounded.

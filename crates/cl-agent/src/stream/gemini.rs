@@ -127,6 +127,7 @@ fn reported(error: &Value) -> Reported {
     {
         reported.otherwise = Some(FailureKind::ApiTransient);
         inner.clone_into(&mut reported.text);
+        reported.whole = Some(inner.to_owned());
         if let Ok(body) = serde_json::from_str::<Value>(inner) {
             let error = &body["error"];
             if let Some(message) = text(error, "message") {

@@ -18,6 +18,7 @@ mod gemini;
 mod jsonl;
 mod lines;
 mod outcome;
+mod reset;
 mod rest;
 mod spending;
 
@@ -158,6 +159,15 @@ impl StreamParser {
         self
     }
 
+    /// Says when the stream is read, so that `try again in two hours` can be understood.
+    ///
+    /// To be called before the first byte. Without it only points in time are understood.
+    #[must_use]
+    pub fn as_of(mut self, now: jiff::Zoned) -> Self {
+        self.facts.now = Some(now);
+        self
+    }
+
     /// Takes the next bytes; they may end anywhere, even inside a character.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.produced_output |= bytes.iter().any(|b| !b.is_ascii_whitespace());
@@ -251,6 +261,10 @@ fn shown_line(line: &str) -> String {
 
 fn read_line(dialect: Dialect, paths: &jsonl::Paths, line: &[u8], facts: &mut Facts) {
     let Some(event) = json_part(line) else {
+        if facts.events == 0 {
+            let line = shown_line(&String::from_utf8_lossy(line));
+            facts.plain_line = Some(line).filter(|line| !line.trim().is_empty());
+        }
         return;
     };
     // A byte that is not UTF-8 must not cost the whole event.

@@ -1,10 +1,14 @@
 //! Deciding how a run went, from its stream and the end of its process together.
 
+use cl_storage::ledger::{Source, WindowReport, WindowState};
 use cl_storage::{Failure, FailureKind};
 
-use super::classify::{classify, is_error_line, is_notice, is_session_missing, reset_in};
+use super::classify::{
+    classify, is_dated_limit, is_error_line, is_limit_line, is_notice, is_session_missing,
+};
 use super::facts::{Closing, Facts, Reported};
 use super::lines::plain_text;
+use super::reset::{next_quota_day, reset_in, window_in};
 use super::{Exit, Outcome, gemini};
 use crate::kind::Dialect;
 
@@ -30,7 +34,7 @@ pub(super) fn decide(
     let failure = (!success).then(|| {
         let reported = what_was_reported(dialect, &mut facts, exit, &stderr);
         session_not_found = is_session_missing(&reported.text);
-        to_failure(&reported, &facts)
+        to_failure(&reported, &mut facts)
     });
     let (final_text, left_out_bytes) = match facts.answer.take() {
         Some(answer) => (Some(answer), 0),
@@ -52,7 +56,7 @@ pub(super) fn decide(
         complete,
         produced_output,
         session_not_found,
-        limits: Vec::new(),
+        limits: facts.windows,
     }
 }
 
@@ -84,7 +88,7 @@ fn what_was_reported(dialect: Dialect, facts: &mut Facts, exit: Exit, stderr: &s
     }
     let error = facts.error.take();
     let is_all_its_own = facts.events == 0 && dialect.has_closing_event() && exit != Exit::Code(0);
-    let from_stderr = error_in(stderr, is_all_its_own);
+    let from_stderr = error_in(stderr, is_all_its_own).or_else(|| own_word(dialect, facts));
     if let Some(mut error) = error {
         error.status = by_exit.status.or(error.status);
         error.kind = error.kind.or(by_exit.kind);
@@ -97,11 +101,12 @@ fn what_was_reported(dialect: Dialect, facts: &mut Facts, exit: Exit, stderr: &s
     Reported {
         kind: by_exit
             .kind
-            .or_else(|| facts.limit.map(|_| FailureKind::LimitWindow)),
+            .or_else(|| facts.limit.as_ref().map(|_| FailureKind::LimitWindow)),
         status: by_exit.status,
         otherwise: Some(FailureKind::AgentCrash),
         code: None,
         retry_at: None,
+        whole: None,
         text: match from_stderr {
             Some(line) if exit == Exit::Code(0) => format!("{fallback}: {line}"),
             Some(line) => line,
@@ -142,7 +147,23 @@ fn error_in(stderr: &str, is_all_its_own: bool) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn to_failure(reported: &Reported, facts: &Facts) -> Failure {
+/// Returns what a program that failed said of its limit on standard output, outside of any event.
+///
+/// Where all output is the answer, the line must be exactly what the programs print:
+/// the model writes there, too.
+fn own_word(dialect: Dialect, facts: &Facts) -> Option<String> {
+    let line = match dialect {
+        Dialect::Text => facts.said.last_line().filter(|line| is_dated_limit(line)),
+        _ if facts.events == 0 => facts
+            .plain_line
+            .as_deref()
+            .filter(|line| is_limit_line(line)),
+        _ => None,
+    };
+    line.map(str::to_owned)
+}
+
+fn to_failure(reported: &Reported, facts: &mut Facts) -> Failure {
     let kind = match classify(reported) {
         None | Some(FailureKind::ApiTransient) if facts.limit.is_some() => FailureKind::LimitWindow,
         Some(kind) => kind,
@@ -150,12 +171,46 @@ fn to_failure(reported: &Reported, facts: &Facts) -> Failure {
     };
     let mut failure = Failure::new(kind, plain_text(&reported.text));
     failure.retry_at = reported.retry_at;
-    if kind == FailureKind::LimitWindow {
-        failure.retry_at = (failure.retry_at)
-            .or_else(|| facts.limit.and_then(|window| window.opens_at))
-            .or_else(|| reset_in(&reported.text));
+    if kind != FailureKind::LimitWindow {
+        return failure;
     }
+    let told = match facts.limit.clone() {
+        Some(window) if window.opens_at.is_some() => return with_reset(failure, window.opens_at),
+        told => told,
+    };
+    let words = reported.whole.as_deref().unwrap_or(&reported.text);
+    let now = facts.now.as_ref();
+    let named = window_in(words);
+    let in_words = (reported.retry_at)
+        .or_else(|| reset_in(&reported.text, now))
+        .or_else(|| reset_in(words, now));
+    failure.retry_at = match named {
+        // The delay that is told beside it is that of a quota per minute.
+        "day" if is_quota(words) => now.and_then(next_quota_day).or(in_words),
+        _ => in_words,
+    };
+    facts.note_window(WindowReport {
+        window: told.map_or_else(|| named.to_owned(), |told| told.window),
+        state: WindowState::Rejected,
+        used_percent: None,
+        resets_at: failure.retry_at,
+        source: Source::Text,
+    });
     failure
+}
+
+fn with_reset(mut failure: Failure, opens_at: Option<jiff::Timestamp>) -> Failure {
+    failure.retry_at = opens_at;
+    failure
+}
+
+/// Tells whether the words are those of a quota that is counted by the day.
+fn is_quota(words: &str) -> bool {
+    let words = words.to_lowercase();
+    ["perday", "per day", "daily quota"]
+        .iter()
+        .any(|part| words.contains(part))
+        && words.contains("quota")
 }
 
 /// Says how a process ended; codes above 128 are signals that a shell or the program passed on.

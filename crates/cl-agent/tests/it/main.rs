@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod limits;
 mod recorded;
 mod recordings;
 mod resolving;

@@ -140,6 +140,9 @@ impl Supervisor {
         by_itself: bool,
         mut stream: LiveStream,
     ) -> Outcome {
+        let now = self.now().to_zoned(jiff::tz::TimeZone::system());
+        let mut parser = self.agent.spec.stream_parser().as_of(now);
+        let mut position = 0;
         let until = Instant::now() + DRAIN;
         loop {
             stream.read(run, u64::MAX);
