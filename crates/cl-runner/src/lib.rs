@@ -41,6 +41,7 @@ mod task_environment;
 pub mod verdict;
 pub mod verify;
 mod working_tree;
+pub mod wake;
 
 pub use attach::wake_owner as wake;
 pub use output::left_out_bytes;

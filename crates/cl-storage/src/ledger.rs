@@ -261,6 +261,11 @@ impl Window {
         after(probe_at, jitter).clamp(earliest, latest)
     }
 
+    /// Returns when a rejected window is tried again at the earliest; none if it lets requests through.
+    pub fn closed_until(&self) -> Option<Timestamp> {
+        (self.state == WindowState::Rejected).then(|| self.wake_at(Duration::ZERO))
+    }
+
     /// Takes over what was told; a rejection that nobody waited out is the same one.
     fn report(&mut self, report: &WindowReport, now: Timestamp) {
         let was_rejected = self.state == WindowState::Rejected;

@@ -24,7 +24,8 @@ pub const PROJECT: &str = "demo";
 pub struct Scenario {
     folder: tempfile::TempDir,
     program: PathBuf,
-    agents: BTreeMap<String, PathBuf>,
+    /// What the configuration says of each, besides its program.
+    agents: BTreeMap<String, String>,
     settings: String,
     survivors: Survivors,
 }
@@ -53,11 +54,20 @@ impl Scenario {
 
     /// Adds the agent `name`, which plays `script`.
     #[must_use]
-    pub fn agent(mut self, name: &str, script: &str) -> Self {
+    pub fn agent(self, name: &str, script: &str) -> Self {
+        self.agent_as(name, "type: command, version_args: []", script)
+    }
+
+    /// Adds the agent `name`, which plays `script` in place of the program of an adapter.
+    ///
+    /// `settings` are the rest of its entry, such as `type: claude`. What arguments it
+    /// was started with stands in [`Scenario::arguments`].
+    #[must_use]
+    pub fn agent_as(mut self, name: &str, settings: &str, script: &str) -> Self {
         let path = self.path().join(format!("{name}.yaml"));
         std::fs::write(&path, script).expect("a script");
         std::fs::write(self.wrapper(name), self.wrapper_text(&path)).expect("a wrapper");
-        self.agents.insert(name.to_owned(), path);
+        self.agents.insert(name.to_owned(), settings.to_owned());
         self.write_config();
         self
     }
@@ -120,6 +130,12 @@ impl Scenario {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// Returns the runs whose agents have begun, each followed by its arguments.
+    pub fn arguments(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path().join("arguments")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Panics if two agents of a task were ever alive at once.
     #[track_caller]
     pub fn assert_no_clash(&self) {
@@ -135,7 +151,9 @@ impl Scenario {
         let at = self.path().display();
         let program = self.program.display();
         format!(
-            "exec 9>{at}/survivors\n\
+            "case \"$*\" in --version) echo 1.0.0; exit;; esac\n\
+             echo \"$JRUN_ID $*\" >>{at}/arguments\n\
+             exec 9>{at}/survivors\n\
              exec 8>{at}/locks/$JRUN_TASK_ID\n\
              flock -n 8 || {{ echo $JRUN_ID >>{at}/clashes; exit 99; }}\n\
              echo $JRUN_ID >>{at}/begun\n\
@@ -149,11 +167,11 @@ impl Scenario {
         if !self.agents.is_empty() {
             text.push_str("agents:\n");
         }
-        for name in self.agents.keys() {
+        for (name, settings) in &self.agents {
             let wrapper = self.wrapper(name);
             writeln!(
                 text,
-                "  {name}: {{type: command, command: [/bin/sh, {}], version_args: []}}",
+                "  {name}: {{{settings}, command: [/bin/sh, {}], env: {{IS_SANDBOX: \"1\"}}}}",
                 wrapper.display()
             )
             .expect("a string takes all");

@@ -7,7 +7,7 @@ use cl_storage::budget::Usd;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::value;
-use super::{BatchArgs, CancelArgs, DeleteArgs, ShowArgs, UnblockArgs, UncancelArgs};
+use super::{BatchArgs, CancelArgs, DeleteArgs, ShowArgs, UnblockArgs, UncancelArgs, WakeArgs};
 
 /// `task`: run one, or one of its sub-commands.
 #[derive(Debug, Args)]
@@ -31,6 +31,8 @@ pub enum TaskCommand {
     Resume(ResumeArgs),
     /// Stop a task and what its agents have started
     Stop(StopArgs),
+    /// End a task's wait for a usage limit: try again now
+    Wake(WakeArgs),
     /// Show one task: runs, lineage, markers, owner, result
     Show(ShowArgs),
     /// Delete a task with its runs and messages

@@ -9,6 +9,7 @@ mod dependencies;
 mod facts;
 mod keeping;
 mod launch;
+mod limits;
 mod looking;
 mod proving;
 mod series;
@@ -34,6 +35,7 @@ pub use launch::{
     ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs,
     RunArgs, StopArgs, TaskArgs, TaskCommand,
 };
+pub use limits::{ClearLimitsArgs, LimitsArgs, LimitsCommand, WakeArgs};
 pub use looking::{
     ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until,
     ValidateArgs, WatchArgs,
@@ -163,6 +165,8 @@ pub enum Command {
     /// Post and read messages
     #[command(subcommand)]
     Bus(BusCommand),
+    /// Show what is known of the usage limits of agents
+    Limits(LimitsArgs),
     /// Delete old runs and finished tasks
     Gc(GcArgs),
     /// Look for damage

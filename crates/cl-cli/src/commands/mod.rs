@@ -15,6 +15,7 @@ pub mod gc;
 pub mod iterate;
 pub mod job;
 mod launching;
+pub mod limits;
 pub mod list;
 pub mod logs;
 mod nesting;
@@ -34,6 +35,7 @@ pub mod validate;
 pub mod verify;
 pub mod version;
 mod waiting;
+pub mod wake;
 pub mod watch;
 
 use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, TaskCommand};
@@ -60,6 +62,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             None => task::run(ctx, &args.run),
             Some(TaskCommand::Resume(args)) => task::resume(ctx, args),
             Some(TaskCommand::Stop(args)) => stop::run(ctx, args),
+            Some(TaskCommand::Wake(_)) => wake::run(ctx),
             Some(TaskCommand::Show(_)) => show::run(ctx),
             Some(TaskCommand::Delete(args)) => delete::run(ctx, args),
             Some(TaskCommand::Cancel(args)) => cancel::run(ctx, args),
@@ -86,6 +89,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Bus(BusCommand::Read(args)) => bus::read(ctx, args),
         Command::Bus(BusCommand::Discover(args)) => bus::discover(ctx, args),
         Command::Bus(BusCommand::Check(args)) => bus::check(ctx, args),
+        Command::Limits(args) => limits::run(ctx, args),
         Command::Gc(args) => gc::run(ctx, args),
         Command::Doctor(DoctorCommand::Storage) => doctor::storage(ctx),
         Command::Facts(FactsCommand::List(args)) => facts::list(ctx, args),
@@ -171,6 +175,7 @@ fn infers_project(command: &Command) -> bool {
         command,
         Command::Recover(_)
             | Command::Ps
+            | Command::Limits(_)
             | Command::Gc(_)
             | Command::Doctor(_)
             | Command::Validate(_)
@@ -205,6 +210,7 @@ fn is_about_one_task(command: &Command) -> bool {
         command,
         Command::Watch(_)
             | Command::Ps
+            | Command::Limits(_)
             | Command::Recover(_)
             | Command::Validate(_)
             | Command::Config(_)
@@ -220,6 +226,7 @@ fn position(command: &Command) -> Option<&str> {
             None => &args.run.id,
             Some(TaskCommand::Resume(args)) => &args.id,
             Some(TaskCommand::Stop(args)) => &args.id,
+            Some(TaskCommand::Wake(args)) => &args.id,
             Some(TaskCommand::Show(args)) => &args.id,
             Some(TaskCommand::Delete(args)) => &args.id,
             Some(TaskCommand::Cancel(args)) => &args.id,

@@ -122,13 +122,15 @@ impl<'a> Progress<'a> {
         if state.waiting_for != self.waiting_for {
             self.waiting_for = state.waiting_for;
             if let Some(what) = self.waiting_for.clone().filter(|what| what != "delay") {
-                self.say(&format!("waiting for {what}"));
+                let until = state.wake_at.map(crate::view::local_text);
+                let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+                self.say(&format!("waiting for {what}{until}"));
             }
         }
-        if state.attempts.this_launch != self.attempt {
+        if state.attempts.ordinal() != self.attempt {
             // The end of the attempt before is told first.
             self.look_at_stream();
-            self.attempt = state.attempts.this_launch;
+            self.attempt = state.attempts.ordinal();
             self.stream = None;
         }
     }

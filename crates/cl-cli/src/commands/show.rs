@@ -51,6 +51,8 @@ fn to_json(view: &TaskView, row: &TaskRow, runs: &[RunRow]) -> Value {
             "last_gate": state.gate_failures.last_gate,
             "waiting_for": state.waiting_for,
             "wake_at": state.wake_at,
+            "limit": state.limit,
+            "agent": state.agent,
             "stop": state.stop,
             "result": state.result.clone().map(ResultFact::from),
         })

@@ -1,0 +1,265 @@
+//! `limits`: what is known of the usage limits of agents, and of agents that fail.
+
+use std::collections::BTreeMap;
+
+use cl_storage::FailureKind;
+use cl_storage::ledger::{Account, AccountKey, Ledger, Source, Window, WindowState};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::args::{ClearLimitsArgs, LimitsArgs, LimitsCommand};
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+use crate::view::{Grid, describe_record_error, duration_text, local_text};
+
+/// One usage window of an account; also its JSON form.
+#[derive(Debug, Serialize)]
+struct WindowRow {
+    agent: String,
+    account: String,
+    /// The names in the configuration that use the account.
+    names: Vec<String>,
+    window: String,
+    state: WindowState,
+    used_percent: Option<f64>,
+    resets_at: Option<Timestamp>,
+    resets_in_seconds: Option<i64>,
+    /// No attempt is started before; none if one may be.
+    closed_until: Option<Timestamp>,
+    source: Source,
+    at: Timestamp,
+    age_seconds: i64,
+}
+
+/// How the attempts of an account went; also its JSON form.
+#[derive(Debug, Serialize)]
+struct HealthRow {
+    agent: String,
+    account: String,
+    names: Vec<String>,
+    /// It is left alone where another agent can be used.
+    degraded: bool,
+    degraded_until: Option<Timestamp>,
+    failures: u32,
+    last_kind: Option<FailureKind>,
+    last_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct Document {
+    windows: Vec<WindowRow>,
+    agents: Vec<HealthRow>,
+    problems: Vec<String>,
+}
+
+/// Shows or clears them.
+pub fn run(ctx: &mut Context, args: &LimitsArgs) -> Result<Exit, CliError> {
+    match &args.command {
+        None => show(ctx),
+        Some(LimitsCommand::Clear(args)) => clear(ctx, args),
+    }
+}
+
+fn show(ctx: &mut Context) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let names = names(ctx)?;
+    let (accounts, problems) = if scope.has_root()? {
+        Ledger::of(scope.root()).all()
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let now = ctx.now();
+    let document = Document {
+        windows: accounts
+            .iter()
+            .flat_map(|account| account.windows.iter().map(move |window| (account, window)))
+            .map(|(account, window)| window_row(account, window, &names, now))
+            .collect(),
+        agents: accounts
+            .iter()
+            .filter(|account| account.health.failures > 0)
+            .map(|account| health_row(account, &names, now))
+            .collect(),
+        problems: problems.iter().map(describe_record_error).collect(),
+    };
+    if ctx.console.is_json() {
+        ctx.console.json(&document)?;
+    } else {
+        print(ctx, &document)?;
+    }
+    Ok(if problems.is_empty() {
+        Exit::Success
+    } else {
+        Exit::Failed
+    })
+}
+
+fn print(ctx: &mut Context, document: &Document) -> Result<(), CliError> {
+    let now = ctx.now();
+    if document.windows.is_empty() && document.agents.is_empty() {
+        ctx.console
+            .note("nothing is known of usage limits: no agent has told of any");
+    }
+    if !document.windows.is_empty() {
+        let mut table = Grid::new(&[
+            "AGENT",
+            "ACCOUNT",
+            "WINDOW",
+            "USED",
+            "STATE",
+            "RESETS IN",
+            "CLOSED UNTIL",
+            "SOURCE",
+            "AGE",
+        ]);
+        for row in &document.windows {
+            table.row(
+                vec![
+                    row.agent.clone(),
+                    row.account.clone(),
+                    row.window.clone(),
+                    row.used_percent
+                        .map_or_else(|| "-".to_owned(), |used| format!("{used:.0}%")),
+                    row.state.as_str().to_owned(),
+                    row.resets_in_seconds
+                        .map_or_else(|| "-".to_owned(), duration_text),
+                    row.closed_until.map_or_else(|| "-".to_owned(), local_text),
+                    row.source.as_str().to_owned(),
+                    duration_text(row.age_seconds),
+                ],
+                "",
+            );
+        }
+        table.print(&mut ctx.console)?;
+    }
+    for row in &document.agents {
+        let kind = row.last_kind.map_or("", FailureKind::as_str);
+        let until = match row.degraded_until.filter(|until| *until > now) {
+            Some(until) => format!("degraded until {}", local_text(until)),
+            None => "still used".to_owned(),
+        };
+        ctx.console.line(format_args!(
+            "{} ({}): {} failures in a row, the last one {kind}; {until}",
+            row.agent, row.account, row.failures
+        ))?;
+    }
+    for problem in &document.problems {
+        ctx.console.warn(problem);
+    }
+    Ok(())
+}
+
+fn window_row(account: &Account, window: &Window, names: &Names, now: Timestamp) -> WindowRow {
+    let resets_at = window.resets_at.filter(|reset| *reset > now);
+    WindowRow {
+        agent: account.agent.clone(),
+        account: account.account.clone(),
+        names: names.of(account),
+        window: window.window.clone(),
+        state: window.state,
+        used_percent: window.used_percent,
+        resets_at,
+        resets_in_seconds: resets_at.map(|reset| reset.duration_since(now).as_secs()),
+        closed_until: window.closed_until().filter(|until| *until > now),
+        source: window.source,
+        at: window.at,
+        age_seconds: now.duration_since(window.at).as_secs().max(0),
+    }
+}
+
+fn health_row(account: &Account, names: &Names, now: Timestamp) -> HealthRow {
+    let degraded_until = account.degraded_until(now);
+    HealthRow {
+        agent: account.agent.clone(),
+        account: account.account.clone(),
+        names: names.of(account),
+        degraded: degraded_until.is_some(),
+        degraded_until,
+        failures: account.health.failures,
+        last_kind: account.health.last_kind,
+        last_at: account.health.last_at,
+    }
+}
+
+fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {
+    let scope = ctx.scope()?;
+    let wanted = args.agent.trim();
+    if wanted.is_empty() {
+        return Err(CliError::usage("the agent's name is empty"));
+    }
+    let names = names(ctx)?;
+    let (accounts, problems) = if scope.has_root()? {
+        Ledger::of(scope.root()).all()
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    if let Some(problem) = problems.first() {
+        ctx.console.warn(describe_record_error(problem));
+    }
+    let is_meant = |account: &&Account| {
+        account.agent == wanted
+            || account.account == wanted
+            || names.of(account).iter().any(|name| name == wanted)
+    };
+    let ledger = Ledger::of(scope.root());
+    let mut cleared = Vec::new();
+    for account in accounts.iter().filter(is_meant) {
+        let Ok(key) = AccountKey::parse(&account.agent, &account.account) else {
+            continue;
+        };
+        let was_known = ledger.clear(&key).map_err(|error| {
+            CliError::failed(format!("could not forget the limits of {wanted}")).caused_by(error)
+        })?;
+        if was_known {
+            cleared.push((account.agent.clone(), account.account.clone()));
+        }
+    }
+    if cleared.is_empty() {
+        return Err(
+            CliError::not_found(format!("nothing is known of the limits of {wanted}"))
+                .hint("`run-agent limits` shows the agents of which something is known"),
+        );
+    }
+    if ctx.console.is_json() {
+        let rows: Vec<_> = (cleared.iter())
+            .map(|(agent, account)| serde_json::json!({"agent": agent, "account": account}))
+            .collect();
+        ctx.console.json(&serde_json::json!({ "cleared": rows }))?;
+    } else {
+        for (agent, account) in &cleared {
+            ctx.console
+                .line(format_args!("Forgot the limits of {agent} ({account})"))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Which names of the configuration use which account.
+struct Names(BTreeMap<(String, String), Vec<String>>);
+
+impl Names {
+    fn of(&self, account: &Account) -> Vec<String> {
+        let key = (account.agent.clone(), account.account.clone());
+        self.0.get(&key).cloned().unwrap_or_default()
+    }
+}
+
+fn names(ctx: &Context) -> Result<Names, CliError> {
+    let config = &ctx.config()?.config;
+    let built_in = cl_config::AgentKind::BUILT_IN.map(cl_config::AgentKind::name);
+    let all = config.agents.keys().map(String::as_str).chain(built_in);
+    let mut names: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for name in all {
+        let Some(agent) = config.agent(name) else {
+            continue;
+        };
+        let account = agent.account.clone().unwrap_or_else(|| name.to_owned());
+        let entry = names
+            .entry((agent.kind.name().to_owned(), account))
+            .or_default();
+        if !entry.iter().any(|known| known == name) {
+            entry.push(name.to_owned());
+        }
+    }
+    Ok(Names(names))
+}
