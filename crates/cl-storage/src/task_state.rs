@@ -76,6 +76,9 @@ pub struct Attempts {
     /// Attempts of this launch that a usage limit cut short; in none of the counts above.
     #[serde(skip_serializing_if = "is_zero")]
     pub limited: u32,
+    /// The number of the last of them, see [`Attempts::ordinal`]; 0 is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub last_limited: u32,
 }
 
 /// A usage limit that a task waits for.
@@ -117,7 +120,13 @@ impl Attempts {
     }
 
     /// Takes the last attempt out of the counts: a usage limit cut it short.
+    ///
+    /// Once for each attempt, however often it is called.
     pub fn forgive(&mut self) {
+        if self.last_limited == self.ordinal() {
+            return;
+        }
+        self.last_limited = self.ordinal();
         for count in [&mut self.total, &mut self.this_launch, &mut self.today] {
             *count = count.saturating_sub(1);
         }
@@ -457,6 +466,7 @@ mod tests {
             .attempts
             .count("2026-01-02T10:00:00Z".parse().unwrap());
         assert_eq!((state.attempts.total, state.attempts.today), (2, 1));
+        state.attempts.forgive();
         state.attempts.forgive();
         let counts = &state.attempts;
         assert_eq!(

@@ -171,3 +171,35 @@ fn an_unknown_reset_is_tried_after_a_quarter_of_an_hour() {
     bed.set_clock(60 * 60);
     bed.wait_for(TASK, "all_finished");
 }
+
+#[test]
+fn a_supervisor_that_dies_around_the_wait_loses_nothing_of_it() {
+    const TASK: &str = "task-20260101-000000-dies";
+    // Behind the run's record alone, and behind the wait that was written.
+    for point in ["end-recorded", "limit-waiting"] {
+        let bed = Bed::new().agent("gemini", "type: gemini", &limited("gemini"));
+        let args = [
+            "task",
+            TASK,
+            "--project",
+            PROJECT,
+            "--prompt",
+            "Work.",
+            "--detach",
+        ];
+        let start = bed.command(&args).args(&["--agent", "gemini"]);
+        start.crash_at(point).ok();
+        until("the fault", || {
+            cl_testkit::run_agent::crashes(bed.scenario.path()) == [point]
+        });
+        until("the supervisor's end", || bed.row(TASK)["owner"] == "lost");
+        bed.command(&["recover"]).ok();
+        let row = bed.wait_for(TASK, "waiting");
+        assert_eq!(row["attempts"], 0, "{point}: {row:#}");
+        assert_eq!(bed.scenario.begun().len(), 1, "{point}");
+        bed.set_clock(2 * THREE_HOURS);
+        let row = bed.wait_for(TASK, "all_finished");
+        assert_eq!(row["attempts"], 1, "{point}: {row:#}");
+        assert_eq!(bed.scenario.begun().len(), 2, "{point}");
+    }
+}

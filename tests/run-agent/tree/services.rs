@@ -193,6 +193,7 @@ fn a_limit_is_told_with_its_time() {
         retry_after: Some(hour),
     };
     let (stage, server) = stage(Turns::always(Turn::Fault(limited)));
+    let stage = stage.settings("limits: {auto_resume: false}\n");
     let failure = failed_job(&stage, "sonar", "top");
     assert_eq!(failure.kind, FailureKind::LimitWindow);
     let left =
@@ -215,6 +216,7 @@ fn passing_failures_are_tried_again_and_told() {
         Turn::Fault(Fault::ServerError),
         Turn::Fault(Fault::CutStream),
     ]));
+    let stage = stage.settings("limits: {auto_resume: false}\n");
     // The third one breaks off behind a piece of the answer, which is not said twice.
     let failure = failed_job(&stage, "grok", "cut");
     assert_eq!(failure.kind, FailureKind::ApiTransient);

@@ -286,6 +286,9 @@ impl Supervisor {
                 latest.agent_name == self.record.agent && !latest.session_id.is_empty();
             let was_limited = (latest.failure.as_ref())
                 .is_some_and(|failure| failure.kind == FailureKind::LimitWindow);
+            if was_limited && latest.attempt == Some(self.state.attempts.ordinal()) {
+                self.account_for_lost(&latest)?;
+            }
             if is_same_agent && (self.record.policy.resume_session || was_limited) {
                 self.keep_session(Some(latest.session_id));
             }

@@ -9,6 +9,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
 use cl_storage::ledger::{Account, AccountKey, Closure, Ledger, Source, WindowReport, WindowState};
+use cl_storage::run_info::RunInfo;
 use cl_storage::task_state::{LimitWait, TaskState};
 use cl_storage::{Failure, FailureKind, Root};
 use jiff::Timestamp;
@@ -347,6 +348,31 @@ impl Supervisor {
                 change(account.or_insert_with(unknown));
             }
         }
+    }
+
+    /// Makes up for what an earlier supervisor did not come to after an attempt that met a limit.
+    pub(super) fn account_for_lost(&mut self, run: &RunInfo) -> Result<(), Broken> {
+        if self.state.attempts.last_limited == self.state.attempts.ordinal() {
+            return Ok(());
+        }
+        self.state.attempts.forgive();
+        self.state.write(&self.task)?;
+        let key = ready_agent(&self.record, &run.agent_name).and_then(LaunchAgent::account_key);
+        let (Some(key), Some(ended)) = (key, run.end_time) else {
+            return Ok(());
+        };
+        let reports = reports(&[], run.failure.as_ref());
+        let noted = self.choice.ledger.update(&key, |account| {
+            // Whoever has been told since knows better.
+            if account.windows.iter().all(|window| window.at < ended) {
+                account.report(&reports, ended);
+            }
+        });
+        if let Err(error) = noted {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "could not write what is known of the agent's limits");
+        }
+        Ok(())
     }
 
     /// Returns the session that the next attempt resumes.

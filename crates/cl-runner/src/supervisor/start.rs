@@ -432,6 +432,7 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
         attempts: Attempts {
             this_launch: 0,
             limited: 0,
+            last_limited: 0,
             ..earlier.attempts.clone()
         },
         begun_at: Some(SystemClock.now()),
