@@ -38,6 +38,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long what a gate leaves may take to end after it was asked.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How much a gate may print: it is kept in memory.
+const MOST_PRINTED: u64 = 256 * 1024 * 1024;
+
 /// How many lines of a refusing gate's output are kept.
 const SHOWN_LINES: usize = 20;
 
@@ -269,7 +272,7 @@ impl<'a> Verifier<'a> {
         let printed = unnamed_file()?;
         let started = Instant::now();
         let limit = Duration::from_millis(then.timeout_ms);
-        let largest = self.order.launch.policy.max_output_bytes;
+        let largest = MOST_PRINTED.min(self.order.launch.policy.max_output_bytes);
         let ended = self.shell(&args, &env, &then.cwd, &printed, limit, largest);
         let ended = match ended.await? {
             Ok(ended) => ended,

@@ -148,6 +148,32 @@ fn a_refusal_that_was_recorded_is_not_forgotten() {
 }
 
 #[test]
+fn a_claim_stands_only_on_evidence_that_is_on_disk() {
+    for (point, evidence) in [
+        ("evidence-unrecorded", 0),
+        ("evidence-recorded", 1),
+        ("claim-recorded", 1),
+    ] {
+        let rig = Rig::new("version: 1\nsteps:\n  - done: true\n");
+        rig.start(&["--detach", "--gate", "true"])
+            .crash_at(point)
+            .run();
+        rig.assert_crashed_at(point);
+        let standing = rig.assert_lost_and_true();
+        assert_eq!(standing.whole["done"], false, "{point}");
+        let first = rig.task().gates_folder().join("1.yaml");
+        assert_eq!(usize::from(first.is_file()), evidence, "{point}");
+        rig.command(&["verify"]).run().assert_code(3);
+        // Whoever goes on asks the gate again.
+        rig.start(&["--gate", "true"]).ok();
+        rig.assert_done();
+        rig.command(&["verify"]).ok();
+        let claim = &rig.standing().whole["claim"];
+        assert_eq!(claim["evidence"][0], 2, "{point}: {claim}");
+    }
+}
+
+#[test]
 fn a_child_that_was_recorded_and_not_launched_holds_nobody_up() {
     let script = r"
 version: 1

@@ -59,6 +59,7 @@ fn an_agent_that_lies_mends_it_and_the_evidence_is_reproduced() {
     assert_eq!(stage.infos("top")[1].rejected_by, "");
 
     let verified = stage.json(&format!("verify {}", id("top")));
+    crate::schema::assert_valid("verify", &verified);
     assert_eq!(verified["reproduced"], true, "{verified}");
     assert_eq!(verified["tree"]["same"], true);
     assert_eq!(verified["gates"][0]["same_output"], true);
@@ -73,6 +74,7 @@ fn an_agent_that_lies_mends_it_and_the_evidence_is_reproduced() {
     std::fs::write(work.join("answer"), "41").unwrap();
     let broken = stage.command(&format!("verify {} --json", id("top"))).run();
     broken.assert_code(1);
+    crate::schema::assert_valid("verify", &broken.json());
     assert_eq!(broken.json()["gates"][0]["now"], "refused");
     assert_eq!(broken.json()["tree"]["same"], false);
     std::fs::write(work.join("answer"), "42").unwrap();

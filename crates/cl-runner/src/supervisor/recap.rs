@@ -48,14 +48,26 @@ impl Supervisor {
         Some(self.redactor.redact(&text).into_owned())
     }
 
-    fn last_messages(&self) -> Vec<Message> {
+    /// Tells whether an agent of this launch has posted anything of late.
+    pub(super) fn has_posted(&self) -> bool {
+        let since = self.state.begun_at.unwrap_or(jiff::Timestamp::MIN);
+        let is_new = |message: &Message| message.timestamp >= since;
+        let is_agents = |message: &Message| RunId::parse(&message.run_id).is_ok();
+        (self.said_messages().iter()).any(|message| is_agents(message) && is_new(message))
+    }
+
+    fn said_messages(&self) -> Vec<Message> {
         let reading = Bus::new(self.task.bus()).tail(LOOKED_AT);
-        let mut messages: Vec<Message> = reading
+        reading
             .map(cl_bus::Reading::into_messages)
             .unwrap_or_default()
             .into_iter()
-            .filter(|message| is_said(message))
-            .collect();
+            .filter(is_said)
+            .collect()
+    }
+
+    fn last_messages(&self) -> Vec<Message> {
+        let mut messages = self.said_messages();
         messages.drain(..messages.len().saturating_sub(TOLD));
         messages
     }

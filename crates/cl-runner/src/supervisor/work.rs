@@ -49,11 +49,11 @@ impl Supervisor {
         before != tree
     }
 
-    /// Tells whether nothing was seen of any work: no tool, no word, no change.
+    /// Tells whether nothing was seen of any work: no tool, no word, no message, no change.
     pub(super) fn is_without_work(&self, tree: &str) -> bool {
         let work = &self.state.work;
         let is_same = working_tree::is_known(tree) && work.tree_before == tree;
-        is_same && !work.tools && !work.output
+        is_same && !work.tools && !work.output && !self.has_posted()
     }
 
     /// Looks, behind a claim that no gate judges, whether anything was done.
