@@ -64,9 +64,10 @@ impl EscapeFilter {
             (Self::Text, _) => return true,
             (Self::Escape, b'[') => Self::Control,
             (Self::Escape, b']') => Self::Command,
-            (Self::Control, 0x40..=0x7e) | (Self::Escape | Self::CommandEscape, _) => Self::Text,
+            (Self::Control, 0x40..=0x7e)
+            | (Self::Command, 0x07)
+            | (Self::Escape | Self::CommandEscape, _) => Self::Text,
             (Self::Control, _) => Self::Control,
-            (Self::Command, 0x07) => Self::Text,
             (Self::Command, 0x1b) => Self::CommandEscape,
             (Self::Command, _) => Self::Command,
         };

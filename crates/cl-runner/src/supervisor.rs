@@ -75,7 +75,8 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
             Ok(supervisor) => {
                 start::answer(&Readiness::Ready);
                 start::detach_output(&supervisor.task);
-                supervisor.run_while_owned().await
+                // The supervisor itself is in it, and large.
+                Box::pin(supervisor.run_while_owned()).await
             }
             Err(refused) => {
                 start::answer(&refused.readiness());
@@ -226,8 +227,8 @@ impl Supervisor {
                 self.paused = false;
                 self.gates = GateVerdict::Pending;
                 self.children_waited = false;
-                self.note_tree_before().await?;
-                if self.may_spend()? && self.stop.is_none() {
+                Box::pin(self.note_tree_before()).await?;
+                if self.may_spend() && self.stop.is_none() {
                     self.attempt().await?;
                 }
             }
@@ -243,7 +244,7 @@ impl Supervisor {
                 self.await_children().await?;
                 self.children_waited = true;
             }
-            Step::RunGates => self.gates = self.run_gates().await?,
+            Step::RunGates => self.gates = Box::pin(self.run_gates()).await?,
             Step::RejectDone => {
                 self.reject_done()?;
                 self.gates = GateVerdict::Pending;
@@ -251,7 +252,7 @@ impl Supervisor {
             }
             Step::Complete => {
                 if !self.record.policy.judges_claims() {
-                    self.look_for_work().await?;
+                    Box::pin(self.look_for_work()).await?;
                 }
                 return Ok(Some(finish::End::Complete));
             }

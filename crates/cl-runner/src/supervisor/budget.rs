@@ -9,7 +9,7 @@ use cl_storage::run_info::RunInfo;
 use cl_storage::{Failure, FailureKind, ProjectDir, RunDir, RunId, Usage};
 use jiff::Timestamp;
 
-use super::{Broken, Supervisor};
+use super::Supervisor;
 
 /// How often the records of a project's day are added up again while a run goes on.
 const DAY_AGAIN: Duration = Duration::from_mins(1);
@@ -98,13 +98,13 @@ impl Supervisor {
     }
 
     /// Tells whether another attempt may be made at all.
-    pub(super) fn may_spend(&mut self) -> Result<bool, Broken> {
+    pub(super) fn may_spend(&mut self) -> bool {
         self.note_overtime();
         if self.over.is_none() {
             let meter = self.meter_without(None);
             self.over = self.weigh(&meter, &Usage::default());
         }
-        Ok(self.over.is_none())
+        self.over.is_none()
     }
 
     /// Weighs a run's use on top of what the meter knows; warns once of each limit that is near.
