@@ -30,6 +30,7 @@ pub mod preamble;
 pub mod process;
 pub mod processes;
 pub mod propagate;
+pub mod quorum;
 pub mod recover;
 pub mod rest_agent;
 mod run_end;

@@ -18,7 +18,7 @@ use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::RenameFlags;
@@ -121,6 +121,37 @@ impl SyncPoint {
 /// loss of power may bring the old one back.
 pub fn replace(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let (temporary, folder) = write_temporary(path, content, mode)?;
+    finish_replacing(temporary, path, folder)
+}
+
+/// Replaces a file of the user's own, as [`replace`] does; it need not be below a root.
+///
+/// What a link points to is replaced and not the link, and the file keeps its
+/// permissions and its owner; a new one gets `mode`.
+pub fn replace_in_place(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
+    let real = match fs::canonicalize(path) {
+        Ok(real) => real,
+        // A link may point to a file that is still to be made.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(target) => parent(path)?.join(target),
+            Err(_) => path.to_owned(),
+        },
+        Err(e) => return Err(e),
+    };
+    let like = match fs::metadata(&real) {
+        Ok(meta) => Some(meta),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(e),
+    };
+    let (temporary, folder) = write_temporary_like(&real, content, mode, like.as_ref())?;
+    finish_replacing(temporary, &real, folder)
+}
+
+fn finish_replacing(
+    temporary: tempfile::NamedTempFile,
+    path: &Path,
+    folder: &Path,
+) -> io::Result<()> {
     crash::point("replace-before-rename");
     persist(temporary, path, tempfile::NamedTempFile::persist)?;
     crash::point("replace-before-folder-sync");
@@ -449,12 +480,31 @@ fn write_temporary<'a>(
     content: &[u8],
     mode: Mode,
 ) -> io::Result<(tempfile::NamedTempFile, &'a Path)> {
+    write_temporary_like(path, content, mode, None)
+}
+
+/// Writes a temporary file with the owner and the permissions of `like`, if there is one.
+fn write_temporary_like<'a>(
+    path: &'a Path,
+    content: &[u8],
+    mode: Mode,
+    like: Option<&fs::Metadata>,
+) -> io::Result<(tempfile::NamedTempFile, &'a Path)> {
     let folder = parent(path)?;
     let temporary = make_temporary(folder, &file_name(path))?;
-    append(temporary.as_file(), content)?;
-    temporary
-        .as_file()
-        .set_permissions(fs::Permissions::from_mode(mode.file_bits()))?;
+    let file = temporary.as_file();
+    append(file, content)?;
+    if let Some(like) = like {
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
+            std::os::unix::fs::fchown(file, Some(like.uid()), Some(like.gid()))?;
+        }
+    }
+    let permissions = like.map_or_else(
+        || fs::Permissions::from_mode(mode.file_bits()),
+        fs::Metadata::permissions,
+    );
+    file.set_permissions(permissions)?;
     sync_all(temporary.as_file(), SyncPoint::FileContent)?;
     Ok((temporary, folder))
 }
@@ -526,6 +576,27 @@ mod tests {
             1,
             "no temporary is left"
         );
+    }
+
+    #[test]
+    fn a_users_file_keeps_its_link_and_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::create_dir(folder.path().join("dotfiles")).unwrap();
+        std::os::unix::fs::symlink("dotfiles/rc", &link).unwrap();
+        replace_in_place(&link, b"one", Mode::Shared).unwrap();
+        let real = folder.path().join("dotfiles/rc");
+        assert_eq!(mode_of(&real), 0o644);
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o750)).unwrap();
+        replace_in_place(&link, b"two", Mode::Shared).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(
+            (fs::read(&real).unwrap(), mode_of(&real)),
+            (b"two".to_vec(), 0o750)
+        );
+        replace_in_place(&file, b"new", Mode::Private).unwrap();
+        assert_eq!(mode_of(&file), 0o600);
+        assert!(replace_in_place(folder.path(), b"x", Mode::Shared).is_err());
     }
 
     #[test]

@@ -76,7 +76,7 @@ struct Version {
 }
 
 /// Reads the text of a small file; `None` if it does not exist. Links are not followed.
-pub(crate) fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
+pub fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = match fs::File::options()

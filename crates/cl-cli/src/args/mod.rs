@@ -13,6 +13,8 @@ mod limits;
 mod looking;
 mod proving;
 mod series;
+mod reviewing;
+mod shell_setup;
 mod swallowed;
 mod value;
 
@@ -20,29 +22,21 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{
-    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
-};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-pub use bus::{
-    BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since,
-};
+pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since};
 pub use delete::DeleteArgs;
 pub use dependencies::{CancelArgs, UnblockArgs, UncancelArgs};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use keeping::{DoctorCommand, GcArgs};
-pub use launch::{
-    ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs,
-    RunArgs, StopArgs, TaskArgs, TaskCommand,
-};
+pub use launch::{ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs, TaskArgs, TaskCommand};
 pub use limits::{ClearLimitsArgs, LimitsArgs, LimitsCommand, WakeArgs};
-pub use looking::{
-    ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until,
-    ValidateArgs, WatchArgs,
-};
+pub use looking::{ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until, ValidateArgs, WatchArgs};
 pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
 
 pub use proving::{UsageArgs, UsageBy, VerifyArgs};
+pub use reviewing::{OutputCall, OutputCommand, QuorumArgs, ReviewCommand, Strategy, SynthesizeArgs};
+pub use shell_setup::{AliasShell, ShellInstallArgs, ShellPlaceArgs, ShellSetupCommand};
 
 use crate::entry::Binary;
 use crate::error::CliError;
@@ -159,9 +153,12 @@ pub enum Command {
     /// Add up tokens and cost of runs
     Usage(UsageArgs),
     /// Print what a run left: its answer, its streams or its prompt
-    Output(OutputArgs),
+    Output(OutputCall),
     /// Print the supervisor's log or the streams of a task's runs
     Logs(LogsArgs),
+    /// Ask whether reviewers agree
+    #[command(subcommand)]
+    Review(ReviewCommand),
     /// Post and read messages
     #[command(subcommand)]
     Bus(BusCommand),
@@ -180,6 +177,9 @@ pub enum Command {
     /// Show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make agents that are typed in a shell run below `wrap`, or take that back
+    #[command(subcommand)]
+    ShellSetup(ShellSetupCommand),
     /// Print the version
     Version,
     /// Print a completion script
@@ -235,6 +235,8 @@ pub fn parse(binary: Binary, args: impl IntoIterator<Item = OsString>) -> Result
     if let Some((flag, command)) = misplaced_flag(&matches) {
         let (parent, command) = command;
         let text = format!("{flag} belongs to `{parent}` and not before `{parent} {command}`\n");
+    if let Some((flag, above, command)) = misplaced_flag(&matches) {
+        let text = format!("{flag} belongs to `{above}` and not before `{above} {command}`\n");
         return Err(grammar.error(clap::error::ErrorKind::ArgumentConflict, text));
     }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
@@ -268,6 +270,28 @@ fn misplaced_flag(matches: &ArgMatches) -> Option<(String, (String, String))> {
         None => "a task's id".to_owned(),
     };
     Some((name, (parent.to_owned(), command.to_owned())))
+/// Finds a flag of a command that stands before one of its sub-commands.
+///
+/// The parser's own rule for this would refuse the flags that every command takes.
+fn misplaced_flag(matches: &ArgMatches) -> Option<(String, &'static str, String)> {
+    let (name, above) = matches.subcommand()?;
+    let (above_name, own) = match name {
+        "task" => ("task", RunArgs::augment_args(clap::Command::new("task"))),
+        "output" => (
+            "output",
+            OutputArgs::augment_args(clap::Command::new("output")),
+        ),
+        _ => return None,
+    };
+    let (command, _) = above.subcommand()?;
+    let given = own
+        .get_arguments()
+        .find(|arg| above.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))?;
+    let flag = match given.get_long() {
+        Some(long) => format!("--{long}"),
+        None => "a task's id".to_owned(),
+    };
+    Some((flag, above_name, command.to_owned()))
 }
 
 #[cfg(test)]

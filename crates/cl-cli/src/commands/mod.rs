@@ -24,10 +24,14 @@ mod progress;
 pub mod ps;
 pub mod recover;
 mod series;
+pub mod review;
+mod run_selector;
+pub mod shell_setup;
 pub mod show;
 pub mod status;
 pub mod stop;
 pub mod supervise;
+pub mod synthesize;
 pub mod task;
 pub mod unblock;
 pub mod usage;
@@ -38,7 +42,7 @@ mod waiting;
 pub mod wake;
 pub mod watch;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, TaskCommand};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, TaskCommand, OutputCommand, ReviewCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -84,6 +88,11 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Verify(_) => verify::run(ctx),
         Command::Usage(args) => usage::run(ctx, args),
         Command::Output(args) => output::run(ctx, args),
+        Command::Output(call) => match &call.command {
+            None => output::run(ctx, &call.print),
+            Some(OutputCommand::Synthesize(args)) => synthesize::run(ctx, args),
+        },
+        Command::Review(ReviewCommand::Quorum(args)) => review::quorum(ctx, args),
         Command::Logs(args) => logs::run(ctx, args),
         Command::Bus(BusCommand::Post(args)) => bus::post(ctx, args),
         Command::Bus(BusCommand::Read(args)) => bus::read(ctx, args),
@@ -96,6 +105,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Facts(FactsCommand::Promote(args)) => facts::promote(ctx, args),
         Command::Validate(args) => validate::run(ctx, args),
         Command::Config(command) => config::run(ctx, command),
+        Command::ShellSetup(command) => shell_setup::run(ctx, command),
         Command::Version => version::run(ctx),
         Command::Completion { shell } => completion::run(ctx, *shell),
     }
@@ -140,7 +150,7 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
         request.task_is_positional = global.tasks.is_empty();
     }
     match command {
-        Command::Output(args) => request.run.clone_from(&args.run),
+        Command::Output(call) => request.run.clone_from(&call.print.run),
         Command::Bus(BusCommand::Post(args)) => request.run.clone_from(&args.run),
         Command::Iterate(args) => request.parent_run.clone_from(&args.step.parent_run_id),
         Command::Job(args) => {
@@ -180,6 +190,7 @@ fn infers_project(command: &Command) -> bool {
             | Command::Doctor(_)
             | Command::Validate(_)
             | Command::Config(_)
+            | Command::ShellSetup(_)
             | Command::Version
             | Command::Completion { .. }
     )
@@ -214,6 +225,7 @@ fn is_about_one_task(command: &Command) -> bool {
             | Command::Recover(_)
             | Command::Validate(_)
             | Command::Config(_)
+            | Command::ShellSetup(_)
             | Command::Version
             | Command::Completion { .. }
     )
@@ -240,6 +252,7 @@ fn position(command: &Command) -> Option<&str> {
         Command::Status(args) => &args.id,
         Command::Verify(args) => &args.id,
         Command::Output(args) => &args.id,
+        Command::Output(call) => &call.print.id,
         Command::Logs(args) => &args.id,
         _ => return None,
     };
