@@ -47,6 +47,10 @@ pub fn main_entry(binary: Binary) -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     match args.get(1).and_then(|arg| arg.to_str()) {
         Some(SUPERVISE) => return commands::supervise::supervise(&args[2..]),
+        Some(cl_runner::adopt::ADOPT_COMMAND) => return commands::supervise::watch_adopted(),
+        Some(cl_runner::wrap::WRAPPED_COMMAND) => {
+            return commands::supervise::become_wrapped(&args[2..]);
+        }
         Some(SCRIPTED_AGENT) => return commands::supervise::scripted_agent(&args[2..]),
         Some(REST_AGENT) => return commands::supervise::rest_agent(&args[2..]),
         _ => {}

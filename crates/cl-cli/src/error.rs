@@ -27,10 +27,12 @@ pub enum Exit {
     Interrupted,
     /// Ended by the termination signal.
     Terminated,
+    /// Ended with the code of the program that was wrapped.
+    Passed(u8),
 }
 
 impl Exit {
-    /// All values, in the order of documentation.
+    /// All values of our own, in the order of documentation.
     pub const ALL: [Self; 9] = [
         Self::Success,
         Self::Failed,
@@ -55,6 +57,7 @@ impl Exit {
             Self::Timeout => 124,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Passed(code) => code,
         }
     }
 
@@ -70,6 +73,7 @@ impl Exit {
             Self::Timeout => "timeout",
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
+            Self::Passed(_) => "passed_on",
         }
     }
 
@@ -85,6 +89,7 @@ impl Exit {
             Self::Timeout => "the time for waiting was over",
             Self::Interrupted => "ended by Ctrl-C",
             Self::Terminated => "ended by the termination signal",
+            Self::Passed(_) => "the code of the program that was wrapped",
         }
     }
 }

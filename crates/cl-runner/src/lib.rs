@@ -8,6 +8,10 @@
 //! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]). What gates
 //! found is checked again by [`verify`]. The end of a task is told to its project by
 //! [`propagate`]. What a review says is read by [`verdict`].
+//! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]).
+//! The end of a task is told to its project by [`propagate`]. What a review says
+//! is read by [`verdict`]. Runs that no loop makes are adopted processes ([`adopt`])
+//! and wrapped sessions ([`wrap`]).
 //!
 //! Invariants:
 //!
@@ -19,6 +23,7 @@
 //!   verified to have ended.
 //! - Decisions are pure functions; what performs them does not decide.
 
+pub mod adopt;
 pub mod attach;
 mod claim;
 pub mod delete;
@@ -36,6 +41,7 @@ pub mod rest_agent;
 mod run_end;
 pub mod scripted;
 pub mod settle;
+mod solo;
 pub mod stop;
 mod supervisor;
 mod task_environment;
@@ -43,9 +49,11 @@ pub mod verdict;
 pub mod verify;
 mod working_tree;
 pub mod wake;
+pub mod wrap;
 
 pub use attach::wake_owner as wake;
 pub use output::left_out_bytes;
+pub use solo::SoloError;
 pub use supervisor::supervise;
 
 pub(crate) use launch::{error_text as launch_error_text, text_variables as launch_text_variables};

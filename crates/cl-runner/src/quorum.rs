@@ -96,7 +96,7 @@ impl Ballot {
 
     /// Takes note of a message; in any order.
     pub fn take(&mut self, message: &Message) {
-        let is_asked = self.runs.iter().any(|run| *run == message.run_id);
+        let is_asked = self.runs.contains(&message.run_id);
         let kind = message.kind.trim().to_ascii_uppercase();
         if !is_asked || !KINDS.contains(&kind.as_str()) {
             return;

@@ -23,6 +23,8 @@ pub enum OnLost {
 pub enum Action {
     /// Take it up again.
     Resume,
+    /// Watch its adopted process again.
+    Watch,
     /// End what is left of it and record that it failed, for this reason.
     Mark(String),
     /// End what is left of it and record that it was stopped, as somebody wished.
@@ -108,6 +110,10 @@ fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Acti
     }
     if let Some(attempts) = used_up(view) {
         return mark(&format!("its {attempts} attempts are used up"));
+    }
+    if launch.kind == crate::solo::ADOPTED {
+        // The process was never ours, so nothing was lost but the one who watched.
+        return Action::Watch;
     }
     let top = topmost(root, launch, now);
     match (on_lost, top.origin.as_str()) {

@@ -270,7 +270,9 @@ pub(crate) fn settle_runs(
             .info
             .as_ref()
             .is_ok_and(|info| info.status == RunStatus::Running);
-        let is_external = run.info.as_ref().is_ok_and(|info| info.is_external);
+        // A process that is only observed is left alone; of a dead one the record must say so.
+        let is_external =
+            (run.info.as_ref()).is_ok_and(|info| info.is_external && info.agent_is_alive());
         let is_newest = newest.as_ref() == Some(run.run.id());
         // A damaged or missing record tells nothing, so its run may have an agent.
         let may_have_agent = is_running || is_latest || is_newest || run.is_synthetic();

@@ -147,6 +147,17 @@ pub fn stop_task(
             suppress_ms: millis(options.suppression),
         };
         let request = ask_to_stop(task, &owner.launch_id, request, clock).map_err(request_error)?;
+        // Its owner only watches, and would refuse.
+        refuse_external(&TaskView::read(root, task, clock.now())?)?;
+        let request = ask_to_stop(
+            task,
+            &owner.launch_id,
+            by,
+            143,
+            if options.kills { grace } else { NEVER },
+            clock,
+        )
+        .map_err(request_error)?;
         let identity = owner.identity();
         // A supervisor that somebody has stopped with SIGSTOP could not act on it.
         crate::process::end::signal(&identity, rustix::process::Signal::CONT);
@@ -212,15 +223,7 @@ fn stop_without_owner(
     let (by, grace) = (options.by.as_str(), options.grace);
     let view = TaskView::read(root, task, clock.now())?;
     let active: Vec<_> = view.runs.iter().filter(|run| run.is_active).collect();
-    let external = active
-        .iter()
-        .find_map(|run| run.info.as_ref().ok().filter(|info| info.is_external));
-    if let Some(info) = external {
-        return Err(StopError::External {
-            run: info.run_id.to_string(),
-            pid: info.pid,
-        });
-    }
+    refuse_external(&view)?;
     if view.owner_state != OwnerState::Lost && active.is_empty() && view.active_children.is_empty()
     {
         return Ok(StopReport::NothingRunning);
@@ -262,6 +265,18 @@ fn stop_without_owner(
         ended: settled.ended + ended,
         survivors: settled.survivors + survivors,
         children,
+    })
+}
+
+/// Fails if a run is active whose process is only observed.
+fn refuse_external(view: &TaskView) -> Result<(), StopError> {
+    let mut active = view.runs.iter().filter(|run| run.is_active);
+    let external = active.find_map(|run| run.info.as_ref().ok().filter(|info| info.is_external));
+    external.map_or(Ok(()), |info| {
+        Err(StopError::External {
+            run: info.run_id.to_string(),
+            pid: info.pid,
+        })
     })
 }
 

@@ -33,6 +33,8 @@ mod version;
 mod watch;
 mod work;
 
+pub(crate) use start::{answer, detach_output};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

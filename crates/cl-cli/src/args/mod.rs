@@ -17,6 +17,7 @@ mod reviewing;
 mod shell_setup;
 mod swallowed;
 mod value;
+mod wrapping;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
 pub use proving::{UsageArgs, UsageBy, VerifyArgs};
 pub use reviewing::{OutputCall, OutputCommand, QuorumArgs, ReviewCommand, Strategy, SynthesizeArgs};
 pub use shell_setup::{AliasShell, ShellInstallArgs, ShellPlaceArgs, ShellSetupCommand};
+pub use wrapping::{ImportArgs, OwnershipArg, RunCommand, WrapArgs};
 
 use crate::entry::Binary;
 use crate::error::CliError;
@@ -133,6 +135,11 @@ pub enum Command {
     Job(JobArgs),
     /// Repeat work and review until the reviewers approve
     Iterate(IterateArgs),
+    /// Run your own session with an agent on record: wrap --agent claude -- ARGS
+    Wrap(WrapArgs),
+    /// Do something with single runs
+    #[command(subcommand)]
+    Run(RunCommand),
     /// Stop what runs
     Stop(StopArgs),
     /// Resume a task

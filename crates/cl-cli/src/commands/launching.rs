@@ -144,10 +144,16 @@ pub(super) fn working_folder(
     args: &LaunchArgs,
     default: &Path,
 ) -> Result<PathBuf, CliError> {
-    let path = args
-        .cwd
-        .as_ref()
-        .map_or_else(|| default.to_owned(), |path| ctx.absolute(path));
+    folder(ctx, args.cwd.as_deref(), default)
+}
+
+/// Returns a folder to work in: the one named, else `default`.
+pub(super) fn folder(
+    ctx: &Context,
+    named: Option<&Path>,
+    default: &Path,
+) -> Result<PathBuf, CliError> {
+    let path = named.map_or_else(|| default.to_owned(), |path| ctx.absolute(path));
     if path.is_dir() {
         // Agents compare paths with what the shell tells them, so links are resolved once, here.
         return std::fs::canonicalize(&path).map_err(|error| {

@@ -13,6 +13,7 @@ pub mod facts;
 mod flat;
 pub mod gc;
 pub mod iterate;
+pub mod import;
 pub mod job;
 mod launching;
 pub mod limits;
@@ -41,8 +42,9 @@ pub mod version;
 mod waiting;
 pub mod wake;
 pub mod watch;
+pub mod wrap;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, TaskCommand, OutputCommand, ReviewCommand};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, TaskCommand, OutputCommand, ReviewCommand, RunCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -78,6 +80,9 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             Some(JobCommand::Batch(args)) => batch::run(ctx, args),
         },
         Command::Iterate(args) => iterate::run(ctx, args),
+        Command::Job(args) => job::run(ctx, args),
+        Command::Wrap(args) => wrap::run(ctx, args),
+        Command::Run(RunCommand::Import(args)) => import::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),
@@ -159,6 +164,10 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
                 Some(JobCommand::Batch(args)) => &args.step.parent_run_id,
             };
             request.parent_run.clone_from(parent_run);
+        Command::Job(args) => request.parent_run.clone_from(&args.launch.parent_run_id),
+        Command::Wrap(args) => request.parent_run.clone_from(&args.parent_run_id),
+        Command::Run(RunCommand::Import(args)) => {
+            request.parent_run.clone_from(&args.parent_run_id);
         }
         Command::Task(args) if args.command.is_none() => {
             let launch = &args.run.launch;
@@ -178,6 +187,10 @@ fn is_batch(command: &Command) -> bool {
 fn makes_task(command: &Command) -> bool {
     matches!(command, Command::Job(_) | Command::Iterate(_))
         || matches!(command, Command::Task(args) if args.command.is_none())
+    matches!(
+        command,
+        Command::Job(_) | Command::Wrap(_) | Command::Run(_)
+    ) || matches!(command, Command::Task(args) if args.command.is_none())
 }
 
 fn infers_project(command: &Command) -> bool {

@@ -80,6 +80,12 @@ fn is_lost(task: &TaskDir) -> bool {
 fn act(ctx: &mut Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
     match &recovery.action {
         Action::Resume => resume(ctx, &recovery.task),
+        Action::Watch => {
+            let executable = std::path::Path::new("/proc/self/exe");
+            let secrets = ctx.config()?.config.all_secrets();
+            let watching = cl_runner::adopt::take_up(root, &recovery.task, secrets, executable);
+            watching.map(drop).map_err(super::import::adopt_error)
+        }
         Action::Mark(_) | Action::RecordStop => {
             let reason = match &recovery.action {
                 Action::RecordStop => Reason::Stopped {
@@ -131,6 +137,7 @@ fn tell(ctx: &mut Context, recovery: &Recovery, outcome: &Outcome) -> Result<(),
     let (task, project) = (recovery.task.id(), recovery.task.project());
     let (action, reason) = match &recovery.action {
         Action::Resume => ("resume", None),
+        Action::Watch => ("watch", None),
         Action::Mark(reason) => ("mark", Some(reason.as_str())),
         Action::RecordStop => ("record_stop", None),
     };
@@ -147,6 +154,10 @@ fn tell(ctx: &mut Context, recovery: &Recovery, outcome: &Outcome) -> Result<(),
     }
     let (would, done) = match recovery.action {
         Action::Resume => ("would resume", "resumed"),
+        Action::Watch => (
+            "would watch its adopted process again",
+            "its adopted process is watched again",
+        ),
         Action::Mark(_) => ("would mark as failed", "marked as failed"),
         Action::RecordStop => (
             "would record as stopped, as somebody had wished",

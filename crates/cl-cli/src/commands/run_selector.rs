@@ -97,20 +97,21 @@ fn by_id(scope: &Scope, id: &RunId) -> Result<Selected, CliError> {
     if let Some(run) = own.as_ref().filter(|run| run.path().is_dir()) {
         return Ok(selected(run));
     }
-    let mut others = in_project(&project, id)?;
-    match (others.pop(), others.is_empty(), own) {
-        (Some(run), true, _) => Ok(selected(&run)),
-        (Some(_), false, _) => Err(CliError::usage(format!(
-            "run {id} is in several tasks of project {}",
-            project.id()
-        ))
-        .hint("add --task ID")),
-        (None, _, Some(run)) => Ok(selected(&run)),
-        (None, _, None) => Ok(Selected {
-            id: id.to_string(),
-            folder: project.path().join("*").join("runs").join(id.as_str()),
-        }),
+    let others = in_project(&project, id)?;
+    if others.len() > 1 {
+        let project = project.id();
+        return Err(
+            CliError::usage(format!("run {id} is in several tasks of project {project}"))
+                .hint("add --task ID"),
+        );
     }
+    // Where it would be tells where it was looked for.
+    let nowhere = || Selected {
+        id: id.to_string(),
+        folder: project.path().join("*").join("runs").join(id.as_str()),
+    };
+    let found = others.first().or(own.as_ref());
+    Ok(found.map_or_else(nowhere, selected))
 }
 
 fn selected(run: &RunDir) -> Selected {

@@ -24,6 +24,14 @@ pub fn rest_agent(args: &[OsString]) -> ExitCode {
         Ok(environment) => to_exit_code(cl_runner::rest_agent::answer(args, &environment)),
         Err(_) => ExitCode::FAILURE,
     }
+/// Watches an adopted process.
+pub fn watch_adopted() -> ExitCode {
+    to_exit_code(cl_runner::adopt::watch_adopted())
+}
+
+/// Becomes the program of a wrapped session.
+pub fn become_wrapped(args: &[OsString]) -> ExitCode {
+    to_exit_code(cl_runner::wrap::become_wrapped(args))
 }
 
 fn to_exit_code(code: i32) -> ExitCode {

@@ -6,6 +6,7 @@ use std::path::Path;
 use cl_agent::{AgentSpec, ResolveError, Surroundings};
 use cl_config::{AgentConfig, Config, Environment, SecretSource, TokenError};
 use cl_storage::ledger::AccountKey;
+use cl_storage::redact::Redactor;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// An agent of a launch, or why it cannot be used.
@@ -59,6 +60,11 @@ impl LaunchAgent {
     /// Returns whose usage limits hold for it; `None` if it has no usable label.
     pub fn account_key(&self) -> Option<AccountKey> {
         AccountKey::parse(self.spec.kind.as_str(), &self.account).ok()
+    /// Returns what masks its secrets in everything that is written, and `more`.
+    pub fn redactor(&self, more: impl IntoIterator<Item = SecretString>) -> Redactor {
+        let own = self.token.iter().chain(self.secret_env.values());
+        let own = own.cloned().map(SecretString::from);
+        Redactor::new(own.chain(more))
     }
 
     /// Returns where its secrets were found, by variable.
@@ -129,6 +135,26 @@ pub fn prepare_agents(
         entries.insert(name.to_owned(), entry);
     }
     Ok(entries)
+}
+
+/// Prepares one agent: a configured or built-in one, else the program of that name.
+pub fn prepare_named(
+    config: &Config,
+    environment: &Environment,
+    executable: &Path,
+    name: &str,
+) -> Result<LaunchAgent, PrepareError> {
+    let around = Surroundings {
+        environment,
+        executable,
+        is_root: rustix::process::geteuid().is_root(),
+    };
+    if let Some(agent) = config.agent(name) {
+        return prepare(name, agent, &around);
+    }
+    let mut program = AgentConfig::new(cl_config::AgentKind::Command);
+    program.command = vec![name.to_owned()];
+    prepare(name, &program, &around)
 }
 
 /// Returns every secret of the entries, for masking.

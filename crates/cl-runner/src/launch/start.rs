@@ -113,6 +113,19 @@ pub fn launch(
         return Err(LaunchError::NoRoom { path });
     }
     let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
+    start_owner(executable, SUPERVISE_COMMAND, &bytes, task)
+}
+
+/// Starts a process that is to own `task`, by a hidden sub-command of this program.
+///
+/// Hands it `bytes`, with their length in front, and waits until it says that it has
+/// taken the task. Blocks for up to a minute. After an error it has ended.
+pub(crate) fn start_owner(
+    executable: &Path,
+    sub_command: &str,
+    bytes: &[u8],
+    task: &TaskDir,
+) -> Result<Launched, LaunchError> {
     let length = u32::try_from(bytes.len())
         .ok()
         .filter(|&n| n <= LARGEST_RECORD);
@@ -124,7 +137,7 @@ pub fn launch(
     command
         // What people see in a process list; the task is there for them alone.
         .arg0("run-agent")
-        .arg(SUPERVISE_COMMAND)
+        .arg(sub_command)
         .arg(format!("{}/{}", task.project(), task.id()))
         .current_dir("/")
         .env(SUPERVISED_TASK, task.path())
@@ -139,7 +152,7 @@ pub fn launch(
     let mut child = command.spawn()?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     let supervisor = crate::process::spawn::identify(pid)?;
-    match hand_over(&mut child, length, &bytes, task) {
+    match hand_over(&mut child, length, bytes, task) {
         // Its end is noticed by whoever waits for the task; the handle is not needed.
         Ok(()) => Ok(Launched { supervisor }),
         Err(error) => {
@@ -244,6 +257,18 @@ fn read_answer(pipe: OwnedFd) -> io::Result<Vec<u8>> {
 
 /// Reads a launch record from standard input; `None` if it is not whole.
 pub(crate) fn read_record() -> Option<Result<LaunchRecord, String>> {
+    let bytes = read_framed()?;
+    let found = serde_json::from_slice::<Version>(&bytes).ok()?.version;
+    if found != RECORD_VERSION {
+        return Some(Err(format!(
+            "launch record has format {found}, this build knows {RECORD_VERSION}"
+        )));
+    }
+    Some(serde_json::from_slice(&bytes).map_err(|e| format!("launch record cannot be read: {e}")))
+}
+
+/// Reads bytes with their length in front from standard input; `None` if they are not whole.
+pub(crate) fn read_framed() -> Option<Vec<u8>> {
     let mut stdin = io::stdin().lock();
     let mut length = [0; 4];
     stdin.read_exact(&mut length).ok()?;
@@ -253,16 +278,7 @@ pub(crate) fn read_record() -> Option<Result<LaunchRecord, String>> {
     }
     let mut bytes = Vec::new();
     stdin.take(u64::from(length)).read_to_end(&mut bytes).ok()?;
-    if bytes.len() != usize::try_from(length).ok()? {
-        return None;
-    }
-    let found = serde_json::from_slice::<Version>(&bytes).ok()?.version;
-    if found != RECORD_VERSION {
-        return Some(Err(format!(
-            "launch record has format {found}, this build knows {RECORD_VERSION}"
-        )));
-    }
-    Some(serde_json::from_slice(&bytes).map_err(|e| format!("launch record cannot be read: {e}")))
+    (bytes.len() == usize::try_from(length).ok()?).then_some(bytes)
 }
 
 /// The part of a launch record that is read before all others.

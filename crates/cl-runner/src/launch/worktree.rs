@@ -35,7 +35,7 @@ pub enum Overlap {
 ///
 /// `cwd` is the agent's working folder. Links are followed; what cannot be looked
 /// at is no work tree.
-pub(super) fn overlap(root: &Path, task: &TaskDir, cwd: &Path) -> Option<Overlap> {
+pub(crate) fn overlap(root: &Path, task: &TaskDir, cwd: &Path) -> Option<Overlap> {
     if is_top(root) {
         return Some(Overlap::Root(root.to_owned()));
     }

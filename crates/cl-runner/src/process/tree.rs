@@ -223,7 +223,7 @@ fn owns(pid: i32, folder: &Path, root: &Path) -> bool {
 }
 
 /// Returns the task whose folder below `root` is, or was, at `folder`.
-pub(super) fn task_at(folder: &Path, root: &Path) -> Option<(ProjectId, TaskId)> {
+pub(crate) fn task_at(folder: &Path, root: &Path) -> Option<(ProjectId, TaskId)> {
     let mut parts = folder.strip_prefix(root).ok()?.iter();
     let (project, task, None) = (parts.next()?, parts.next()?, parts.next()) else {
         return None;

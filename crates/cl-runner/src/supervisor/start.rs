@@ -62,7 +62,7 @@ impl<E: std::error::Error> From<E> for Refused {
 }
 
 /// Tells the launcher, in one line on standard output.
-pub(super) fn answer(readiness: &Readiness) {
+pub(crate) fn answer(readiness: &Readiness) {
     let mut line = serde_json::to_vec(readiness).unwrap_or_default();
     line.push(b'\n');
     // A launcher that has died does not read; the task goes on without it.
@@ -73,7 +73,7 @@ pub(super) fn answer(readiness: &Readiness) {
 }
 
 /// Cuts the last ties to the launcher: streams become `/dev/null` and the task's log.
-pub(super) fn detach_output(task: &TaskDir) {
+pub(crate) fn detach_output(task: &TaskDir) {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         // Failing to redirect leaves a closed pipe behind, which harms nobody.
         rustix::stdio::dup2_stdin(&null).unwrap_or_default();

@@ -50,11 +50,9 @@ pub(super) struct Unfinished {
 
 /// Returns the block of aliases that call `program`; it means the same in all three shells.
 pub(super) fn aliases(program: &str) -> String {
-    let mut text = format!("{BEGIN}\n");
-    for agent in AGENTS {
-        text += &format!("alias {agent}='{program} wrap --agent {agent} --'\n");
-    }
-    text + END + "\n"
+    let alias = |agent| format!("alias {agent}='{program} wrap --agent {agent} --'\n");
+    let aliases: String = AGENTS.into_iter().map(alias).collect();
+    format!("{BEGIN}\n{aliases}{END}\n")
 }
 
 /// Tells whether a shell takes `text` as it is, inside of quotes.
