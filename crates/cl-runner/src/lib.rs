@@ -7,10 +7,7 @@
 //! left behind is settled by whoever owns the task next ([`settle`]) and taken
 //! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]). What gates
 //! found is checked again by [`verify`]. The end of a task is told to its project by
-//! [`propagate`]. What a review says is read by [`verdict`].
-//! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]).
-//! The end of a task is told to its project by [`propagate`]. What a review says
-//! is read by [`verdict`]. Runs that no loop makes are adopted processes ([`adopt`])
+//! [`propagate`]. What a review says is read by [`verdict`]. Runs that no loop makes are adopted processes ([`adopt`])
 //! and wrapped sessions ([`wrap`]).
 //!
 //! Invariants:
@@ -47,8 +44,8 @@ mod supervisor;
 mod task_environment;
 pub mod verdict;
 pub mod verify;
-mod working_tree;
 pub mod wake;
+mod working_tree;
 pub mod wrap;
 
 pub use attach::wake_owner as wake;

@@ -322,7 +322,12 @@ impl Solo {
             by: by.to_owned(),
         });
         let recorded = self.state.write(&self.task);
-        let marked = marker::request_stop(&self.task, by, now);
+        let mark = marker::StopMark {
+            by,
+            run: Some(self.run.id()),
+            lasts: Some(marker::STOP_SUPPRESSION),
+        };
+        let marked = marker::request_stop(&self.task, &mark, now);
         if recorded.is_err() || marked.is_err() {
             tracing::error!("could not record the wish to stop");
         }

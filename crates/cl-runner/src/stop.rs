@@ -149,15 +149,6 @@ pub fn stop_task(
         let request = ask_to_stop(task, &owner.launch_id, request, clock).map_err(request_error)?;
         // Its owner only watches, and would refuse.
         refuse_external(&TaskView::read(root, task, clock.now())?)?;
-        let request = ask_to_stop(
-            task,
-            &owner.launch_id,
-            by,
-            143,
-            if options.kills { grace } else { NEVER },
-            clock,
-        )
-        .map_err(request_error)?;
         let identity = owner.identity();
         // A supervisor that somebody has stopped with SIGSTOP could not act on it.
         crate::process::end::signal(&identity, rustix::process::Signal::CONT);

@@ -161,11 +161,16 @@ impl StreamParser {
 
     /// Says when the stream is read, so that `try again in two hours` can be understood.
     ///
-    /// To be called before the first byte. Without it only points in time are understood.
+    /// Without it only points in time are understood.
     #[must_use]
     pub fn as_of(mut self, now: jiff::Zoned) -> Self {
-        self.facts.now = Some(now);
+        self.tell_time(now);
         self
+    }
+
+    /// Says when what comes next is read, for a stream that takes hours.
+    pub fn tell_time(&mut self, now: jiff::Zoned) {
+        self.facts.now = Some(now);
     }
 
     /// Takes the next bytes; they may end anywhere, even inside a character.

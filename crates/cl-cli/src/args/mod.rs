@@ -12,8 +12,8 @@ mod launch;
 mod limits;
 mod looking;
 mod proving;
-mod series;
 mod reviewing;
+mod series;
 mod shell_setup;
 mod swallowed;
 mod value;
@@ -23,20 +23,32 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+};
 
-pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since};
+pub use bus::{
+    BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since,
+};
 pub use delete::DeleteArgs;
 pub use dependencies::{CancelArgs, UnblockArgs, UncancelArgs};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use keeping::{DoctorCommand, GcArgs};
-pub use launch::{ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs, TaskArgs, TaskCommand};
+pub use launch::{
+    ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs,
+    RunArgs, StopArgs, TaskArgs, TaskCommand,
+};
 pub use limits::{ClearLimitsArgs, LimitsArgs, LimitsCommand, WakeArgs};
-pub use looking::{ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until, ValidateArgs, WatchArgs};
+pub use looking::{
+    ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until,
+    ValidateArgs, WatchArgs,
+};
 pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
 
 pub use proving::{UsageArgs, UsageBy, VerifyArgs};
-pub use reviewing::{OutputCall, OutputCommand, QuorumArgs, ReviewCommand, Strategy, SynthesizeArgs};
+pub use reviewing::{
+    OutputCall, OutputCommand, QuorumArgs, ReviewCommand, Strategy, SynthesizeArgs,
+};
 pub use shell_setup::{AliasShell, ShellInstallArgs, ShellPlaceArgs, ShellSetupCommand};
 pub use wrapping::{ImportArgs, OwnershipArg, RunCommand, WrapArgs};
 
@@ -239,9 +251,6 @@ pub fn parse(binary: Binary, args: impl IntoIterator<Item = OsString>) -> Result
     if let Some(found) = found {
         return Err(forgotten_value(&mut grammar, &found));
     }
-    if let Some((flag, command)) = misplaced_flag(&matches) {
-        let (parent, command) = command;
-        let text = format!("{flag} belongs to `{parent}` and not before `{parent} {command}`\n");
     if let Some((flag, above, command)) = misplaced_flag(&matches) {
         let text = format!("{flag} belongs to `{above}` and not before `{above} {command}`\n");
         return Err(grammar.error(clap::error::ErrorKind::ArgumentConflict, text));
@@ -258,25 +267,6 @@ fn forgotten_value(grammar: &mut clap::Command, found: &(String, String)) -> cla
     grammar.error(clap::error::ErrorKind::InvalidValue, text)
 }
 
-/// Finds a flag of `task` or `job` that stands before a sub-command of it.
-///
-/// The parser's own rule for this would refuse the flags that every command takes.
-fn misplaced_flag(matches: &ArgMatches) -> Option<(String, (String, String))> {
-    let (parent, outer) = matches.subcommand()?;
-    let own = match parent {
-        "task" => RunArgs::augment_args(clap::Command::new("task")),
-        "job" => JobArgs::augment_args(clap::Command::new("job")),
-        _ => return None,
-    };
-    let (command, _) = outer.subcommand()?;
-    let given = own
-        .get_arguments()
-        .find(|arg| outer.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))?;
-    let name = match given.get_long() {
-        Some(long) => format!("--{long}"),
-        None => "a task's id".to_owned(),
-    };
-    Some((name, (parent.to_owned(), command.to_owned())))
 /// Finds a flag of a command that stands before one of its sub-commands.
 ///
 /// The parser's own rule for this would refuse the flags that every command takes.
@@ -284,6 +274,7 @@ fn misplaced_flag(matches: &ArgMatches) -> Option<(String, &'static str, String)
     let (name, above) = matches.subcommand()?;
     let (above_name, own) = match name {
         "task" => ("task", RunArgs::augment_args(clap::Command::new("task"))),
+        "job" => ("job", JobArgs::augment_args(clap::Command::new("job"))),
         "output" => (
             "output",
             OutputArgs::augment_args(clap::Command::new("output")),

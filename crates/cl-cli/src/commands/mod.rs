@@ -12,8 +12,8 @@ pub mod doctor;
 pub mod facts;
 mod flat;
 pub mod gc;
-pub mod iterate;
 pub mod import;
+pub mod iterate;
 pub mod job;
 mod launching;
 pub mod limits;
@@ -24,9 +24,9 @@ pub mod output;
 mod progress;
 pub mod ps;
 pub mod recover;
-mod series;
 pub mod review;
 mod run_selector;
+mod series;
 pub mod shell_setup;
 pub mod show;
 pub mod status;
@@ -44,7 +44,10 @@ pub mod wake;
 pub mod watch;
 pub mod wrap;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, TaskCommand, OutputCommand, ReviewCommand, RunCommand};
+use crate::args::{
+    BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand,
+    ReviewCommand, RunCommand, TaskCommand,
+};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -80,7 +83,6 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             Some(JobCommand::Batch(args)) => batch::run(ctx, args),
         },
         Command::Iterate(args) => iterate::run(ctx, args),
-        Command::Job(args) => job::run(ctx, args),
         Command::Wrap(args) => wrap::run(ctx, args),
         Command::Run(RunCommand::Import(args)) => import::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
@@ -92,7 +94,6 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Watch(args) => watch::run(ctx, args),
         Command::Verify(_) => verify::run(ctx),
         Command::Usage(args) => usage::run(ctx, args),
-        Command::Output(args) => output::run(ctx, args),
         Command::Output(call) => match &call.command {
             None => output::run(ctx, &call.print),
             Some(OutputCommand::Synthesize(args)) => synthesize::run(ctx, args),
@@ -164,7 +165,7 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
                 Some(JobCommand::Batch(args)) => &args.step.parent_run_id,
             };
             request.parent_run.clone_from(parent_run);
-        Command::Job(args) => request.parent_run.clone_from(&args.launch.parent_run_id),
+        }
         Command::Wrap(args) => request.parent_run.clone_from(&args.parent_run_id),
         Command::Run(RunCommand::Import(args)) => {
             request.parent_run.clone_from(&args.parent_run_id);
@@ -185,11 +186,9 @@ fn is_batch(command: &Command) -> bool {
 
 /// Commands that may create the task they name.
 fn makes_task(command: &Command) -> bool {
-    matches!(command, Command::Job(_) | Command::Iterate(_))
-        || matches!(command, Command::Task(args) if args.command.is_none())
     matches!(
         command,
-        Command::Job(_) | Command::Wrap(_) | Command::Run(_)
+        Command::Job(_) | Command::Iterate(_) | Command::Wrap(_) | Command::Run(_)
     ) || matches!(command, Command::Task(args) if args.command.is_none())
 }
 
@@ -264,7 +263,6 @@ fn position(command: &Command) -> Option<&str> {
         Command::Resume(args) => &args.id,
         Command::Status(args) => &args.id,
         Command::Verify(args) => &args.id,
-        Command::Output(args) => &args.id,
         Command::Output(call) => &call.print.id,
         Command::Logs(args) => &args.id,
         _ => return None,

@@ -24,6 +24,8 @@ pub fn rest_agent(args: &[OsString]) -> ExitCode {
         Ok(environment) => to_exit_code(cl_runner::rest_agent::answer(args, &environment)),
         Err(_) => ExitCode::FAILURE,
     }
+}
+
 /// Watches an adopted process.
 pub fn watch_adopted() -> ExitCode {
     to_exit_code(cl_runner::adopt::watch_adopted())

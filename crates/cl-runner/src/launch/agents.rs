@@ -60,6 +60,8 @@ impl LaunchAgent {
     /// Returns whose usage limits hold for it; `None` if it has no usable label.
     pub fn account_key(&self) -> Option<AccountKey> {
         AccountKey::parse(self.spec.kind.as_str(), &self.account).ok()
+    }
+
     /// Returns what masks its secrets in everything that is written, and `more`.
     pub fn redactor(&self, more: impl IntoIterator<Item = SecretString>) -> Redactor {
         let own = self.token.iter().chain(self.secret_env.values());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cl_agent::{Exit, Outcome};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::run_info::StopRecord;
-use cl_storage::{RunDir, crash};
+use cl_storage::{Clock as _, RunDir, SystemClock, crash};
 use tokio::time::Instant;
 
 use super::Supervisor;
@@ -140,9 +140,6 @@ impl Supervisor {
         by_itself: bool,
         mut stream: LiveStream,
     ) -> Outcome {
-        let now = self.now().to_zoned(jiff::tz::TimeZone::system());
-        let mut parser = self.agent.spec.stream_parser().as_of(now);
-        let mut position = 0;
         let until = Instant::now() + DRAIN;
         loop {
             stream.read(run, u64::MAX);
@@ -283,6 +280,9 @@ impl LiveStream {
             && let Ok(read) = file.read_at(&mut buffer, self.position)
             && read > 0
         {
+            // Agents say "in two hours" and "at 3am", and mean when they said it.
+            let now = SystemClock.now().to_zoned(jiff::tz::TimeZone::system());
+            self.parser.tell_time(now);
             self.parser.feed(&buffer[..read]);
             self.position += read as u64;
         }
