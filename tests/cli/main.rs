@@ -17,6 +17,7 @@ mod place;
 mod promises;
 mod quorum;
 mod refusals;
+mod review_run;
 mod schema;
 mod shell_setup;
 mod streams;

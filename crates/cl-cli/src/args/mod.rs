@@ -47,7 +47,7 @@ pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
 
 pub use proving::{UsageArgs, UsageBy, VerifyArgs};
 pub use reviewing::{
-    OutputCall, OutputCommand, QuorumArgs, ReviewCommand, Strategy, SynthesizeArgs,
+    OutputCall, OutputCommand, QuorumArgs, ReviewCommand, ReviewRunArgs, Strategy, SynthesizeArgs,
 };
 pub use shell_setup::{AliasShell, ShellInstallArgs, ShellPlaceArgs, ShellSetupCommand};
 pub use wrapping::{ImportArgs, OwnershipArg, RunCommand, WrapArgs};

@@ -88,6 +88,28 @@ pub enum ReviewCommand {
     /// `VERDICT: pass` or APPROVED, or JSON with the key `verdict`. Ends with 0 if the quorum is
     /// met and with 1 if not.
     Quorum(QuorumArgs),
+    /// Let reviewers judge what a run has left, and tell whether enough approve
+    ///
+    /// Each reviewer is a job of its own, one after the other; its verdict is read from its answer
+    /// and posted to the bus of the reviewed task as a REVIEW.
+    Run(ReviewRunArgs),
+}
+
+/// `review run`.
+#[derive(Debug, Args)]
+pub struct ReviewRunArgs {
+    /// The run to review
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// An agent that reviews; repeatable [default: the default agent]
+    #[arg(long = "reviewer", value_name = "NAME", value_delimiter = ',')]
+    pub reviewers: Vec<String>,
+    /// How many must approve [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub required: Option<u32>,
+    /// What the reviewers are to look at in particular
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prompt: Option<String>,
 }
 
 /// `review quorum`.

@@ -25,6 +25,7 @@ mod progress;
 pub mod ps;
 pub mod recover;
 pub mod review;
+pub mod review_run;
 mod run_selector;
 mod series;
 pub mod shell_setup;
@@ -99,6 +100,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
             Some(OutputCommand::Synthesize(args)) => synthesize::run(ctx, args),
         },
         Command::Review(ReviewCommand::Quorum(args)) => review::quorum(ctx, args),
+        Command::Review(ReviewCommand::Run(args)) => review_run::run(ctx, args),
         Command::Logs(args) => logs::run(ctx, args),
         Command::Bus(BusCommand::Post(args)) => bus::post(ctx, args),
         Command::Bus(BusCommand::Read(args)) => bus::read(ctx, args),
@@ -224,7 +226,7 @@ fn infers_task(command: &Command) -> bool {
 }
 
 fn infers_enclosing(command: &Command) -> bool {
-    makes_task(command) || matches!(command, Command::Bus(_))
+    makes_task(command) || matches!(command, Command::Bus(_) | Command::Review(_))
 }
 
 /// Commands that take one task at the most.

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cl_bus::{Bus, Draft};
+use cl_storage::RunDir;
 use cl_storage::durable::{self, Mode};
 use cl_storage::redact::Redactor;
 use serde_json::json;
@@ -105,6 +106,15 @@ fn read_all(selected: &[Selected], redactor: &Redactor) -> Result<Vec<Answer>, C
         answers.push(answer);
     }
     Ok(answers)
+}
+
+/// Returns the answer of a run without its configured secrets; none if it left nothing.
+pub(super) fn answer_of(run: &RunDir, redactor: &Redactor) -> Result<Option<String>, CliError> {
+    let selected = Selected {
+        id: run.id().to_string(),
+        folder: run.path().to_owned(),
+    };
+    Ok(read(&selected, LARGEST_ANSWER, redactor)?.text)
 }
 
 /// Reads the answer of a run, or its raw output where it has none.
