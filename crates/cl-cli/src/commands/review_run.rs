@@ -167,7 +167,10 @@ fn review(
         parent: None,
         depth: 0,
         previous_run: None,
+        depends_on: None,
+        takes_up_cancelled: false,
         is_detached: false,
+        step: None,
     };
     let options = AttachOptions {
         on_terminate: if ctx.environment.get("JRUN_ID").is_some() {
@@ -176,6 +179,7 @@ fn review(
             OnTerminate::Stop
         },
         grace: order.policy.grace,
+        suppression: Some(ctx.config()?.config.defaults.stop_suppression),
     };
     let waiting = |error| CliError::failed("could not wait for a reviewer").caused_by(error);
     let attachment = Attachment::prepare().map_err(waiting)?;
