@@ -50,7 +50,7 @@ impl Bed {
         let (file, new) = (self.path("clock"), self.path("clock.new"));
         // A reader that comes in between must not see half a number.
         std::fs::write(&new, (seconds * 1000).to_string()).unwrap();
-        std::fs::rename(new, file).unwrap();
+        cl_storage::durable::rename(&new, &file).unwrap();
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {

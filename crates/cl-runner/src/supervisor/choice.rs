@@ -33,6 +33,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What the supervisor remembers of the agents that it may use.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each the answer to one question"
+)]
 pub(super) struct Choice {
     ledger: Ledger,
     /// The agent of the launch, which the others hand back to.
