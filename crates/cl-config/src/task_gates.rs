@@ -82,7 +82,7 @@ mod tests {
                     Place::File { line, column, .. } => {
                         format!("{line}:{column} {}", problem.message)
                     }
-                    other => format!("{other:?}"),
+                    other @ Place::Variable(_) => format!("{other:?}"),
                 });
                 lines.collect::<Vec<_>>().join("\n")
             }

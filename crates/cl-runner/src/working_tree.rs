@@ -141,7 +141,11 @@ pub(crate) fn of_files(cwd: &Path, root: &Path, task: &TaskDir) -> String {
     let Ok(cwd) = cwd.canonicalize() else {
         return NO_TREE.to_owned();
     };
+    let Ok(device) = cwd.metadata().map(|meta| meta.dev()) else {
+        return NO_TREE.to_owned();
+    };
     let mut walk = Walk {
+        device,
         excluded: excluded(&cwd, root, task),
         digest: Sha256Stream::default(),
         files: 0,
@@ -154,6 +158,8 @@ pub(crate) fn of_files(cwd: &Path, root: &Path, task: &TaskDir) -> String {
 }
 
 struct Walk {
+    /// Other file systems below, such as `/proc`, are not gone into.
+    device: u64,
     excluded: PathBuf,
     digest: Sha256Stream,
     files: u64,
@@ -193,6 +199,9 @@ impl Walk {
         self.note(below.as_os_str().as_bytes());
         // The kind of file, and who may execute it; other bits differ between machines.
         self.note(&(meta.mode() & 0o170_100).to_be_bytes());
+        if meta.dev() != self.device {
+            return Ok(());
+        }
         if meta.is_dir() {
             return self.folder(path, below);
         }

@@ -1,5 +1,7 @@
 //! The supervisor dies at each named point of its way through an attempt.
 
+use cl_testkit::patience::until;
+
 use crate::rig::{Rig, WAITING};
 
 /// What a death at a point leaves.
@@ -145,6 +147,27 @@ fn a_refusal_that_was_recorded_is_not_forgotten() {
     // The claim may still stand: whoever goes on asks the gate again.
     std::fs::write(rig.scenario.work().join("pass"), "").unwrap();
     rig.resume_to_done();
+}
+
+#[test]
+fn a_stalemate_is_counted_over_recoveries() {
+    let rig = Rig::new("version: 1\nsteps:\n  - done: true\n");
+    let args = ["--detach", "--gate", "echo red; exit 1"];
+    let point = "refusal-recorded";
+    rig.start(&args).crash_at("refusal-recorded:2").run();
+    rig.assert_crashed_at(point);
+    rig.assert_lost_and_true();
+    rig.scenario.command(&["recover"]).ok();
+    until("the end", || {
+        let standing = rig.standing();
+        standing.owner == "none" && !standing.active
+    });
+    let whole = rig.standing().whole;
+    assert_eq!(whole["status"], "failed");
+    let detail = whole["failure"]["detail"].as_str().unwrap();
+    assert!(detail.contains("stalemate"), "{detail}");
+    // The claim that was refused when the supervisor died is asked about again.
+    assert_eq!(rig.task().runs().unwrap().len(), 2);
 }
 
 #[test]
