@@ -152,7 +152,8 @@ impl Supervisor {
         // A writer that was gone at the last look may have written just before.
         stream.read(run, u64::MAX);
         let stderr = output::tail(&run.stderr(), 200);
-        stream.finish(exit, stderr.as_bytes())
+        let now = self.now().to_zoned(jiff::tz::TimeZone::system());
+        stream.finish(exit, stderr.as_bytes(), now)
     }
 
     /// Tells whether a process of the agent still holds its stdout file open.
@@ -288,7 +289,8 @@ impl LiveStream {
         }
     }
 
-    fn finish(self, exit: Exit, stderr_tail: &[u8]) -> Outcome {
-        self.parser.finish(exit, stderr_tail)
+    /// Decides how the run went; times of day in what was said are those around `now`.
+    fn finish(self, exit: Exit, stderr_tail: &[u8], now: jiff::Zoned) -> Outcome {
+        self.parser.as_of(now).finish(exit, stderr_tail)
     }
 }
