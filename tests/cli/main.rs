@@ -6,6 +6,7 @@ mod bus;
 mod bus_faults;
 mod configuration;
 mod delete;
+mod dependencies;
 mod doctor;
 mod documented;
 mod facts;

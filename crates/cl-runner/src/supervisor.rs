@@ -27,6 +27,8 @@ mod limits;
 mod recap;
 mod requests;
 mod spool;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod surroundings;
 mod version;

@@ -8,6 +8,7 @@
 mod bus;
 mod deleted;
 mod deleting;
+mod dependencies;
 mod facts;
 mod gc;
 mod identity;

@@ -8,6 +8,7 @@ mod crowd;
 mod delegating;
 mod deleting;
 mod dependencies;
+mod diamond;
 mod ending;
 mod iterate;
 mod limits;

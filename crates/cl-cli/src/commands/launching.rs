@@ -567,17 +567,18 @@ fn check_secrets(ctx: &Context, task: &TaskDir, ready: &Ready) -> Result<(), Cli
     Ok(())
 }
 
-/// Returns the tasks that must be done before `task`; none if no flag says so.
+/// Returns the tasks that must be done before `task`, if that is known already; none if
+/// no flag says so.
 pub(super) fn depends_on(
     args: &LaunchArgs,
-    task: &TaskId,
+    task: Option<&TaskId>,
 ) -> Result<Option<Vec<TaskId>>, CliError> {
     let Some(texts) = &args.depends_on else {
         return Ok(None);
     };
     let ids =
         parse_ids(texts).map_err(|error| CliError::usage(format!("--depends-on: {error}")))?;
-    if ids.contains(task) {
+    if let Some(task) = task.filter(|task| ids.contains(task)) {
         let text = format!("task {:?} cannot depend on itself", task.as_str());
         return Err(CliError::usage(text));
     }

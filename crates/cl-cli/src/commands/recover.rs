@@ -18,6 +18,9 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     if !scope.has_root()? {
         return Ok(tell_end(ctx, 0, false));
     }
+    if !args.dry_run {
+        take_over_queue(ctx, scope.root())?;
+    }
     let on_lost = match ctx.config()?.config.defaults.on_lost {
         cl_config::OnLost::Resume => OnLost::Resume,
         cl_config::OnLost::Mark => OnLost::Mark,
@@ -55,6 +58,19 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
         }
     }
     Ok(tell_end(ctx, recoveries.len(), failed))
+}
+
+/// Takes over what the earlier implementation had queued.
+fn take_over_queue(ctx: &mut Context, root: &Root) -> Result<(), CliError> {
+    let taken = cl_storage::queue::import_planner(root, ctx.now()).map_err(|error| {
+        CliError::failed("could not take over root-task-planner.yaml").caused_by(error)
+    })?;
+    if taken > 0 {
+        ctx.console.note(format_args!(
+            "{taken} tasks of root-task-planner.yaml are queued for a server"
+        ));
+    }
+    Ok(())
 }
 
 /// What became of a lost task.

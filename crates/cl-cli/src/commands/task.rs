@@ -29,6 +29,7 @@ pub(super) fn start(
     let prompt = launching::prompt(ctx, args)?;
     let cwd = launching::working_folder(ctx, args, ctx.environment.current_dir())?;
     let previous_run = launching::run_flag("--previous-run-id", args.previous_run_id.as_deref())?;
+    launching::depends_on(args, scope.task.as_ref().map(|task| &task.value))?;
     let around = nesting::around(&scope)?;
     let mut base = match &around {
         Some(around) => nesting::inherited_policy(around),
@@ -59,7 +60,7 @@ pub(super) fn start(
         parent: None,
         depth: 0,
         previous_run,
-        depends_on: launching::depends_on(args, id.as_ref())?,
+        depends_on: launching::depends_on(args, Some(id.as_ref()))?,
         takes_up_cancelled: false,
         is_detached: args.detach,
         step: None,
@@ -140,7 +141,7 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     let lineage = file
         .as_ref()
         .map_or((None, 0), |file| (file.parent.clone(), file.depth));
-    let depends_on = launching::depends_on(&args.launch, task.id())?;
+    let depends_on = launching::depends_on(&args.launch, Some(task.id()))?;
     let mut extra_env = file
         .as_ref()
         .map(|file| file.env.clone())

@@ -1,6 +1,6 @@
 //! `task unblock`.
 
-use cl_storage::dependencies::{self, joined};
+use cl_storage::dependencies::{self, DependencyError, joined};
 use cl_storage::task_config::{TaskConfig, parse_ids};
 use cl_storage::{TaskDir, TaskId};
 use serde_json::json;
@@ -24,9 +24,15 @@ pub fn run(ctx: &mut Context, args: &UnblockArgs) -> Result<Exit, CliError> {
         }
         Ok::<_, CliError>(lifted)
     };
-    let lifted = dependencies::update(scope.root(), &task, change).map_err(|error| {
+    let failed = |error: DependencyError| {
         CliError::failed(format!("could not unblock task {}", task.id())).caused_by(error)
-    })??;
+    };
+    // A wrong name, or nothing to do, makes no lock file.
+    let config = TaskConfig::read(&task).map_err(|error| failed(error.into()))?;
+    let mut lifted = lifted(&task, &config, &named)?;
+    if !lifted.is_empty() {
+        lifted = dependencies::update(scope.root(), &task, change).map_err(failed)??;
+    }
     if !lifted.is_empty() {
         // Whoever waits sees the file; this only spares the wait for its next look.
         cl_runner::wake(&task);

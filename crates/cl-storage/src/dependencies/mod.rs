@@ -211,6 +211,8 @@ pub fn joined(ids: &[TaskId], between: &str) -> String {
 pub struct Graph<'a> {
     look: Box<dyn FnMut(&TaskId) -> Node + 'a>,
     seen: BTreeMap<TaskId, Node>,
+    /// Tasks of which it is known that nothing makes them go on.
+    stuck: BTreeSet<TaskId>,
 }
 
 impl std::fmt::Debug for Graph<'_> {
@@ -227,6 +229,7 @@ impl<'a> Graph<'a> {
         Self {
             look: Box::new(look),
             seen: BTreeMap::new(),
+            stuck: BTreeSet::new(),
         }
     }
 
@@ -289,7 +292,7 @@ impl<'a> Graph<'a> {
         let mut seen = BTreeSet::new();
         let mut left = vec![self.counting(id)];
         while let Some(at) = left.pop() {
-            if !seen.insert(at.clone()) {
+            if self.stuck.contains(&at) || !seen.insert(at.clone()) {
                 continue;
             }
             let node = self.node(&at).clone();
@@ -306,6 +309,7 @@ impl<'a> Graph<'a> {
                 }
             }
         }
+        self.stuck.append(&mut seen);
         false
     }
 
@@ -369,20 +373,26 @@ pub fn find_cycle(edges: &BTreeMap<TaskId, Vec<TaskId>>) -> Option<Vec<TaskId>> 
     for start in edges.keys() {
         // The way to where the search is, with the next dependency to look at.
         let mut way: Vec<(&TaskId, usize)> = vec![(start, 0)];
+        let mut on_way: BTreeSet<&TaskId> = BTreeSet::from([start]);
         while let Some((at, next)) = way.last_mut() {
             let at: &TaskId = at;
             let dependency = edges.get(at).and_then(|of| of.get(*next));
             *next += 1;
             let Some(dependency) = dependency.filter(|_| !finished.contains(at)) else {
                 finished.insert(at);
+                on_way.remove(at);
                 way.pop();
                 continue;
             };
-            if let Some(first) = way.iter().position(|(id, _)| *id == dependency) {
-                let around = way[first..].iter().map(|(id, _)| (*id).clone());
-                return Some(around.chain([dependency.clone()]).collect());
+            if on_way.contains(dependency) {
+                let around = way
+                    .iter()
+                    .map(|(id, _)| *id)
+                    .skip_while(|id| *id != dependency);
+                return Some(around.chain([dependency]).cloned().collect());
             }
             if !finished.contains(dependency) {
+                on_way.insert(dependency);
                 way.push((dependency, 0));
             }
         }

@@ -22,6 +22,7 @@ pub struct Blocked {
 /// and those that others wait for and that nobody runs.
 pub fn report(nodes: &BTreeMap<TaskId, Node>) -> Vec<Blocked> {
     let mut graph = Graph::of(nodes);
+    let around_work = around_work(&mut graph, nodes);
     let mut found = BTreeMap::new();
     for (task, node) in nodes {
         let is_open = !node.standing.goes_on() && node.standing != Standing::Cancelled;
@@ -32,7 +33,7 @@ pub fn report(nodes: &BTreeMap<TaskId, Node>) -> Vec<Blocked> {
         let Some(chain) = graph.chain(task, &node.depends_on) else {
             continue;
         };
-        let is_stuck = !has_activity(&mut graph, nodes, task);
+        let is_stuck = !around_work.contains(task);
         let blocked = Blocked {
             task: task.clone(),
             blocked_by,
@@ -92,35 +93,36 @@ fn culprit(nodes: &BTreeMap<TaskId, Node>, chain: &Chain) -> Option<Blocked> {
     })
 }
 
-/// Tells whether anything that `task` waits for, or that waits for it, is at work.
-fn has_activity(graph: &mut Graph<'_>, nodes: &BTreeMap<TaskId, Node>, task: &TaskId) -> bool {
-    let is_at_work = |standing: Standing| standing.goes_on() && standing != Standing::Done;
+/// Returns the tasks that are at work, wait for one that is, or are waited for by one.
+fn around_work(graph: &mut Graph<'_>, nodes: &BTreeMap<TaskId, Node>) -> BTreeSet<TaskId> {
+    let mut before: BTreeMap<TaskId, Vec<TaskId>> = BTreeMap::new();
+    let mut after: BTreeMap<TaskId, Vec<TaskId>> = BTreeMap::new();
+    for (task, node) in nodes {
+        for named in &node.depends_on {
+            for dependency in BTreeSet::from([named.clone(), graph.counting(named)]) {
+                let behind = after.entry(dependency.clone()).or_default();
+                behind.push(task.clone());
+                before.entry(task.clone()).or_default().push(dependency);
+            }
+        }
+    }
+    let is_at_work = |node: &Node| node.standing.goes_on() && node.standing != Standing::Done;
+    let at_work = nodes.iter().filter(|(_, node)| is_at_work(node));
+    let at_work: Vec<TaskId> = at_work.map(|(task, _)| task.clone()).collect();
+    let mut around = reached(&before, at_work.clone());
+    around.append(&mut reached(&after, at_work));
+    around
+}
+
+/// Returns what can be reached along `edges`, the starts included.
+fn reached(edges: &BTreeMap<TaskId, Vec<TaskId>>, starts: Vec<TaskId>) -> BTreeSet<TaskId> {
     let mut seen = BTreeSet::new();
-    let mut left = vec![task.clone()];
+    let mut left = starts;
     while let Some(at) = left.pop() {
-        let counting = graph.counting(&at);
-        for id in [at, counting] {
-            if !seen.insert(id.clone()) {
-                continue;
-            }
-            let node = nodes.get(&id);
-            if node.is_some_and(|node| is_at_work(node.standing)) {
-                return true;
-            }
-            left.extend(node.iter().flat_map(|node| &node.depends_on).cloned());
+        if let Some(next) = edges.get(&at).filter(|_| !seen.contains(&at)) {
+            left.extend(next.iter().filter(|id| !seen.contains(*id)).cloned());
         }
+        seen.insert(at);
     }
-    let mut seen = BTreeSet::from([task.clone()]);
-    let mut left = vec![task.clone()];
-    while let Some(at) = left.pop() {
-        for (id, node) in nodes {
-            if node.depends_on.contains(&at) && seen.insert(id.clone()) {
-                if is_at_work(node.standing) {
-                    return true;
-                }
-                left.push(id.clone());
-            }
-        }
-    }
-    false
+    seen
 }
