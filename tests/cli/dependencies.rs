@@ -121,7 +121,9 @@ fn every_reason_has_its_word() {
         "missing",
     );
     check_reason(
-        |first| _ = add_run(first, 1, ended(RunStatus::Failed, 1)),
+        |first| {
+            add_run(first, 1, ended(RunStatus::Failed, 1));
+        },
         "failed",
     );
     let cancel = |first: &TaskDir| std::fs::write(Marker::Cancelled.path(first), "").unwrap();

@@ -58,7 +58,7 @@ fn wait_blocked(rig: &Rig) {
     });
 }
 
-fn said(bus: Bus, kind: &str) -> Vec<String> {
+fn said(bus: &Bus, kind: &str) -> Vec<String> {
     let messages = bus
         .all()
         .map_or_else(|_| Vec::new(), cl_bus::Reading::into_messages);
@@ -67,7 +67,7 @@ fn said(bus: Bus, kind: &str) -> Vec<String> {
 }
 
 fn task_said(rig: &Rig, kind: &str) -> Vec<String> {
-    said(Bus::new(rig.task().bus()), kind)
+    said(&Bus::new(rig.task().bus()), kind)
 }
 
 fn project_said(rig: &Rig, kind: &str) -> Vec<String> {
@@ -77,7 +77,7 @@ fn project_said(rig: &Rig, kind: &str) -> Vec<String> {
         .path()
         .join(PROJECT)
         .join("PROJECT-MESSAGE-BUS.md");
-    said(Bus::new(path), kind)
+    said(&Bus::new(path), kind)
 }
 
 #[test]

@@ -96,11 +96,11 @@ fn check(seed: u64) {
         }
         if node.is_cancelled {
             std::fs::create_dir_all(stage.dir(&name(number)).path()).unwrap();
-            let mut line = format!("task cancel {} --reason x", id(&name(number)));
-            if let Some(next) = node.successor {
-                line += &format!(" --superseded-by {}", id(&name(next)));
-            }
-            stage.ok(&line);
+            let successor = node
+                .successor
+                .map(|next| format!("--superseded-by {}", id(&name(next))));
+            let line = format!("task cancel {} --reason x", id(&name(number)));
+            stage.ok(&format!("{line} {}", successor.unwrap_or_default()));
         }
     }
     // In any order: some before what they depend on is there.

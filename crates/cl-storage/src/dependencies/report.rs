@@ -56,9 +56,8 @@ pub fn report(nodes: &BTreeMap<TaskId, Node>) -> Vec<Blocked> {
 /// Returns the two commands of which one ends a deadlock: what to do about the culprit,
 /// and how to go on without waiting for it.
 pub fn remedies(project: &ProjectId, chain: &Chain) -> [String; 2] {
-    let (first, culprit) = match (chain.path.first(), chain.culprit()) {
-        (Some(first), Some(culprit)) => (first, culprit),
-        _ => return [String::new(), String::new()],
+    let (Some(first), Some(culprit)) = (chain.path.first(), chain.culprit()) else {
+        return [String::new(), String::new()];
     };
     // What is not there cannot be given up; the one that waits for it can.
     let given_up = match chain.reason {

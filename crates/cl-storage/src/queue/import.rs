@@ -49,10 +49,12 @@ pub(super) fn under_lock(root: &Root, folder: &Path, now: Timestamp) -> Result<u
         .flatten()
         .enumerate()
     {
-        match entry_of(root, old) {
-            Some(entry) => found.push((old["order"].as_u64().unwrap_or(u64::MAX), place, entry)),
-            None => tracing::warn!(place, "left out an entry of {PLANNER}"),
-        }
+        let Some(entry) = entry_of(root, old) else {
+            tracing::warn!(place, "left out an entry of {PLANNER}");
+            continue;
+        };
+        let order = old["order"].as_u64().unwrap_or(u64::MAX);
+        found.push((order, place, entry));
     }
     found.sort_by_key(|(order, place, entry)| (*order, entry.submitted_at, *place));
     let mut imported: Vec<Entry> = Vec::new();
