@@ -12,6 +12,7 @@ mod diamond;
 mod ending;
 mod iterate;
 mod limits;
+mod monitor;
 mod nested;
 mod propagation;
 mod proving;

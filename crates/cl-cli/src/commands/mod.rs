@@ -19,6 +19,7 @@ mod launching;
 pub mod limits;
 pub mod list;
 pub mod logs;
+pub mod monitor;
 mod nesting;
 pub mod output;
 mod progress;
@@ -45,10 +46,7 @@ pub mod wake;
 pub mod watch;
 pub mod wrap;
 
-use crate::args::{
-    BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand,
-    ReviewCommand, RunCommand, TaskCommand,
-};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -86,6 +84,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Iterate(args) => iterate::run(ctx, args),
         Command::Wrap(args) => wrap::run(ctx, args),
         Command::Run(RunCommand::Import(args)) => import::run(ctx, args),
+        Command::Monitor(args) => monitor::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),

@@ -206,6 +206,17 @@ impl Waiting {
         })
     }
 
+    /// Gets ready outside of any series: TERM always means this command.
+    pub(super) fn plain() -> Result<Self, CliError> {
+        let signals = Attachment::prepare()
+            .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))?;
+        Ok(Self {
+            signals,
+            is_inside_agent: false,
+            pause: SHORTEST_PAUSE,
+        })
+    }
+
     /// Pauses, longer each time until [`Self::begin`], or until a signal comes.
     pub(super) fn pause(&mut self) -> Option<Request> {
         let pause = self.pause;

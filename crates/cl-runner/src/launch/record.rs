@@ -38,6 +38,9 @@ pub enum Mode {
     Resume,
     /// Taken up after its supervisor died: like a resume, but a DONE still counts.
     Recover,
+    /// Started or taken up by a program that looks for work: any marker forbids it,
+    /// and none is taken away on behalf of the person who has left it.
+    TakeUp,
 }
 
 /// Who waits for the task.

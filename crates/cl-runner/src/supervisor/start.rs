@@ -16,10 +16,7 @@ use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{
-    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
-    is_prompt_of_record, is_same_prompt, secret_values,
-};
+use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -296,6 +293,7 @@ fn command_of(record: &LaunchRecord) -> Command {
         Mode::Start | Mode::Recover => Command::Start,
         Mode::Resume if record.takes_up_cancelled => Command::ForcedResume,
         Mode::Resume => Command::Resume,
+        Mode::TakeUp => Command::Monitor,
     }
 }
 
@@ -303,6 +301,10 @@ fn check_markers(task: &TaskDir, record: &LaunchRecord) -> Result<(), Refused> {
     let markers = Markers::read(task, SystemClock.now())?;
     for marker in Marker::ALL {
         if markers.has(marker) && marker::rule(marker, command_of(record)) == Rule::Refuse {
+        if is_own_stop(task, marker, record.mode) {
+            continue;
+        }
+        if markers.has(marker) && marker::rule(marker, command_of(record.mode)) == Rule::Refuse {
             let name = marker.file_name();
             return Err(Refused::conflict(format!(
                 "task {id} is marked {name}; `run-agent task resume {id} --project {project} --force` takes it up again",
@@ -320,7 +322,16 @@ fn clear_markers(task: &TaskDir, command: Command) -> io::Result<()> {
             marker::clear(task, marker)?;
         }
     }
+    // One that forbids a start was told before; this one is over, or was made for this start.
+    if mode == Mode::TakeUp {
+        marker::clear(task, Marker::StopRequested)?;
+    }
     Ok(())
+}
+
+/// Tells whether `marker` is a stop that the monitor has made for the sake of this launch.
+fn is_own_stop(task: &TaskDir, marker: Marker, mode: Mode) -> bool {
+    mode == Mode::TakeUp && marker == Marker::StopRequested && marker::is_stopped_by_monitor(task)
 }
 
 fn owned_by(task: &TaskDir, error: OwnError) -> Refused {
@@ -428,6 +439,11 @@ fn was_given(task: &TaskDir, prompt: &str) -> bool {
 fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
     let earlier = TaskState::read_or_set_aside(task)?;
     let fresh = TaskState {
+    let (this_launch, gate_failures) = match record.mode {
+        Mode::Recover => (earlier.attempts.this_launch, earlier.gate_failures),
+        Mode::Start | Mode::Resume | Mode::TakeUp => (0, GateFailures::default()),
+    };
+    Ok(TaskState {
         launch_id: record.launch_id.clone(),
         attempts: Attempts {
             this_launch: 0,

@@ -6,6 +6,7 @@ use cl_agent::rest;
 use cl_storage::{RunDir, RunId};
 
 use super::Supervisor;
+use crate::launch::Mode;
 use crate::preamble::{self, Preamble};
 use crate::task_environment::TaskEnvironment;
 
@@ -77,6 +78,11 @@ impl Supervisor {
         let parent_run = self.parent_run();
         let rejection = self.rejection_text();
         let recap = self.recap();
+        let is_continued = match self.record.mode {
+            Mode::Start => self.state.attempts.this_launch > 1,
+            Mode::TakeUp => self.state.attempts.total > 1,
+            Mode::Resume | Mode::Recover => true,
+        };
         let preamble = Preamble {
             run,
             parent_run: parent_run.as_ref(),
