@@ -23,4 +23,5 @@ mod schema;
 mod services;
 mod stage;
 mod stopping;
+mod workflow;
 mod worktree;

@@ -35,7 +35,7 @@ pub use launch::{ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopAr
 pub use limits::{ClearLimitsArgs, LimitsArgs, LimitsCommand, WakeArgs};
 pub use looking::{ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until, ValidateArgs, WatchArgs};
 pub use monitor::MonitorArgs;
-pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs};
+pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs, WorkflowArgs, WorkflowCommand};
 
 pub use proving::{UsageArgs, UsageBy, VerifyArgs};
 pub use reviewing::{OutputCall, OutputCommand, QuorumArgs, ReviewCommand, ReviewRunArgs, Strategy, SynthesizeArgs};
@@ -126,10 +126,6 @@ impl GlobalArgs {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one per process, and boxes would hide the grammar"
-)]
 pub enum Command {
     /// Run a task until it is done
     Task(TaskArgs),
@@ -142,6 +138,9 @@ pub enum Command {
     /// Do something with single runs
     #[command(subcommand)]
     Run(RunCommand),
+    /// Run the stages of a template
+    #[command(subcommand)]
+    Workflow(WorkflowCommand),
     /// Keep the tasks of a list going
     Monitor(MonitorArgs),
     /// Stop what runs

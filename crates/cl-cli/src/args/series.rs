@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 use super::LaunchArgs;
 use super::value;
@@ -116,6 +116,48 @@ pub struct IterateArgs {
     /// Go on with iterations that were interrupted, as ITERATE-SUMMARY.json tells of them
     #[arg(long)]
     pub resume: bool,
+    /// What each run takes.
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// What to do with workflows.
+#[derive(Debug, Subcommand)]
+pub enum WorkflowCommand {
+    /// Run the stages of a template, one run each, in one task
+    Run(WorkflowArgs),
+}
+
+/// `workflow run`.
+#[derive(Debug, Args)]
+pub struct WorkflowArgs {
+    /// The id of the task that holds all runs
+    #[arg(value_name = "TASK")]
+    pub id: Option<String>,
+    /// The template
+    #[arg(long, value_name = "NAME", default_value = "THE_PROMPT_v5")]
+    pub template: String,
+    /// The first stage
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=12))]
+    pub from_stage: u8,
+    /// The last stage
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u8).range(0..=12))]
+    pub to_stage: u8,
+    /// Skip stages that were completed, and go on with one that was left
+    #[arg(long)]
+    pub resume: bool,
+    /// Say which stages would run, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The file that keeps the state [default: workflow-state.yaml in the task's folder]
+    #[arg(long, value_name = "FILE")]
+    pub state_file: Option<PathBuf>,
+    /// What the task is, if it has no TASK.md yet
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub prompt: Option<String>,
+    /// A file with what the task is, - for standard input; wins over --prompt
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<PathBuf>,
     /// What each run takes.
     #[command(flatten)]
     pub step: StepArgs,

@@ -46,7 +46,9 @@ pub mod wake;
 pub mod watch;
 pub mod wrap;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand, WorkflowCommand};
+pub mod workflow;
+
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Request, TaskRule};
@@ -84,6 +86,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Iterate(args) => iterate::run(ctx, args),
         Command::Wrap(args) => wrap::run(ctx, args),
         Command::Run(RunCommand::Import(args)) => import::run(ctx, args),
+        Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(ctx, args),
         Command::Monitor(args) => monitor::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
@@ -159,6 +162,9 @@ pub fn request(cli: &Cli) -> Result<Request, CliError> {
     match command {
         Command::Output(call) => request.run.clone_from(&call.print.run),
         Command::Bus(BusCommand::Post(args)) => request.run.clone_from(&args.run),
+        Command::Workflow(WorkflowCommand::Run(args)) => {
+            request.parent_run.clone_from(&args.step.parent_run_id);
+        }
         Command::Iterate(args) => request.parent_run.clone_from(&args.step.parent_run_id),
         Command::Job(args) => {
             let parent_run = match &args.command {
@@ -190,6 +196,7 @@ fn makes_task(command: &Command) -> bool {
     matches!(
         command,
         Command::Job(_) | Command::Iterate(_) | Command::Wrap(_) | Command::Run(_)
+        Command::Job(_) | Command::Iterate(_) | Command::Workflow(_)
     ) || matches!(command, Command::Task(args) if args.command.is_none())
 }
 
@@ -260,6 +267,7 @@ fn position(command: &Command) -> Option<&str> {
         },
         Command::Job(args) => &args.id,
         Command::Iterate(args) => &args.id,
+        Command::Workflow(WorkflowCommand::Run(args)) => &args.id,
         Command::Stop(args) => &args.id,
         Command::Resume(args) => &args.id,
         Command::Status(args) => &args.id,

@@ -121,13 +121,12 @@ impl Flight {
             Some(around) => nesting::launch_through(ctx, around, &order)?,
             None => None,
         };
-        let (launch_id, supervisor) = match nested {
-            Some(launch_id) => (launch_id, None),
-            None => {
-                let ready = launching::ready(ctx, order.agent.as_deref())?;
-                let (launch_id, supervisor) = launching::launch_supervised(ctx, order, ready)?;
-                (launch_id, Some(supervisor))
-            }
+        let (launch_id, supervisor) = if let Some(launch_id) = nested {
+            (launch_id, None)
+        } else {
+            let ready = launching::ready(ctx, order.agent.as_deref())?;
+            let (launch_id, supervisor) = launching::launch_supervised(ctx, order, ready)?;
+            (launch_id, Some(supervisor))
         };
         Ok(Self {
             task: part.task,
@@ -348,9 +347,8 @@ fn step_end(end: PartEnd) -> StepEnd {
         PartEnd::Ended(AttachEnd::Ended(result), interrupted) => match (result.status, interrupted)
         {
             (ResultStatus::Completed, _) => StepEnd::Good,
-            (ResultStatus::Stopped, Some(exit)) => StepEnd::Interrupted(exit),
+            (_, Some(exit)) => StepEnd::Interrupted(exit),
             (ResultStatus::Stopped, None) => StepEnd::Stopped(why(&result).unwrap_or_default()),
-            (ResultStatus::Failed, Some(exit)) => StepEnd::Interrupted(exit),
             (ResultStatus::Failed, None) => StepEnd::Bad(why(&result).unwrap_or_default()),
         },
         PartEnd::Ended(AttachEnd::Lost | AttachEnd::Detached, Some(exit)) => {

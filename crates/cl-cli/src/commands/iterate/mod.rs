@@ -249,17 +249,16 @@ impl Iterate {
                 .summary
                 .current()
                 .and_then(|current| current.reviews.get(index).cloned());
-            let review = match known {
-                Some(review) => review,
-                None => {
-                    let review = self.review(ctx, number, index, &work)?;
-                    if let Some(current) = self.summary.current() {
-                        current.reviews.push(review.clone());
-                    }
-                    self.summary.write(&self.task)?;
-                    self.tell_review(ctx, number, &review)?;
-                    review
+            let review = if let Some(review) = known {
+                review
+            } else {
+                let review = self.review(ctx, number, index, &work)?;
+                if let Some(current) = self.summary.current() {
+                    current.reviews.push(review.clone());
                 }
+                self.summary.write(&self.task)?;
+                self.tell_review(ctx, number, &review)?;
+                review
             };
             votes.push(review.verdict);
             has_failed.push(review.error.is_some());
@@ -356,26 +355,25 @@ impl Iterate {
         agent: Option<String>,
         previous_run: Option<RunId>,
     ) -> Result<Outcome, Broken> {
-        let outcome = match self.left_run(ctx, role, number)? {
-            Some(outcome) => outcome,
-            None => {
-                self.check_markers(ctx)?;
-                let part = Part {
-                    task: self.task.clone(),
-                    prompt: Some(prompt),
-                    cwd: self.cwd.clone(),
-                    agent,
-                    policy: self.common.policy.clone(),
-                    env: launching::extra_env(&self.launch),
-                    previous_run,
-                    step: Some(Step {
-                        role: role.to_owned(),
-                        iteration: number,
-                    }),
-                };
-                self.has_launched = true;
-                series::run_part(ctx, &self.common, &mut self.waiting, part)?
-            }
+        let outcome = if let Some(outcome) = self.left_run(ctx, role, number)? {
+            outcome
+        } else {
+            self.check_markers(ctx)?;
+            let part = Part {
+                task: self.task.clone(),
+                prompt: Some(prompt),
+                cwd: self.cwd.clone(),
+                agent,
+                policy: self.common.policy.clone(),
+                env: launching::extra_env(&self.launch),
+                previous_run,
+                step: Some(Step {
+                    role: role.to_owned(),
+                    iteration: number,
+                }),
+            };
+            self.has_launched = true;
+            series::run_part(ctx, &self.common, &mut self.waiting, part)?
         };
         if outcome.end != StepEnd::Left {
             series::set_claim_aside(ctx, &self.task)?;

@@ -1,5 +1,7 @@
 //! What the agents of an iteration are asked.
 
+use std::fmt::Write as _;
+
 use cl_storage::RunDir;
 
 /// How much of an answer goes into the next prompt; the file holds all of it.
@@ -20,24 +22,29 @@ const PART: &str = "\n\n## How this ends\n\nThis is one step of several. Do not 
 /// Returns the prompt of the work.
 pub(super) fn implement(prompt: &str, feedback: Option<&Feedback>) -> String {
     let mut text = prompt.trim_end().to_owned();
+    // Writing to a String cannot fail.
     match feedback {
         None => {}
         Some(Feedback::Reviews(iteration, reviews)) => {
-            text.push_str(&format!(
+            text.write_fmt(format_args!(
                 "\n\n## Previous review feedback (iteration {iteration})\n"
-            ));
+            ))
+            .unwrap_or_default();
             for (who, review) in reviews {
                 if reviews.len() > 1 {
-                    text.push_str(&format!("\n### {who}\n"));
+                    text.write_fmt(format_args!("\n### {who}\n"))
+                        .unwrap_or_default();
                 }
-                text.push_str(&format!("\n{}\n", review.trim_end()));
+                text.write_fmt(format_args!("\n{}\n", review.trim_end()))
+                    .unwrap_or_default();
             }
         }
         Some(Feedback::Failed(iteration, why)) => {
-            text.push_str(&format!(
-                "\n\n## Previous attempt failed (iteration {iteration})\n\n{}\n",
-                why.trim_end()
-            ));
+            let why = why.trim_end();
+            text.write_fmt(format_args!(
+                "\n\n## Previous attempt failed (iteration {iteration})\n\n{why}\n"
+            ))
+            .unwrap_or_default();
         }
     }
     text + PART

@@ -60,6 +60,10 @@ pub(super) struct Review {
 
 /// One iteration.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the keys of the file, which say what is counted"
+)]
 pub(super) struct Iteration {
     pub(super) iteration: u32,
     pub(super) result: IterationResult,

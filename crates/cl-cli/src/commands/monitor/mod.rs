@@ -27,7 +27,7 @@ use serde_json::json;
 
 use self::decide::{Action, Skip};
 use self::look::{Fingerprint, Settings, Sight};
-use self::post::{Memories, Post};
+use self::post::{Memories, Post, Who};
 use self::todo::Entry;
 use super::launching::{self, Order};
 use super::series::{Request, Waiting};
@@ -135,9 +135,12 @@ fn status(ctx: &mut Context, scope: &Scope, project: &ProjectDir) -> Result<Exit
     let who = post::who(project)?;
     let lockfile = post::lock_path(project);
     if ctx.console.is_json() {
-        let plate = who.as_ref().and_then(Option::as_ref);
+        let plate = match &who {
+            Who::Named(plate) => Some(plate),
+            Who::Nobody | Who::Unnamed => None,
+        };
         ctx.console.json(&json!({
-            "running": who.is_some(), "project": project.id(), "root": scope.root().path(),
+            "running": !matches!(who, Who::Nobody), "project": project.id(), "root": scope.root().path(),
             "pid": plate.map(|plate| plate.pid), "started_at": plate.map(|plate| plate.started_at),
             "todo": plate.map(|plate| &plate.todo), "host": plate.map(|plate| &plate.host),
             "lockfile": lockfile,
@@ -145,13 +148,13 @@ fn status(ctx: &mut Context, scope: &Scope, project: &ProjectDir) -> Result<Exit
         return Ok(Exit::Success);
     }
     match who {
-        None => ctx.console.line("no monitor running")?,
-        Some(None) => ctx.console.line(format_args!(
+        Who::Nobody => ctx.console.line("no monitor running")?,
+        Who::Unnamed => ctx.console.line(format_args!(
             "monitor running for project {}; it does not say more in {}",
             project.id(),
             lockfile.display()
         ))?,
-        Some(Some(plate)) => ctx.console.line(format_args!(
+        Who::Named(plate) => ctx.console.line(format_args!(
             "monitor running for project {}: PID {} on {} since {}, list {}",
             project.id(),
             plate.pid,

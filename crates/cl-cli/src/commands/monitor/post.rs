@@ -91,15 +91,26 @@ impl Post {
     }
 }
 
-/// Returns who is the monitor of `project`; the text may be missing.
-pub(super) fn who(project: &ProjectDir) -> Result<Option<Option<Nameplate>>, CliError> {
+/// Whether a project has a monitor.
+#[derive(Debug)]
+pub(super) enum Who {
+    /// It has none.
+    Nobody,
+    /// It has one that has not said yet who it is.
+    Unnamed,
+    /// This one.
+    Named(Nameplate),
+}
+
+/// Returns who is the monitor of `project`.
+pub(super) fn who(project: &ProjectDir) -> Result<Who, CliError> {
     let path = lock_path(project);
     if !path.is_file() {
-        return Ok(None);
+        return Ok(Who::Nobody);
     }
     match HeldLock::acquire(&path, Mode::Shared, Duration::ZERO) {
-        Ok(_) => Ok(None),
-        Err(error) if error.is_timeout() => Ok(Some(nameplate(project))),
+        Ok(_) => Ok(Who::Nobody),
+        Err(error) if error.is_timeout() => Ok(nameplate(project).map_or(Who::Unnamed, Who::Named)),
         Err(error) => Err(CliError::failed("could not look at the lock").caused_by(error)),
     }
 }
