@@ -10,6 +10,7 @@ mod deleting;
 mod dependencies;
 mod diamond;
 mod ending;
+mod goal;
 mod iterate;
 mod limits;
 mod monitor;

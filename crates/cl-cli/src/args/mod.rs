@@ -7,6 +7,7 @@ mod bus;
 mod delete;
 mod dependencies;
 mod facts;
+mod goal;
 mod keeping;
 mod launch;
 mod limits;
@@ -30,6 +31,7 @@ pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArg
 pub use delete::DeleteArgs;
 pub use dependencies::{CancelArgs, UnblockArgs, UncancelArgs};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
+pub use goal::{ApplyArgs, DecomposeArgs, GoalCommand, GoalText};
 pub use keeping::{DoctorCommand, GcArgs};
 pub use launch::{ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs, TaskArgs, TaskCommand};
 pub use limits::{ClearLimitsArgs, LimitsArgs, LimitsCommand, WakeArgs};
@@ -141,6 +143,9 @@ pub enum Command {
     /// Run the stages of a template
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// Cut a goal into tasks, and start them
+    #[command(subcommand)]
+    Goal(GoalCommand),
     /// Keep the tasks of a list going
     Monitor(MonitorArgs),
     /// Stop what runs

@@ -13,6 +13,7 @@ pub mod facts;
 mod flat;
 pub mod gc;
 pub mod import;
+pub mod goal;
 pub mod iterate;
 pub mod job;
 mod launching;
@@ -22,6 +23,7 @@ pub mod logs;
 pub mod monitor;
 mod nesting;
 pub mod output;
+mod plan;
 mod progress;
 pub mod ps;
 pub mod recover;
@@ -46,7 +48,7 @@ pub mod wake;
 pub mod watch;
 pub mod wrap;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand, WorkflowCommand};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand, WorkflowCommand, GoalCommand};
 pub mod workflow;
 
 use crate::context::Context;
@@ -87,6 +89,8 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Wrap(args) => wrap::run(ctx, args),
         Command::Run(RunCommand::Import(args)) => import::run(ctx, args),
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(ctx, args),
+        Command::Goal(GoalCommand::Decompose(args)) => goal::decompose(ctx, args),
+        Command::Goal(GoalCommand::Apply(args)) => goal::apply(ctx, args),
         Command::Monitor(args) => monitor::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
@@ -233,6 +237,8 @@ fn infers_task(command: &Command) -> bool {
 
 fn infers_enclosing(command: &Command) -> bool {
     makes_task(command) || matches!(command, Command::Bus(_) | Command::Review(_))
+    let applies = matches!(command, Command::Goal(GoalCommand::Apply(_)));
+    makes_task(command) || applies || matches!(command, Command::Bus(_))
 }
 
 /// Commands that take one task at the most.

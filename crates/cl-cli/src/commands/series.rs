@@ -74,6 +74,8 @@ impl Common {
 /// One run that is to be launched.
 #[derive(Debug)]
 pub(super) struct Part {
+    /// A job is waited for; a task is detached.
+    pub(super) kind: Kind,
     pub(super) task: TaskDir,
     pub(super) prompt: Option<String>,
     pub(super) cwd: PathBuf,
@@ -96,10 +98,10 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Launches `part` as a job: through the supervisor around this command, else directly.
+    /// Launches `part`: through the supervisor around this command, else directly.
     pub(super) fn launch(ctx: &mut Context, common: &Common, part: Part) -> Result<Self, CliError> {
         let order = Order {
-            kind: Kind::Job,
+            kind: part.kind,
             mode: Mode::Start,
             task: part.task.clone(),
             prompt: part.prompt,
@@ -114,6 +116,7 @@ impl Flight {
             depends_on: None,
             takes_up_cancelled: false,
             is_detached: false,
+            is_detached: part.kind == Kind::Task,
             step: part.step,
         };
         let grace = order.policy.grace;

@@ -139,7 +139,7 @@ fn resolve(items: &mut [Placed]) -> Result<(), String> {
         items[index].needs = needs;
     }
     let needs: Vec<Vec<usize>> = items.iter().map(|item| item.needs.clone()).collect();
-    match super::plan::circle(&needs).first() {
+    match super::super::plan::circle(&needs).first() {
         None => Ok(()),
         Some(&first) => Err(format!(
             "{}: depends_on leads in a circle",

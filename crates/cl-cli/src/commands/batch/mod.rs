@@ -4,19 +4,18 @@
 //! are printed in the order of the items.
 
 mod manifest;
-mod plan;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cl_runner::attach::AttachEnd;
-use cl_runner::launch::Policy;
+use cl_runner::launch::{Kind, Policy};
 use cl_storage::task_state::ResultStatus;
 use cl_storage::{ProjectId, TaskDir, TaskId};
 use serde_json::json;
 
-use self::plan::{Next, State, View, Why};
 use super::launching;
+use super::plan::{self, Next, State, View, Why};
 use super::series::{Common, Flight, Part, Request, Waiting, newest_run, why};
 use crate::args::{BatchArgs, LaunchArgs, PromptSource};
 use crate::context::Context;
@@ -332,6 +331,7 @@ impl Batch {
         for index in next.start {
             let item = &self.items[index];
             let part = Part {
+                kind: Kind::Job,
                 task: item.task.clone(),
                 prompt: Some(item.prompt.clone()),
                 cwd: item.cwd.clone(),

@@ -15,7 +15,7 @@ mod decide;
 mod prompts;
 mod summary;
 
-use cl_runner::launch::Step;
+use cl_runner::launch::{Kind, Step};
 use cl_runner::verdict::Verdict;
 use cl_storage::marker::{Marker, Markers};
 use cl_storage::run_info::RunStatus;
@@ -360,6 +360,7 @@ impl Iterate {
         } else {
             self.check_markers(ctx)?;
             let part = Part {
+                kind: Kind::Job,
                 task: self.task.clone(),
                 prompt: Some(prompt),
                 cwd: self.cwd.clone(),

@@ -5,12 +5,12 @@
 //! `--resume` waits for its run if that still works, takes its result if it has
 //! ended well, and marks the stage as failed and runs it again otherwise.
 
-mod stages;
+pub(super) mod stages;
 mod state;
 
 use std::path::PathBuf;
 
-use cl_runner::launch::Step;
+use cl_runner::launch::{Kind, Step};
 use cl_storage::durable::{self, Mode};
 use cl_storage::lock::HeldLock;
 use cl_storage::run_info::RunStatus;
@@ -346,6 +346,7 @@ impl Workflow {
         let text = format!("workflow stage {number} started");
         self.post(ctx, "PROGRESS", &text, None);
         let part = Part {
+            kind: Kind::Job,
             task: self.task.clone(),
             prompt: Some(stages::prompt(&self.task, number, &earlier)),
             cwd: self.cwd.clone(),

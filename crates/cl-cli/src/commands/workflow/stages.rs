@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use cl_storage::{RunDir, TaskDir};
 
 /// The name of the template, as files and messages spell it.
-pub(super) const TEMPLATE: &str = "THE_PROMPT_v5";
+pub(in crate::commands) const TEMPLATE: &str = "THE_PROMPT_v5";
 
 /// One stage.
 #[derive(Debug)]
-pub(super) struct Stage {
-    pub(super) name: &'static str,
+pub(in crate::commands) struct Stage {
+    pub(in crate::commands) name: &'static str,
     /// What it is for.
-    text: &'static str,
+    pub(in crate::commands) text: &'static str,
 }
 
 /// All stages in order; a stage's number is its place.
-pub(super) const STAGES: [Stage; 13] = [
+pub(in crate::commands) const STAGES: [Stage; 13] = [
     Stage {
         name: "Preflight",
         text: "Make sure that the work can begin: the working folder is the right one, the tools that the task needs can be \
@@ -84,13 +84,17 @@ pub(super) const STAGES: [Stage; 13] = [
 ];
 
 /// Returns the name of the template that is meant by `given`; none if there is none.
-pub(super) fn template(given: &str) -> Option<&'static str> {
+pub(in crate::commands) fn template(given: &str) -> Option<&'static str> {
     let given = given.trim();
     (given.is_empty() || given.eq_ignore_ascii_case(TEMPLATE)).then_some(TEMPLATE)
 }
 
 /// Returns the prompt of stage `number` of `task`; `earlier` are the runs of those before.
-pub(super) fn prompt(task: &TaskDir, number: usize, earlier: &[(usize, RunDir)]) -> String {
+pub(in crate::commands) fn prompt(
+    task: &TaskDir,
+    number: usize,
+    earlier: &[(usize, RunDir)],
+) -> String {
     let Stage { name, text } = &STAGES[number];
     let mut prompt = format!(
         "Workflow {TEMPLATE}, stage {number} of 0 to {}: {name}\n\nTask folder: {}\n\n{text}\n\n",

@@ -1,4 +1,4 @@
-//! Which items of a batch are started next: a pure function.
+//! Which of several runs or tasks are started next: a pure function.
 
 /// Where an item stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
