@@ -130,7 +130,12 @@ fn every_reason_has_its_word() {
     check_reason(cancel, "cancelled");
     let stop = |first: &TaskDir| {
         add_run(first, 1, ended(RunStatus::Failed, 143));
-        marker::request_stop(first, "test", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        marker::request_stop(
+            first,
+            &marker::StopMark::permanent("test"),
+            jiff::Timestamp::UNIX_EPOCH,
+        )
+        .unwrap();
     };
     check_reason(stop, "zombie");
 }

@@ -26,9 +26,9 @@ mod journal;
 mod limits;
 mod recap;
 mod requests;
-mod spool;
 #[cfg(test)]
 mod simulation;
+mod spool;
 mod start;
 mod surroundings;
 mod version;

@@ -168,17 +168,6 @@ pub fn replace_for_now(path: &Path, content: &[u8], mode: Mode) -> io::Result<()
     persist(temporary, path, tempfile::NamedTempFile::persist)
 }
 
-/// Replaces the existing file at `path` as [`replace`] does, and keeps its permissions.
-///
-/// For files of users, which say themselves who may read them. `path` is no link.
-pub fn replace_content(path: &Path, content: &[u8]) -> io::Result<()> {
-    let permissions = fs::symlink_metadata(path)?.permissions();
-    let (temporary, folder) = write_temporary_with(path, content, permissions)?;
-    crash::point("replace-before-rename");
-    persist(temporary, path, tempfile::NamedTempFile::persist)?;
-    sync_folder(folder, SyncPoint::ReplacedEntry)
-}
-
 /// Creates the file at `path` with `content`; fails if something is there.
 ///
 /// Returns after content and folder entry are on disk. The file appears whole or
@@ -516,18 +505,6 @@ fn write_temporary_like<'a>(
         fs::Metadata::permissions,
     );
     file.set_permissions(permissions)?;
-    write_temporary_with(path, content, fs::Permissions::from_mode(mode.file_bits()))
-}
-
-fn write_temporary_with<'a>(
-    path: &'a Path,
-    content: &[u8],
-    permissions: fs::Permissions,
-) -> io::Result<(tempfile::NamedTempFile, &'a Path)> {
-    let folder = parent(path)?;
-    let temporary = make_temporary(folder, &file_name(path))?;
-    append(temporary.as_file(), content)?;
-    temporary.as_file().set_permissions(permissions)?;
     sync_all(temporary.as_file(), SyncPoint::FileContent)?;
     Ok((temporary, folder))
 }

@@ -325,6 +325,8 @@ pub fn cancellation(task: &TaskDir) -> Option<Cancellation> {
         reason: read.reason.unwrap_or_default(),
         superseded_by: (read.superseded_by).and_then(|id| TaskId::parse_existing(&id).ok()),
     })
+}
+
 /// Who asks for a stop that the monitor itself makes, to start the task anew.
 pub const MONITOR: &str = "run-agent monitor";
 
@@ -333,16 +335,6 @@ pub fn is_stopped_by_monitor(task: &TaskDir) -> bool {
     let text = fs::read_to_string(Marker::StopRequested.path(task)).unwrap_or_default();
     text.lines()
         .any(|line| line.strip_prefix("by: ") == Some(MONITOR))
-}
-
-/// Creates `CANCELLED`.
-pub fn cancel(task: &TaskDir, reason: &str, now: Timestamp) -> io::Result<()> {
-    let content = format!("cancelled_at: {now}\nreason: {}\n", first_line(reason));
-    durable::replace(
-        &Marker::Cancelled.path(task),
-        content.as_bytes(),
-        Mode::Shared,
-    )
 }
 
 /// Removes a marker durably; a missing one is fine.

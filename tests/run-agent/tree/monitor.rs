@@ -181,7 +181,12 @@ fn a_stopped_or_cancelled_task_stays_as_it_is() {
         &format!("- [ ] {}\n- [ ] {}\n", id("one"), id("two")),
     );
     stage.dir("two").ensure().unwrap();
-    marker::cancel(&stage.dir("two"), "no", jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let given_up = marker::Cancellation {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        reason: "no".to_owned(),
+        superseded_by: None,
+    };
+    marker::cancel(&stage.dir("two"), &given_up).unwrap();
     let running = daemon(&stage, "");
     stage.works("one");
     stage.ok(&format!("stop {}", id("one")));

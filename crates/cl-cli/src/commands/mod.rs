@@ -12,8 +12,8 @@ pub mod doctor;
 pub mod facts;
 mod flat;
 pub mod gc;
-pub mod import;
 pub mod goal;
+pub mod import;
 pub mod iterate;
 pub mod job;
 mod launching;
@@ -48,7 +48,10 @@ pub mod wake;
 pub mod watch;
 pub mod wrap;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand, WorkflowCommand, GoalCommand};
+use crate::args::{
+    BusCommand, Cli, Command, DoctorCommand, FactsCommand, GoalCommand, JobCommand, OutputCommand,
+    ReviewCommand, RunCommand, TaskCommand, WorkflowCommand,
+};
 pub mod workflow;
 
 use crate::context::Context;
@@ -199,8 +202,11 @@ fn is_batch(command: &Command) -> bool {
 fn makes_task(command: &Command) -> bool {
     matches!(
         command,
-        Command::Job(_) | Command::Iterate(_) | Command::Wrap(_) | Command::Run(_)
-        Command::Job(_) | Command::Iterate(_) | Command::Workflow(_)
+        Command::Job(_)
+            | Command::Iterate(_)
+            | Command::Workflow(_)
+            | Command::Wrap(_)
+            | Command::Run(_)
     ) || matches!(command, Command::Task(args) if args.command.is_none())
 }
 
@@ -236,9 +242,8 @@ fn infers_task(command: &Command) -> bool {
 }
 
 fn infers_enclosing(command: &Command) -> bool {
-    makes_task(command) || matches!(command, Command::Bus(_) | Command::Review(_))
     let applies = matches!(command, Command::Goal(GoalCommand::Apply(_)));
-    makes_task(command) || applies || matches!(command, Command::Bus(_))
+    makes_task(command) || applies || matches!(command, Command::Bus(_) | Command::Review(_))
 }
 
 /// Commands that take one task at the most.

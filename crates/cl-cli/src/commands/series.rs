@@ -115,7 +115,6 @@ impl Flight {
             previous_run: part.previous_run,
             depends_on: None,
             takes_up_cancelled: false,
-            is_detached: false,
             is_detached: part.kind == Kind::Task,
             step: part.step,
         };

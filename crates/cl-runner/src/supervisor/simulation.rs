@@ -11,7 +11,7 @@ use cl_storage::marker::Presence;
 use cl_storage::queue::{self, Kind as Waits, Place};
 use cl_storage::{Failure, FailureKind, TaskId};
 
-use super::decide::{GateVerdict, LastAttempt, Outlook, Step, View, next_step};
+use super::decide::{Agents, GateVerdict, LastAttempt, Outlook, Step, View, next_step};
 use crate::launch::{Kind, Policy};
 
 const TASKS: usize = 200;
@@ -71,6 +71,7 @@ struct Project {
     /// Who took slots after having waited, by ticket.
     served: Vec<u64>,
     policy: Policy,
+    agents: Agents,
 }
 
 /// Layers that each depend on one or two of the layer before, with a common root.
@@ -122,6 +123,7 @@ fn project(chance: &mut Chance) -> Project {
         waiting: Vec::new(),
         slots_taken: 0,
         served: Vec::new(),
+        agents: Agents::default(),
         policy: Policy {
             max_attempts: ATTEMPTS,
             ..Policy::default()
@@ -182,11 +184,16 @@ impl Project {
             cancelled: task.is_cancelled,
             stopping: false,
             attempts: task.attempts,
+            attempts_today: task.attempts,
+            agents: &self.agents,
             last: task.last.as_ref(),
             active_children: 0,
             children_waited: false,
             gates: GateVerdict::Pending,
             gate_failures: 0,
+            alike_refusals: 0,
+            refused_by: "",
+            over: None,
             paused: task.paused,
             dependencies: if is_clear {
                 Outlook::Clear
@@ -256,7 +263,7 @@ impl Project {
             success,
             failure: (!success).then(|| Failure::new(FailureKind::AgentCrash, "x")),
             alike_fast_failures: task.attempts,
-            failures: task.attempts,
+            alike_failures: task.attempts,
         });
     }
 

@@ -16,7 +16,10 @@ use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
+use crate::launch::{
+    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
+    is_prompt_of_record, is_same_prompt, secret_values,
+};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -300,11 +303,10 @@ fn command_of(record: &LaunchRecord) -> Command {
 fn check_markers(task: &TaskDir, record: &LaunchRecord) -> Result<(), Refused> {
     let markers = Markers::read(task, SystemClock.now())?;
     for marker in Marker::ALL {
-        if markers.has(marker) && marker::rule(marker, command_of(record)) == Rule::Refuse {
         if is_own_stop(task, marker, record.mode) {
             continue;
         }
-        if markers.has(marker) && marker::rule(marker, command_of(record.mode)) == Rule::Refuse {
+        if markers.has(marker) && marker::rule(marker, command_of(record)) == Rule::Refuse {
             let name = marker.file_name();
             return Err(Refused::conflict(format!(
                 "task {id} is marked {name}; `run-agent task resume {id} --project {project} --force` takes it up again",
@@ -323,7 +325,7 @@ fn clear_markers(task: &TaskDir, command: Command) -> io::Result<()> {
         }
     }
     // One that forbids a start was told before; this one is over, or was made for this start.
-    if mode == Mode::TakeUp {
+    if command == Command::Monitor {
         marker::clear(task, Marker::StopRequested)?;
     }
     Ok(())
@@ -439,11 +441,6 @@ fn was_given(task: &TaskDir, prompt: &str) -> bool {
 fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refused> {
     let earlier = TaskState::read_or_set_aside(task)?;
     let fresh = TaskState {
-    let (this_launch, gate_failures) = match record.mode {
-        Mode::Recover => (earlier.attempts.this_launch, earlier.gate_failures),
-        Mode::Start | Mode::Resume | Mode::TakeUp => (0, GateFailures::default()),
-    };
-    Ok(TaskState {
         launch_id: record.launch_id.clone(),
         attempts: Attempts {
             this_launch: 0,

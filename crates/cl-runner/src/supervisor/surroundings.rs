@@ -68,8 +68,6 @@ impl Supervisor {
     }
 
     pub(super) fn full_prompt(&self, run: &RunDir) -> String {
-        let is_continued =
-            self.state.attempts.ordinal() > 1 || self.record.mode != crate::launch::Mode::Start;
         if self.agent.spec.kind.is_service() {
             // It can run no command and write no file: being told of them would only
             // end up in its answer.
@@ -79,7 +77,7 @@ impl Supervisor {
         let rejection = self.rejection_text();
         let recap = self.recap();
         let is_continued = match self.record.mode {
-            Mode::Start => self.state.attempts.this_launch > 1,
+            Mode::Start => self.state.attempts.ordinal() > 1,
             Mode::TakeUp => self.state.attempts.total > 1,
             Mode::Resume | Mode::Recover => true,
         };

@@ -471,6 +471,8 @@ impl Monitor {
             parent: file.as_ref().and_then(|file| file.parent.clone()),
             depth: file.as_ref().map_or(0, |file| file.depth),
             previous_run: None,
+            depends_on: None,
+            takes_up_cancelled: false,
             is_detached: true,
             step: None,
         })
@@ -487,6 +489,7 @@ impl Monitor {
             by: marker::MONITOR.to_owned(),
             grace: Duration::from_secs(10),
             kills: true,
+            suppression: Some(marker::STOP_SUPPRESSION),
         };
         // It takes as long as the agent needs; meanwhile others are looked after. Who
         // ends the monitor does not wait for it: the supervisor has the wish already.

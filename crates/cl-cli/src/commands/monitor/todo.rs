@@ -110,7 +110,7 @@ pub(super) fn tick(path: &Path, task: &TaskId) -> std::io::Result<bool> {
         };
         // Editors know nothing of the lock.
         if lock.is_in_place() && read(&path)? == content {
-            durable::replace_content(&path, &changed)?;
+            durable::replace_in_place(&path, &changed, durable::Mode::Shared)?;
             return Ok(true);
         }
     }
