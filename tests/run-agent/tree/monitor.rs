@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use cl_storage::durable;
 use cl_storage::marker::{self, Marker};
 use cl_storage::task_state::ResultStatus;
 use cl_testkit::patience::{eventually, until};
@@ -31,8 +32,9 @@ fn listed(stage: &Stage) -> String {
 }
 
 fn order(stage: &Stage, text: &str) {
-    std::fs::write(stage.path("order.new"), stage.fill(text)).unwrap();
-    std::fs::rename(stage.path("order.new"), stage.path("order")).unwrap();
+    // Whole or not at all: an agent may be reading it.
+    let (path, text) = (stage.path("order"), stage.fill(text));
+    durable::replace(&path, text.as_bytes(), durable::Mode::Shared).unwrap();
 }
 
 fn monitor(stage: &Stage, flags: &str) -> RunAgent {
@@ -310,11 +312,11 @@ fn only_so_many_run_at_once() {
     let stage = Stage::new(ACTOR);
     order(&stage, "until [ -e @/go ]; do sleep 0.02; done");
     let names = ["one", "two", "three"];
-    let lines: String = names
+    let lines: Vec<String> = names
         .iter()
-        .map(|name| format!("- [ ] {}\n", id(name)))
+        .map(|name| format!("- [ ] {}", id(name)))
         .collect();
-    list(&stage, &lines);
+    list(&stage, &lines.join("\n"));
     let running = daemon(&stage, "--max-parallel 2");
     stage.works("two");
     until("the third one waits", || {

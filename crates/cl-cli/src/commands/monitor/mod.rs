@@ -11,6 +11,7 @@
 mod decide;
 mod look;
 mod post;
+mod status;
 mod todo;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +28,7 @@ use serde_json::json;
 
 use self::decide::{Action, Skip};
 use self::look::{Fingerprint, Settings, Sight};
-use self::post::{Memories, Post, Who};
+use self::post::{Memories, Post};
 use self::todo::Entry;
 use super::launching::{self, Order};
 use super::series::{Request, Waiting};
@@ -54,7 +55,7 @@ pub fn run(ctx: &mut Context, args: &MonitorArgs) -> Result<Exit, CliError> {
     let project_id = launching::project(ctx, &scope)?;
     let project = scope.root().project(&project_id)?;
     if args.status {
-        return status(ctx, &scope, &project);
+        return status::tell(ctx, &scope, &project);
     }
     if args.interval.is_zero() && !args.once {
         return Err(
@@ -128,42 +129,6 @@ pub fn run(ctx: &mut Context, args: &MonitorArgs) -> Result<Exit, CliError> {
         post.leave();
     }
     result
-}
-
-/// Says who is the monitor.
-fn status(ctx: &mut Context, scope: &Scope, project: &ProjectDir) -> Result<Exit, CliError> {
-    let who = post::who(project)?;
-    let lockfile = post::lock_path(project);
-    if ctx.console.is_json() {
-        let plate = match &who {
-            Who::Named(plate) => Some(plate),
-            Who::Nobody | Who::Unnamed => None,
-        };
-        ctx.console.json(&json!({
-            "running": !matches!(who, Who::Nobody), "project": project.id(), "root": scope.root().path(),
-            "pid": plate.map(|plate| plate.pid), "started_at": plate.map(|plate| plate.started_at),
-            "todo": plate.map(|plate| &plate.todo), "host": plate.map(|plate| &plate.host),
-            "lockfile": lockfile,
-        }))?;
-        return Ok(Exit::Success);
-    }
-    match who {
-        Who::Nobody => ctx.console.line("no monitor running")?,
-        Who::Unnamed => ctx.console.line(format_args!(
-            "monitor running for project {}; it does not say more in {}",
-            project.id(),
-            lockfile.display()
-        ))?,
-        Who::Named(plate) => ctx.console.line(format_args!(
-            "monitor running for project {}: PID {} on {} since {}, list {}",
-            project.id(),
-            plate.pid,
-            plate.host,
-            plate.started_at,
-            plate.todo.display()
-        ))?,
-    }
-    Ok(Exit::Success)
 }
 
 /// A monitor at work.
