@@ -205,6 +205,9 @@ fn shown_sections(outcome: &Outcome) -> Vec<&'static str> {
     if outcome.config.webhook.is_some() {
         sections.push("webhook");
     }
+    if outcome.config.notify.command.is_some() || outcome.config.notify.terminal {
+        sections.push("notify");
+    }
     if outcome.config.defaults.diversification.is_some() {
         sections.push("defaults.diversification");
     }

@@ -23,6 +23,8 @@ pub struct Config {
     pub storage: Storage,
     /// The webhook; none if no URL is configured.
     pub webhook: Option<Webhook>,
+    /// Other ways of being told about events.
+    pub notify: Notify,
     /// Limits on tasks that start tasks.
     pub delegation: Delegation,
     /// What is done about usage limits of agents.
@@ -60,6 +62,7 @@ impl Default for Config {
             api: Api::default(),
             storage: Storage::default(),
             webhook: None,
+            notify: Notify::default(),
             delegation: Delegation::default(),
             limits: Limits::default(),
             built_in: built_in.collect(),
@@ -324,18 +327,93 @@ pub struct Webhook {
     /// Where the events are sent.
     pub url: String,
     /// The events that are sent.
-    pub events: Vec<WebhookEvent>,
+    pub events: Vec<NotifyEvent>,
     /// The key that signs each body.
     pub secret: Option<SecretString>,
     /// How long one delivery may take.
     pub timeout: Duration,
+    /// How the bodies look.
+    pub format: WebhookFormat,
 }
 
-/// An event that a webhook can be told about.
+/// How the bodies that a webhook sends look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebhookFormat {
+    /// The fields of the event.
+    #[default]
+    Conductor,
+    /// One line of text, as chat services take it.
+    Slack,
+}
+
+/// Ways of being told about events besides the webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// A shell command that gets the event on its standard input.
+    pub command: Option<String>,
+    /// The events that the command is told.
+    pub events: Vec<NotifyEvent>,
+    /// How long the command may take.
+    pub timeout: Duration,
+    /// Whether a waiting command shows a notification on its terminal.
+    pub terminal: bool,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self {
+            command: None,
+            events: NotifyEvent::ALL.to_vec(),
+            timeout: Duration::from_secs(30),
+            terminal: false,
+        }
+    }
+}
+
+/// An event that somebody can be told about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WebhookEvent {
+pub enum NotifyEvent {
     /// A run has ended.
     RunStop,
+    /// A task has ended well.
+    Done,
+    /// A task has failed.
+    Failed,
+    /// An agent waits for a person.
+    NeedsUser,
+    /// A task waits for a limit to end.
+    Waiting,
+    /// A limit on money or tokens has ended a task.
+    Budget,
+}
+
+impl NotifyEvent {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::RunStop,
+        Self::Done,
+        Self::Failed,
+        Self::NeedsUser,
+        Self::Waiting,
+        Self::Budget,
+    ];
+
+    /// Returns the word used in the config, in files and in bodies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunStop => "run_stop",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::NeedsUser => "needs_user",
+            Self::Waiting => "waiting",
+            Self::Budget => "budget",
+        }
+    }
+
+    /// Finds the event that `word` names.
+    pub fn from_name(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == word)
+    }
 }
 
 /// Limits on tasks that start tasks.

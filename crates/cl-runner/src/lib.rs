@@ -27,6 +27,7 @@ pub mod delete;
 mod evidence;
 pub mod launch;
 mod notice;
+pub mod notify;
 mod output;
 pub mod preamble;
 pub mod process;

@@ -54,9 +54,10 @@ pub(crate) fn post(run: &RunDir, info: &RunInfo) {
 /// Posts the event of a run whose supervisor died between its record and the event.
 ///
 /// Only for the owner of a lost task, and for its latest run.
-pub(crate) fn post_if_missing(run: &RunDir, info: &RunInfo) {
+/// Returns whether it was missing.
+pub(crate) fn post_if_missing(run: &RunDir, info: &RunInfo) -> bool {
     if info.status == RunStatus::Running || info.supervisor_pid.is_none() {
-        return;
+        return false;
     }
     let mut is_told = false;
     let looked = Bus::new(run.task().bus()).for_each(&Query::default(), |found| {
@@ -69,7 +70,9 @@ pub(crate) fn post_if_missing(run: &RunDir, info: &RunInfo) {
         ControlFlow::Continue(())
     });
     // If it could not be looked for, it is not known to be missing.
-    if looked.is_ok() && !is_told {
+    let is_missing = looked.is_ok() && !is_told;
+    if is_missing {
         post(run, info);
     }
+    is_missing
 }

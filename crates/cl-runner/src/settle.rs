@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use cl_bus::Draft;
+use cl_config::NotifyEvent;
 use cl_storage::marker::{self, Marker};
 use cl_storage::owner::{OwnError, Ownership};
 use cl_storage::pid_file;
@@ -20,11 +21,12 @@ use cl_storage::task_state::{ResultStatus, StopWish, TaskResult, TaskState};
 use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, TaskDir};
 use rustix::process::Signal;
 
+use crate::launch::LaunchFile;
 use crate::process::census;
 use crate::process::end::{end_blocking, signal};
 use crate::process::tree::{self, Search};
 use crate::propagate::{self, Samples};
-use crate::{claim, notice, run_end};
+use crate::{claim, notice, notify, run_end};
 
 /// Why a task is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,7 @@ pub fn settle_lost(
     match settled {
         Ok(settled) if settled.survivors == 0 => {
             ownership.release()?;
+            notify::start::kick(root);
             cl_storage::index::note_end(root, task);
             Ok(settled)
         }
@@ -118,8 +121,9 @@ pub(crate) fn tell_latest_end(
     let view = TaskView::read(root, task, clock.now())?;
     if let Some((run, info)) = view.shown_run().zip(view.latest_info())
         && *run.run.id() == info.run_id
+        && run_end::post_if_missing(&run.run, info)
     {
-        run_end::post_if_missing(&run.run, info);
+        tell_others(root, task, &notify::run_stopped(info), clock);
     }
     Ok(())
 }
@@ -144,6 +148,9 @@ fn settle_owned(
             Reason::Stopped { .. } => (ResultStatus::Stopped, 143),
         };
         let failure = (status != ResultStatus::Completed).then(|| failure_of(reason));
+        if status != ResultStatus::Stopped {
+            tell_end(root, task, status, &state, clock);
+        }
         state.result = Some(TaskResult {
             status,
             exit_code,
@@ -168,6 +175,47 @@ fn settle_owned(
         tell_project(task, clock);
     }
     Ok(settled)
+}
+
+/// Writes down whom to tell of an end that is recorded in the place of a dead supervisor.
+fn tell_end(
+    root: &Root,
+    task: &TaskDir,
+    status: ResultStatus,
+    state: &TaskState,
+    clock: &dyn Clock,
+) {
+    let kind = match status {
+        ResultStatus::Completed => NotifyEvent::Done,
+        _ => NotifyEvent::Failed,
+    };
+    let failure = (kind == NotifyEvent::Failed).then(|| failure_of(&Reason::Lost));
+    let message = failure.as_ref().map(ToString::to_string);
+    let message = message.unwrap_or_default();
+    let event = notify::task_event(
+        kind,
+        &state.launch_id,
+        task,
+        None,
+        &message,
+        failure.as_ref(),
+        clock.now(),
+    );
+    let is_nested = LaunchFile::read(task)
+        .ok()
+        .flatten()
+        .is_some_and(|launch| launch.parent.is_some());
+    if !is_nested {
+        tell_others(root, task, &event, clock);
+    }
+}
+
+/// Writes down an event for everyone whom the launch of `task` has named.
+fn tell_others(root: &Root, task: &TaskDir, event: &notify::Event, clock: &dyn Clock) {
+    let launch = LaunchFile::read(task).ok().flatten();
+    if let Some(plan) = launch.and_then(|launch| launch.notify) {
+        notify::spool(root, task, &plan, event, clock.now());
+    }
 }
 
 /// Tells the project that the task is done, unless its supervisor has done so.
@@ -306,7 +354,14 @@ pub(crate) fn settle_runs(
     // An agent may be done in the time that it was given to end.
     settled.was_done = counts(TaskView::read(root, task, clock.now())?.claim);
     for (run, is_latest, stop) in unrecorded {
-        record_end(run, reason, settled.was_done && is_latest, stop, clock)?;
+        record_end(
+            root,
+            run,
+            reason,
+            settled.was_done && is_latest,
+            stop,
+            clock,
+        )?;
         settled.runs.push(run.run.id().clone());
     }
     Ok(settled)
@@ -410,6 +465,7 @@ fn agent_identity(info: &RunInfo) -> Option<ProcessIdentity> {
 const DONE_SUMMARY: &str = "the supervisor died, and DONE was there when the agent had ended";
 
 fn record_end(
+    root: &Root,
     run: &RunView,
     reason: &Reason,
     was_done: bool,
@@ -438,6 +494,7 @@ fn record_end(
             }
         }
     })?;
+    tell_others(root, run.run.task(), &notify::run_stopped(&info), clock);
     run_end::post(&run.run, &info);
     Ok(())
 }

@@ -31,6 +31,7 @@ mod simulation;
 mod spool;
 mod start;
 mod surroundings;
+mod telling;
 mod version;
 mod watch;
 mod work;
@@ -81,6 +82,9 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
                 start::detach_output(&supervisor.task);
                 // The supervisor itself is in it, and large.
                 Box::pin(supervisor.run_while_owned()).await
+                // What an earlier sender has left.
+                crate::notify::start::kick(&supervisor.root);
+                supervisor.run_while_owned().await
             }
             Err(refused) => {
                 start::answer(&refused.readiness());
@@ -220,6 +224,10 @@ impl Supervisor {
             let meta = [("wake_at", wake_at.to_string())];
             self.post("INFO", &text, &meta);
             cl_storage::crash::point("limit-waiting");
+        if self.state.waiting_for.as_deref() != waiting_for {
+            self.state.waiting_for = waiting_for.map(str::to_owned);
+            self.state.write(&self.task)?;
+            self.tell_waiting();
         }
         Ok(())
     }

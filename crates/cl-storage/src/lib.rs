@@ -29,6 +29,8 @@
 //! what listings need not read again in [`index`], limits on money in [`budget`].
 //! what listings need not read again in [`index`], usage limits of accounts in [`ledger`],
 //! whose turn it is in [`rotation`].
+//! folders of the old layout in [`legacy`], the room on the disk in [`space`], what is still to be told to others in [`spool`],
+//! what listings need not read again in [`index`].
 //! For tests: [`crash`], [`fault`] and [`power_loss`].
 
 pub mod budget;
@@ -63,6 +65,7 @@ pub mod run_info;
 pub mod slot;
 pub mod snapshot;
 pub mod space;
+pub mod spool;
 pub mod status;
 pub mod task_config;
 pub mod task_state;

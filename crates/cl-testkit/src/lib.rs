@@ -2,6 +2,7 @@
 //!
 //! * [`model_server`]: the model services that coding agents talk to.
 //! * [`scenario`]: a root, a configuration and scripted agents for the real binary.
+//! * [`receiver`]: a receiver of webhooks.
 //! * [`run_agent`]: one command of the binary, with a deadline.
 //! * [`survivors`]: proof that no process of a tree is left.
 //! * [`terminal`]: a program on a terminal, with its user.
@@ -15,6 +16,7 @@ pub mod bench_process;
 pub mod bench_rows;
 pub mod model_server;
 pub mod patience;
+pub mod receiver;
 pub mod run_agent;
 pub mod scenario;
 pub mod survivors;

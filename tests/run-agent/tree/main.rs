@@ -15,6 +15,7 @@ mod iterate;
 mod limits;
 mod monitor;
 mod nested;
+mod notifying;
 mod propagation;
 mod proving;
 mod queue;

@@ -102,6 +102,11 @@ pub enum JobCommand {
 
 /// What every launch takes.
 #[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the command line"
+)]
 pub struct LaunchArgs {
     /// The agent, by name or type [default: from the configuration]
     #[arg(long, value_name = "NAME")]
@@ -145,6 +150,9 @@ pub struct LaunchArgs {
     /// Print the agent's output while it runs
     #[arg(short, long)]
     pub follow: bool,
+    /// Show a notification on this terminal when the task ends
+    #[arg(long, conflicts_with = "detach")]
+    pub notify: bool,
     /// Go on with the conversation of the last attempt, where the agent can
     #[arg(long)]
     pub resume_session: bool,

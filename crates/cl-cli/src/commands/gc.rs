@@ -93,6 +93,9 @@ pub fn run(ctx: &mut Context, args: &GcArgs) -> Result<Exit, CliError> {
         if args.rotate_bus {
             account.rotate(ctx, scope.root(), only.as_ref(), args.bus_max_size)?;
         }
+        if !args.dry_run {
+            cl_runner::notify::start::kick(scope.root());
+        }
         // What was deleted is deleted even if nobody could be told.
         printed?;
     }

@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cl_config::Config;
-use cl_runner::launch::{
-    AgentEntry, Gate, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode,
-    OnChildTimeout, OnDeadlock, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride,
-    RetryTable, Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for,
-};
+use cl_runner::launch::{AgentEntry, Gate, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode, OnChildTimeout, OnDeadlock, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride, RetryTable, Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for};
 use cl_storage::dependencies::{self, Graph};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::space::Room;
@@ -487,6 +483,10 @@ pub(super) fn launch_supervised(
         policy,
         conductor_url: None,
         step: order.step,
+        notify: ctx
+            .config()
+            .ok()
+            .and_then(|loaded| cl_runner::notify::NotifyPlan::of(&loaded.config, &loaded.source)),
     };
     // The kernel's link is still this program after its file was replaced.
     let launched =

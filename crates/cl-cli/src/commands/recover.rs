@@ -53,6 +53,7 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
         tell(ctx, recovery, &outcome)?;
     }
     if !args.dry_run {
+        cl_runner::notify::start::kick(scope.root());
         for project in scope.root().projects()? {
             cl_storage::index::sweep(scope.root(), &project);
         }

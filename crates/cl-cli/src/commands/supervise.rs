@@ -34,6 +34,14 @@ pub fn watch_adopted() -> ExitCode {
 /// Becomes the program of a wrapped session.
 pub fn become_wrapped(args: &[OsString]) -> ExitCode {
     to_exit_code(cl_runner::wrap::become_wrapped(args))
+/// Delivers the notifications that wait below a root.
+pub fn send_notifications(args: &[OsString]) -> ExitCode {
+    match (args.first(), Environment::from_process()) {
+        (Some(root), Ok(environment)) => {
+            to_exit_code(cl_runner::notify::sender::run(root.as_ref(), &environment))
+        }
+        _ => ExitCode::FAILURE,
+    }
 }
 
 fn to_exit_code(code: i32) -> ExitCode {

@@ -67,6 +67,7 @@ pub(super) fn start(
     };
     let (root, dir) = (scope.root(), order.task.clone());
     let followed = Wait::prepare(&order, args.follow)?;
+    let followed = Wait::prepare(&order, args.follow)?.notifying(ctx, args.notify);
     let nested = match &around {
         Some(around) => nesting::launch_through(ctx, around, &order)?,
         None => None,
@@ -176,7 +177,7 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     };
     let dir = order.task.clone();
     let ready = launching::ready(ctx, order.agent.as_deref())?;
-    let followed = Wait::prepare(&order, args.launch.follow)?;
+    let followed = Wait::prepare(&order, args.launch.follow)?.notifying(ctx, args.launch.notify);
     let launch_id = launching::launch_directly(ctx, order, ready)?;
     if keeps_prompt {
         launching::tell_kept_prompt(ctx);

@@ -22,6 +22,8 @@ pub(super) struct Wait {
     attachment: Option<Attachment>,
     messages: Start,
     shows_output: bool,
+    /// Whether the terminal shows a notification at the end.
+    notifies: bool,
     grace: Duration,
 }
 
@@ -44,8 +46,35 @@ impl Wait {
             }),
             task,
             shows_output,
+            notifies: false,
             grace: order.policy.grace,
         })
+    }
+}
+
+impl Wait {
+    /// Makes the terminal show a notification at the end, if `wants` or the configuration says so.
+    #[must_use]
+    pub(super) fn notifying(mut self, ctx: &Context, wants: bool) -> Self {
+        let is_configured = || {
+            ctx.config()
+                .is_ok_and(|loaded| loaded.config.notify.terminal)
+        };
+        self.notifies = wants || is_configured();
+        self
+    }
+}
+
+/// Rings the terminal and hands it a notification, which it shows if it knows how to.
+///
+/// Written to standard error, and only if that is a terminal. OSC 9 is understood by
+/// most terminals and passed over by the others.
+fn notify(ctx: &mut Context, text: &str) {
+    if ctx.console.err_is_terminal() {
+        let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+        // Nobody looks at a terminal that is gone.
+        write!(ctx.console.err(), "\x1b]9;{text}\x07\x07").ok();
+        ctx.console.err().flush().ok();
     }
 }
 
@@ -83,7 +112,16 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exi
     match end.map_err(|error| {
         CliError::failed(format!("could not wait for {}", task.id())).caused_by(error)
     })? {
-        AttachEnd::Ended(result) => tell(ctx, task, launch_id, &result),
+        AttachEnd::Ended(result) => {
+            let exit = tell(ctx, task, launch_id, &result);
+            if wait.notifies {
+                notify(
+                    ctx,
+                    &format!("task {} {}", task.id(), result.status.as_str()),
+                );
+            }
+            exit
+        }
         AttachEnd::Detached => {
             ctx.console.note(format_args!(
                 "no longer waiting; task {} goes on",

@@ -7,10 +7,7 @@ use std::time::Duration;
 use cl_storage::budget::{Budget, Ceiling};
 
 use crate::agent::AgentKind;
-use crate::model::{
-    Api, Config, Defaults, Delegation, Diversification, Gate, Limits, OnLost, Sse, Storage,
-    Strategy, Webhook, WebhookEvent,
-};
+use crate::model::{Api, Config, Defaults, Delegation, Diversification, Gate, Limits, OnLost, Sse, Storage, Strategy, Webhook, WebhookEvent, Notify, NotifyEvent, WebhookFormat};
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Node, Value};
 
@@ -38,6 +35,9 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Config {
     }
     if let Some(section) = root.section(reader, "webhook") {
         config.webhook = webhook(reader, &section);
+    }
+    if let Some(section) = root.section(reader, "notify") {
+        config.notify = notify(reader, &section);
     }
     if let Some(section) = root.section(reader, "delegation") {
         let unset = Delegation::default();
@@ -346,20 +346,46 @@ fn milliseconds(number: u32) -> Duration {
 
 fn webhook<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<Webhook> {
     let url = reader.url(section, "url");
-    let events = reader.choices(section, "events").unwrap_or_default();
+    let events = events(reader, section);
+    let format = match reader.choice(section, "format") {
+        Some("slack") => WebhookFormat::Slack,
+        _ => WebhookFormat::Conductor,
+    };
     let secret = reader.secret(section, "secret");
     let timeout = reader
         .duration(section, "timeout")
         .filter(|timeout| !timeout.is_zero())
         .unwrap_or(Duration::from_secs(10));
-    let events = match events.as_slice() {
-        [] => vec![WebhookEvent::RunStop],
-        given => given.iter().map(|_| WebhookEvent::RunStop).collect(),
-    };
     Some(Webhook {
         url: url?,
         events,
         secret,
         timeout,
+        format,
     })
+}
+
+fn notify<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Notify {
+    let unset = Notify::default();
+    Notify {
+        command: reader.text(section, "command"),
+        events: events(reader, section),
+        timeout: reader
+            .duration(section, "timeout")
+            .filter(|timeout| !timeout.is_zero())
+            .unwrap_or(unset.timeout),
+        terminal: reader.truth(section, "terminal").unwrap_or(unset.terminal),
+    }
+}
+
+/// Returns the events that are asked for; none, or an empty list, is all of them.
+fn events<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Vec<NotifyEvent> {
+    let words = reader.choices(section, "events").unwrap_or_default();
+    if words.is_empty() {
+        return NotifyEvent::ALL.to_vec();
+    }
+    words
+        .into_iter()
+        .filter_map(NotifyEvent::from_name)
+        .collect()
 }

@@ -22,6 +22,11 @@ pub static ROOT: &[Field] = &[
         "A URL that is told about events. Off without `url`.",
     ),
     section(
+        "notify",
+        Kind::Section(NOTIFY),
+        "Other ways of being told about events.",
+    ),
+    section(
         "delegation",
         Kind::Section(DELEGATION),
         "Limits on tasks that start tasks.",
@@ -518,9 +523,15 @@ static WEBHOOK: &[Field] = &[
     field("url", Kind::Url, "", "Where events are sent."),
     field(
         "events",
-        Kind::Choices(&["run_stop"]),
-        "[run_stop]",
-        "The events that are sent.",
+        Kind::Choices(EVENTS),
+        "all",
+        "The events that are sent; an empty list is all of them.",
+    ),
+    field(
+        "format",
+        Kind::Choice(&["conductor", "slack"]),
+        "conductor",
+        "How the bodies look: the fields of the event, or `{\"text\": …}` as Slack and services like it take them.",
     ),
     field(
         "secret",
@@ -534,6 +545,42 @@ static WEBHOOK: &[Field] = &[
         "10s",
         "How long one delivery may take; 0 is the default.",
     ),
+];
+
+static NOTIFY: &[Field] = &[
+    field(
+        "command",
+        Kind::Text,
+        "",
+        "A command, run by a shell for each event, which it gets as JSON on standard input.",
+    ),
+    field(
+        "events",
+        Kind::Choices(EVENTS),
+        "all",
+        "The events that the command is run for; an empty list is all of them.",
+    ),
+    field(
+        "timeout",
+        Kind::Duration,
+        "30s",
+        "How long the command may take; 0 is the default.",
+    ),
+    field(
+        "terminal",
+        Kind::Truth,
+        "false",
+        "Whether a command that waits for a task shows a notification on its terminal when the task ends.",
+    ),
+];
+
+static EVENTS: &[&str] = &[
+    "run_stop",
+    "done",
+    "failed",
+    "needs_user",
+    "waiting",
+    "budget",
 ];
 
 static DELEGATION: &[Field] = &[

@@ -311,6 +311,11 @@ const EFFECTS: &[Effect] = &[
         "webhook: {url: http://h}",
     ),
     effect(
+        "webhook.format",
+        "webhook: {url: http://h, format: slack}",
+        "webhook: {url: http://h}",
+    ),
+    effect(
         "webhook.secret",
         "webhook: {url: http://h, secret: x}",
         "webhook: {url: http://h}",
@@ -320,6 +325,15 @@ const EFFECTS: &[Effect] = &[
         "webhook: {url: http://h, timeout: 5}",
         "webhook: {url: http://h}",
     ),
+    effect("notify", "notify: {command: x}", ""),
+    effect("notify.command", "notify: {command: x}", ""),
+    effect(
+        "notify.events",
+        "notify: {command: x, events: [done]}",
+        "notify: {command: x}",
+    ),
+    effect("notify.timeout", "notify: {timeout: 5}", ""),
+    effect("notify.terminal", "notify: {terminal: true}", ""),
     effect("delegation", "delegation: {max_depth: 5}", ""),
     effect("delegation.max_depth", "delegation: {max_depth: 5}", ""),
     effect(

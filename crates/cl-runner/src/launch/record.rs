@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::agents::AgentEntry;
 use super::policy::Policy;
+use crate::notify::NotifyPlan;
 
 /// The version of launch records; launcher and supervisor are one executable,
 /// which may have been replaced on disk between two launches.
@@ -124,6 +125,9 @@ pub struct LaunchRecord {
     /// What its run is within a series; none outside of any.
     #[serde(default)]
     pub step: Option<Step>,
+    /// Who is told of what.
+    #[serde(default)]
+    pub notify: Option<NotifyPlan>,
 }
 
 impl std::fmt::Debug for LaunchRecord {
@@ -211,6 +215,9 @@ pub struct LaunchFile {
     pub secrets: BTreeMap<String, SecretSource>,
     /// Limits and delays.
     pub policy: Policy,
+    /// Who is told of what, for those who record an end in the place of a dead supervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<NotifyPlan>,
 }
 
 impl LaunchFile {

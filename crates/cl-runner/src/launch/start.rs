@@ -184,7 +184,7 @@ pub fn room_for(task: &TaskDir) -> Room {
 }
 
 /// The variables of an enclosing run, which a supervisor must not inherit.
-const RUN_VARIABLES: [&str; 12] = [
+pub(crate) const RUN_VARIABLES: [&str; 12] = [
     "JRUN_PROJECT_ID",
     "JRUN_TASK_ID",
     "JRUN_ID",

@@ -128,6 +128,9 @@ impl Table {
                 self.by_place(pid, stat, search)
             };
         }
+        if crate::notify::start::is_sender(pid, search.root) {
+            return Verdict::Excepted;
+        }
         match process::environment_value(pid, RUN_MARKER) {
             Some(run) if run == search.run.as_str() => Verdict::Ours,
             // An empty marker is no run; another run's process is accounted for

@@ -63,6 +63,7 @@ impl Supervisor {
             info.stop.clone_from(&end.stop);
         })?;
         crash::point("end-recorded");
+        self.tell_run_end(run, &info);
         self.post_end(run, &info);
         Ok(failure)
     }

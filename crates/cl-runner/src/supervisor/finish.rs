@@ -86,6 +86,8 @@ impl Supervisor {
             detail: self.redactor.redact(&f.detail).into_owned(),
             ..f
         });
+        // Before the end is recorded: what nobody could be told of any more is not an end.
+        self.spool_task_end(status, failure.as_ref());
         self.state.waiting_for = None;
         (self.state.wake_at, self.state.limit) = (None, None);
         self.state.result = Some(TaskResult {
@@ -104,6 +106,7 @@ impl Supervisor {
             );
         }
         cl_storage::crash::point("result-recorded");
+        crate::notify::start::kick(&self.root);
         if recorded.is_ok() {
             // Told when it holds, not before.
             self.post(kind, &body, &[]);

@@ -403,6 +403,7 @@ fn launch_file(
         agent: agent.spec.clone(),
         secrets: agent.secret_sources(),
         policy: record.policy.clone(),
+        notify: record.notify.clone(),
     })
 }
 

@@ -127,7 +127,7 @@ impl Walk<'_> {
 
     /// Looks at the folder of our own bookkeeping.
     fn own_folder(&mut self, folder: &Path) {
-        let is_ours = |name: &str| ["index", "slots"].contains(&name);
+        let is_ours = |name: &str| ["index", "slots", "spool"].contains(&name);
         self.entries(folder, is_ours, |walk, path, name, is_folder| {
             if is_folder {
                 walk.private_folder(path);
