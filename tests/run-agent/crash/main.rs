@@ -13,6 +13,7 @@ mod facts;
 mod gc;
 mod identity;
 mod killed;
+mod notifying;
 mod points;
 mod propagation;
 mod random;

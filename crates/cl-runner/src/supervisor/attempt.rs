@@ -95,6 +95,7 @@ impl Supervisor {
             && self.agent.spec.kind.is_service()
             && self.record.kind == crate::launch::Kind::Task;
         if is_claimed {
+            crash::point("service-unclaimed");
             cl_storage::marker::create_done(&self.task)?;
         }
         Ok(())
