@@ -20,14 +20,18 @@ mod start;
 mod turns;
 mod worktree;
 
-pub use agents::{AgentEntry, LaunchAgent, PrepareError, prepare_agents, prepare_named, secret_values};
+pub use agents::{
+    AgentEntry, LaunchAgent, PrepareError, prepare_agents, prepare_named, secret_values,
+};
 pub(crate) use agents::{error_text, text_variables};
 pub use policy::{Gate, LimitPolicy, OnChildTimeout, OnDeadlock, Policy};
 pub(crate) use record::is_same_prompt;
-pub use record::{Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step, is_prompt_of_record};
+pub use record::{
+    Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step, is_prompt_of_record,
+};
 pub use retry::{RetryAction, RetryOverride, RetryRule, RetryTable};
 pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for};
-pub(crate) use start::{Readiness, read_framed, read_record, start_owner, RUN_VARIABLES};
+pub(crate) use start::{RUN_VARIABLES, Readiness, read_framed, read_record, start_owner};
 pub use turns::{TurnStrategy, Turns};
 pub use worktree::Overlap;
 pub(crate) use worktree::overlap;

@@ -80,11 +80,10 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
             Ok(supervisor) => {
                 start::answer(&Readiness::Ready);
                 start::detach_output(&supervisor.task);
-                // The supervisor itself is in it, and large.
-                Box::pin(supervisor.run_while_owned()).await
                 // What an earlier sender has left.
                 crate::notify::start::kick(&supervisor.root);
-                supervisor.run_while_owned().await
+                // The supervisor itself is in it, and large.
+                Box::pin(supervisor.run_while_owned()).await
             }
             Err(refused) => {
                 start::answer(&refused.readiness());
@@ -211,6 +210,7 @@ impl Supervisor {
             return Ok(());
         }
         let is_told = self.state.waiting_for.as_deref() == Some("limit");
+        let is_new = self.state.waiting_for.as_deref() != waiting_for;
         self.state.waiting_for = waiting_for.map(str::to_owned);
         (self.state.wake_at, self.state.limit) = (wake_at, limit);
         self.state.write(&self.task)?;
@@ -224,9 +224,8 @@ impl Supervisor {
             let meta = [("wake_at", wake_at.to_string())];
             self.post("INFO", &text, &meta);
             cl_storage::crash::point("limit-waiting");
-        if self.state.waiting_for.as_deref() != waiting_for {
-            self.state.waiting_for = waiting_for.map(str::to_owned);
-            self.state.write(&self.task)?;
+        }
+        if is_new {
             self.tell_waiting();
         }
         Ok(())

@@ -20,17 +20,13 @@
 //! [`durable`], locks in [`lock`], YAML in [`yaml`], process identity in
 //! [`process`], the folder layout in [`layout`], run records in [`run_info`],
 //! task files in [`task_state`], [`owner`], [`control`] and [`marker`], the
-//! agent's process in [`pid_file`], what gates found in [`evidence`], run slots in [`slot`], what it all means in
-//! agent's process in [`pid_file`], run slots in [`slot`], who waits for one in [`queue`], which
-//! tasks wait for which in [`dependencies`] and [`task_config`], what it all means in
-//! [`status`] and [`snapshot`], ended tasks in [`index`], masking of secrets in [`redact`], digests in [`digest`],
-//! deletion of what is old in [`gc`], the search for damage in [`doctor`],
-//! folders of the old layout in [`legacy`], the room on the disk in [`space`],
-//! what listings need not read again in [`index`], limits on money in [`budget`].
-//! what listings need not read again in [`index`], usage limits of accounts in [`ledger`],
-//! whose turn it is in [`rotation`].
-//! folders of the old layout in [`legacy`], the room on the disk in [`space`], what is still to be told to others in [`spool`],
-//! what listings need not read again in [`index`].
+//! agent's process in [`pid_file`], what gates found in [`evidence`], run slots in [`slot`],
+//! who waits for one in [`queue`], which tasks wait for which in [`dependencies`] and
+//! [`task_config`], what it all means in [`status`] and [`snapshot`], ended tasks in [`index`],
+//! masking of secrets in [`redact`], digests in [`digest`], deletion of what is old in [`gc`],
+//! the search for damage in [`doctor`], folders of the old layout in [`legacy`], the room on the
+//! disk in [`space`], limits on money in [`budget`], usage limits of accounts in [`ledger`], whose
+//! turn it is in [`rotation`], what is still to be told to others in [`spool`].
 //! For tests: [`crash`], [`fault`] and [`power_loss`].
 
 pub mod budget;

@@ -102,7 +102,6 @@ pub enum JobCommand {
 
 /// What every launch takes.
 #[derive(Debug, Clone, Default, Args)]
-#[derive(Debug, Clone, Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own on the command line"

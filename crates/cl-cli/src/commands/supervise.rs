@@ -34,6 +34,8 @@ pub fn watch_adopted() -> ExitCode {
 /// Becomes the program of a wrapped session.
 pub fn become_wrapped(args: &[OsString]) -> ExitCode {
     to_exit_code(cl_runner::wrap::become_wrapped(args))
+}
+
 /// Delivers the notifications that wait below a root.
 pub fn send_notifications(args: &[OsString]) -> ExitCode {
     match (args.first(), Environment::from_process()) {

@@ -66,7 +66,6 @@ pub(super) fn start(
         step: None,
     };
     let (root, dir) = (scope.root(), order.task.clone());
-    let followed = Wait::prepare(&order, args.follow)?;
     let followed = Wait::prepare(&order, args.follow)?.notifying(ctx, args.notify);
     let nested = match &around {
         Some(around) => nesting::launch_through(ctx, around, &order)?,

@@ -4,14 +4,19 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use cl_storage::TaskDir;
-use cl_storage::control::{self, Answer, LaunchChildRequest, Outcome, Request, RequestBody, StopRequest};
+use cl_storage::control::{
+    self, Answer, LaunchChildRequest, Outcome, Request, RequestBody, StopRequest,
+};
 use cl_storage::marker::STOP_SUPPRESSION;
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::snapshot::TaskView;
 use cl_storage::task_state::{Child, ParentTask, TaskState};
 
 use super::{Broken, Supervisor, events};
-use crate::launch::{AgentEntry, LaunchError, LaunchRecord, NestedOptions, OnChildTimeout, Origin, Policy, Refusal, launch};
+use crate::launch::{
+    AgentEntry, LaunchError, LaunchRecord, NestedOptions, OnChildTimeout, Origin, Policy, Refusal,
+    launch,
+};
 use crate::settle;
 
 /// Beyond the moment of the kill: time for children to record their end.
