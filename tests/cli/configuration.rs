@@ -38,7 +38,7 @@ fn nothing_configured_and_no_agent_is_an_error_that_says_what_to_do() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
         ran.out
-            .contains("none of claude, codex, gemini found on PATH"),
+            .contains("none of claude, codex, gemini, opencode, qwen found on PATH"),
         "{}",
         ran.out
     );

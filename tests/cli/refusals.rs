@@ -33,7 +33,10 @@ fn a_working_launch_is_not_refused() {
 #[test]
 fn an_agent_that_cannot_be_had_is_named() {
     let nothing = Place::new();
-    launch(&nothing, "--prompt x").fails(2, "none of claude, codex, gemini found on PATH");
+    launch(&nothing, "--prompt x").fails(
+        2,
+        "none of claude, codex, gemini, opencode, qwen found on PATH",
+    );
     launch(&nothing, "--prompt x --agent claude")
         .fails(2, "program \"claude\" was not found in PATH");
     let place = place(WORKING);

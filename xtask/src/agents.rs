@@ -21,17 +21,23 @@ const PACKAGE_FILES: [&str; 3] = [".npmrc", "package.json", "package-lock.json"]
 /// A copy of the lock file that belongs to what is installed.
 const STAMP: &str = "installed-lock.json";
 
-/// Makes Claude Code's `bin` the native program; the only install step of all packages that is wanted.
-const CLAUDE_INSTALL_STEP: &str = "node_modules/@anthropic-ai/claude-code/install.cjs";
+/// Makes the `bin` of Claude Code and of OpenCode the native program; the only install steps of all packages that are wanted.
+const INSTALL_STEPS: [&str; 2] = [
+    "node_modules/@anthropic-ai/claude-code/install.cjs",
+    "node_modules/opencode-ai/postinstall.mjs",
+];
 
 /// The oldest Node that Gemini CLI and the installed npm packages work with.
 const MINIMUM_NODE: u32 = 20;
 
-/// Seconds for downloading and unpacking about 900 MB.
+/// Seconds for downloading and unpacking about 1.8 GB.
 const INSTALL_SECONDS: u32 = 900;
 
 /// Accepted by the stand-in and by nobody else.
 const KEY: &str = "test-key";
+
+/// The stand-in's model for agents that name their provider with it.
+pub(crate) const STANDIN_MODEL: &str = "standin/standin-model";
 
 /// Variables to set for an agent, besides `PATH`.
 pub(crate) type Environment = Vec<(&'static str, String)>;
@@ -39,26 +45,27 @@ pub(crate) type Environment = Vec<(&'static str, String)>;
 /// Where the agents' programs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InstalledAgents {
-    pub(crate) claude: PathBuf,
-    pub(crate) codex: PathBuf,
-    pub(crate) gemini: PathBuf,
-    /// Holds the three under their usual names; Node must be on `PATH` as well.
+    /// Holds all of [`PROGRAMS`] under their usual names; Node must be on `PATH` as well.
     pub(crate) bin_dir: PathBuf,
 }
+
+/// What is installed, by the names that users type.
+const PROGRAMS: [&str; 7] = [
+    "claude", "codex", "gemini", "opencode", "qwen", "copilot", "pi",
+];
 
 impl InstalledAgents {
     fn below(folder: &Path) -> Self {
         let bin_dir = folder.join("node_modules").join(".bin");
-        Self {
-            claude: bin_dir.join("claude"),
-            codex: bin_dir.join("codex"),
-            gemini: bin_dir.join("gemini"),
-            bin_dir,
-        }
+        Self { bin_dir }
+    }
+
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.bin_dir.join(name)
     }
 
     fn check(&self) -> Result<()> {
-        for program in [&self.claude, &self.codex, &self.gemini] {
+        for program in PROGRAMS.map(|name| self.program(name)) {
             ensure!(
                 program.is_file(),
                 "{} is missing: remove target/agents and try again",
@@ -95,7 +102,9 @@ pub(crate) fn install(repo_root: &Path) -> Result<InstalledAgents> {
         &shell,
         &["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
     )?;
-    install_step(&shell, &["node", CLAUDE_INSTALL_STEP])?;
+    for step in INSTALL_STEPS {
+        install_step(&shell, &["node", step])?;
+    }
     agents.check()?;
     shell.write_file(&stamp, lock)?;
     Ok(agents)
@@ -176,6 +185,79 @@ pub(crate) fn gemini_setup(url: &str, home: &Path) -> Result<Environment> {
         ("GEMINI_MODEL", "gemini-2.5-pro".to_owned()),
         ("GEMINI_CLI_TRUST_WORKSPACE", "true".to_owned()),
     ]);
+    Ok(environment)
+}
+
+/// The environment and settings that make OpenCode talk to the server at `url`.
+///
+/// The key comes from a variable named after the provider, as for OpenCode's own providers.
+pub(crate) fn opencode_setup(url: &str, home: &Path) -> Result<Environment> {
+    let settings = home.join(".config/opencode/opencode.json");
+    let config = serde_json::json!({
+        "share": "disabled",
+        "small_model": STANDIN_MODEL,
+        "enabled_providers": ["standin"],
+        "provider": {"standin": {
+            "npm": "@ai-sdk/openai-compatible",
+            "options": {"baseURL": format!("{url}/v1"), "apiKey": "{env:STANDIN_API_KEY}"},
+            "models": {"standin-model": {
+                "limit": {"context": 128_000, "output": 8192},
+                "cost": {"input": 1, "output": 2},
+            }},
+        }},
+    });
+    let mut environment = own_home(home)?;
+    Shell::new()?.write_file(settings, config.to_string())?;
+    environment.extend([
+        ("STANDIN_API_KEY", KEY.to_owned()),
+        ("OPENCODE_DISABLE_MODELS_FETCH", "1".to_owned()),
+        ("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1".to_owned()),
+    ]);
+    Ok(environment)
+}
+
+/// The environment and `settings.json` that make Qwen Code talk to the server at `url`.
+///
+/// Without the setting it asks the model after some runs what to remember of them, with a shell tool of its own.
+pub(crate) fn qwen_setup(url: &str, home: &Path) -> Result<Environment> {
+    let settings = serde_json::json!({"memory": {"enableManagedAutoMemory": false}});
+    let mut environment = own_home(home)?;
+    Shell::new()?.write_file(home.join(".qwen/settings.json"), settings.to_string())?;
+    environment.extend([
+        ("OPENAI_BASE_URL", format!("{url}/v1")),
+        ("OPENAI_API_KEY", KEY.to_owned()),
+    ]);
+    Ok(environment)
+}
+
+/// The environment that makes Copilot CLI talk to the server at `url`, and to nobody else.
+pub(crate) fn copilot_setup(url: &str, home: &Path) -> Result<Environment> {
+    let mut environment = own_home(home)?;
+    environment.extend([
+        ("COPILOT_PROVIDER_BASE_URL", format!("{url}/v1")),
+        ("COPILOT_PROVIDER_API_KEY", KEY.to_owned()),
+        ("COPILOT_OFFLINE", "true".to_owned()),
+    ]);
+    Ok(environment)
+}
+
+/// The environment and `models.json` that make Pi talk to the server at `url`.
+pub(crate) fn pi_setup(url: &str, home: &Path) -> Result<Environment> {
+    let models = serde_json::json!({"providers": {"standin": {
+        "baseUrl": format!("{url}/v1"),
+        "api": "openai-completions",
+        // The name of a variable.
+        "apiKey": "STANDIN_API_KEY",
+        "models": [{
+            "id": "standin-model",
+            "contextWindow": 128_000,
+            "maxTokens": 8192,
+            "cost": {"input": 1, "output": 2, "cacheRead": 0.1, "cacheWrite": 0},
+        }],
+    }}});
+    let mut environment = own_home(home)?;
+    Shell::new()?.write_file(home.join(".pi/agent/models.json"), models.to_string())?;
+    environment.push(("STANDIN_API_KEY", KEY.to_owned()));
     Ok(environment)
 }
 

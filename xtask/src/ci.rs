@@ -58,7 +58,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "smoke agents",
-        run: |workspace| smoke::agents(workspace, None),
+        run: |workspace| smoke::agents(workspace, &smoke::Wish::default()),
         remedy: "cargo xtask smoke agents --keep DIR; --probe tells whether run-agent is to blame",
     },
 ];

@@ -94,8 +94,14 @@ enum Subject {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
         /// Check the agents against the stand-in alone, without run-agent
-        #[arg(long, conflicts_with = "keep")]
+        #[arg(long, conflicts_with_all = ["keep", "all", "agent"])]
         probe: bool,
+        /// Every case of every agent; otherwise the slower ones show the core only
+        #[arg(long)]
+        all: bool,
+        /// Only this agent
+        #[arg(long, value_name = "NAME")]
+        agent: Option<String>,
     },
 }
 
@@ -125,7 +131,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,
         Command::Smoke { subject } => match subject {
             Subject::Agents { probe: true, .. } => smoke::probe(&workspace)?,
-            Subject::Agents { keep, .. } => smoke::agents(&workspace, keep.as_deref())?,
+            Subject::Agents {
+                keep, all, agent, ..
+            } => {
+                let only = agent;
+                smoke::agents(&workspace, &smoke::Wish { keep, all, only })?
+            }
         },
         Command::Bench(options) => bench::run(&workspace, &options)?,
     };

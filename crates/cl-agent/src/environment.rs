@@ -160,6 +160,26 @@ const SESSION: &[&str] = &[
     "CODEX_INTERNAL_ORIGINATOR_OVERRIDE",
     "GEMINI_CLI",
     "GEMINI_CLI_IDE_*",
+    "OPENCODE",
+    "OPENCODE_PID",
+    "QWEN_CODE",
+    "QWEN_CODE_AGENT_ID",
+    "QWEN_CODE_CLI",
+    "QWEN_CODE_LAUNCHER_PID",
+    "QWEN_CODE_MODEL",
+    "QWEN_CODE_MODEL_IDENTITY",
+    "QWEN_CODE_NO_RELAUNCH",
+    "QWEN_CODE_PRIVATE_*",
+    "QWEN_CODE_PROJECT_DIR",
+    "QWEN_CODE_PROMPT_ID",
+    "QWEN_CODE_SESSION_ID",
+    "QWEN_CODE_STARTUP_VERSION",
+    "COPILOT_AGENT_SESSION_ID",
+    "COPILOT_CLI",
+    "COPILOT_CLI_BINARY_VERSION",
+    "COPILOT_CLI_RESOLVED_DIST_DIR",
+    "COPILOT_LOADER_PID",
+    "PI_CODING_AGENT",
 ];
 
 /// Secrets of agents that no table names.
@@ -186,6 +206,7 @@ pub fn environment(
         .flatten()
         .copied()
         .chain(spec.inherit_env.iter().map(String::as_str))
+        .chain(spec.token_vars.iter().map(String::as_str))
         .collect();
 
     let mut env: BTreeMap<String, String> = base
@@ -193,8 +214,15 @@ pub fn environment(
         .filter(|(name, _)| patterns.iter().any(|pattern| matches(pattern, name)))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    for (name, value) in table.quiet_env {
+        env.entry((*name).to_owned())
+            .or_insert_with(|| (*value).to_owned());
+    }
     if let (Some(var), Some(url)) = (table.base_url_var, &spec.base_url) {
         env.insert(var.to_owned(), url.clone());
+    }
+    if let (AgentKind::Opencode, Some(content)) = (spec.kind, opencode_server(spec)) {
+        env.insert("OPENCODE_CONFIG_CONTENT".to_owned(), content);
     }
     env.extend(spec.env.clone());
     for (name, value) in &runner.secret_env {
@@ -217,6 +245,13 @@ pub fn environment(
     env
 }
 
+/// Returns the settings that make OpenCode ask another server; it merges them with its files.
+fn opencode_server(spec: &AgentSpec) -> Option<String> {
+    let (provider, _) = spec.model.as_deref()?.split_once('/')?;
+    let options = serde_json::json!({"options": {"baseURL": spec.base_url.as_deref()?}});
+    Some(serde_json::json!({"provider": {provider: options}}).to_string())
+}
+
 /// Returns whether a variable must not reach this agent.
 ///
 /// The config entry may grant another agent's secret by its exact name (a program
@@ -233,7 +268,8 @@ fn is_forbidden(name: &str, spec: &AgentSpec, runner: &RunnerVars) -> bool {
     let is_own = adapter(spec.kind)
         .env
         .iter()
-        .any(|pattern| matches(pattern, &upper));
+        .any(|pattern| matches(pattern, &upper))
+        || spec.token_vars.contains(&upper);
     let is_granted = spec.env.contains_key(name)
         || runner.secret_env.contains_key(name)
         || spec.inherit_env.iter().any(|granted| granted == name);
@@ -293,7 +329,51 @@ mod tests {
             .map(|name| ((*name).to_owned(), "1".to_owned()));
         environment(&base.collect(), spec, None, &RunnerVars::default())
             .into_keys()
+            .filter(|name| names.contains(&name.as_str()))
             .collect()
+    }
+
+    #[test]
+    fn quiet_settings_are_those_of_the_user_if_there_are_any() {
+        let of = |base: &[(&str, &str)]| {
+            let quiet = spec(AgentKind::Pi);
+            environment(&vars(base), &quiet, None, &RunnerVars::default())
+        };
+        assert_eq!(of(&[])["PI_OFFLINE"], "1");
+        assert_eq!(of(&[("PI_OFFLINE", "0")])["PI_OFFLINE"], "0");
+    }
+
+    #[test]
+    fn a_program_with_many_providers_gets_the_key_of_the_one_it_asks() {
+        let mut many = spec(AgentKind::Opencode);
+        let keys = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GROQ_API_KEY"];
+        assert!(passing(&many, &keys).is_empty());
+        many.token_vars = vec!["ANTHROPIC_API_KEY".to_owned()];
+        assert_eq!(passing(&many, &keys), ["ANTHROPIC_API_KEY"]);
+        let token = secret("test-key-of-config");
+        let env = environment(
+            &vars(&[("ANTHROPIC_API_KEY", "inherited")]),
+            &many,
+            Some(&token),
+            &RunnerVars::default(),
+        );
+        assert_eq!(env["ANTHROPIC_API_KEY"], "test-key-of-config");
+    }
+
+    #[test]
+    fn opencode_is_told_of_another_server_in_its_settings() {
+        let mut other = spec(AgentKind::Opencode);
+        other.base_url = Some("http://127.0.0.1:1/v1".to_owned());
+        let content = |spec: &AgentSpec| {
+            let env = environment(&BTreeMap::new(), spec, None, &RunnerVars::default());
+            env.get("OPENCODE_CONFIG_CONTENT").cloned()
+        };
+        assert_eq!(content(&other), None);
+        other.model = Some("mine/m".to_owned());
+        assert_eq!(
+            content(&other).as_deref(),
+            Some(r#"{"provider":{"mine":{"options":{"baseURL":"http://127.0.0.1:1/v1"}}}}"#)
+        );
     }
 
     #[track_caller]
@@ -332,7 +412,6 @@ mod tests {
                 "CONDUCTOR_ROOT",
                 "CONDUCTOR_AGENT_CLAUDE_TOKEN",
                 "conductor_agent_x_token",
-                "GITHUB_TOKEN",
                 "AWS_SECRET_ACCESS_KEY",
                 "DATABASE_URL",
                 "PATHX",
@@ -346,7 +425,7 @@ mod tests {
 
     #[test]
     fn each_agent_has_its_own_variables_and_no_other_agents_token() {
-        use AgentKind::{Claude, Codex, Gemini, Perplexity, Xai};
+        use AgentKind::{Claude, Codex, Copilot, Gemini, Opencode, Perplexity, Pi, Qwen, Xai};
         let owners = [
             ("ANTHROPIC_API_KEY", Claude),
             ("ANTHROPIC_BASE_URL", Claude),
@@ -364,10 +443,22 @@ mod tests {
             ("XAI_API_KEY", Xai),
             ("XAI_BASE_URL", Xai),
             ("XAI_MODEL", Xai),
+            ("OPENCODE_API_KEY", Opencode),
+            ("OPENCODE_CONFIG", Opencode),
+            ("DASHSCOPE_API_KEY", Qwen),
+            ("OPENAI_BASE_URL", Qwen),
+            ("COPILOT_GITHUB_TOKEN", Copilot),
+            ("COPILOT_HOME", Copilot),
+            ("GITHUB_TOKEN", Copilot),
+            ("PI_CODING_AGENT_DIR", Pi),
         ];
         for (name, owner) in owners {
             for kind in AgentKind::ALL {
-                check(kind, name, kind == owner);
+                // Both take a key of this service.
+                let shares = name.starts_with("OPENAI_") && matches!(kind, Codex | Qwen);
+                if !shares {
+                    check(kind, name, kind == owner);
+                }
             }
         }
     }

@@ -16,6 +16,14 @@ pub enum AgentKind {
     Codex,
     /// Gemini CLI.
     Gemini,
+    /// OpenCode.
+    Opencode,
+    /// Qwen Code.
+    Qwen,
+    /// GitHub Copilot CLI.
+    Copilot,
+    /// Pi.
+    Pi,
     /// The Perplexity service.
     Perplexity,
     /// The xAI service.
@@ -28,10 +36,14 @@ pub enum AgentKind {
 
 impl AgentKind {
     /// Every kind, in the order in which they are listed to users.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Claude,
         Self::Codex,
         Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+        Self::Pi,
         Self::Perplexity,
         Self::Xai,
         Self::Command,
@@ -44,6 +56,10 @@ impl AgentKind {
             Self::Claude => "claude",
             Self::Codex => "codex",
             Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Qwen => "qwen",
+            Self::Copilot => "copilot",
+            Self::Pi => "pi",
             Self::Perplexity => "perplexity",
             Self::Xai => "xai",
             Self::Command => "command",
@@ -73,12 +89,12 @@ impl fmt::Display for AgentKind {
 pub enum KindError {
     /// The kind exists, but this build cannot run it.
     #[error(
-        "agents of type {0} are not supported by this version; use claude, codex, gemini, perplexity, xai, command or scripted"
+        "agents of type {0} are not supported by this version; use claude, codex, gemini, opencode, qwen, copilot, pi, perplexity, xai, command or scripted"
     )]
     Unsupported(&'static str),
     /// Nobody knows this kind.
     #[error(
-        "unknown agent type {0:?}; known are claude, codex, gemini, perplexity, xai, command and scripted"
+        "unknown agent type {0:?}; known are claude, codex, gemini, opencode, qwen, copilot, pi, perplexity, xai, command and scripted"
     )]
     Unknown(String),
 }
@@ -102,6 +118,10 @@ impl TryFrom<cl_config::AgentKind> for AgentKind {
             cl_config::AgentKind::Claude => Ok(Self::Claude),
             cl_config::AgentKind::Codex => Ok(Self::Codex),
             cl_config::AgentKind::Gemini => Ok(Self::Gemini),
+            cl_config::AgentKind::Opencode => Ok(Self::Opencode),
+            cl_config::AgentKind::Qwen => Ok(Self::Qwen),
+            cl_config::AgentKind::Copilot => Ok(Self::Copilot),
+            cl_config::AgentKind::Pi => Ok(Self::Pi),
             cl_config::AgentKind::Command => Ok(Self::Command),
             cl_config::AgentKind::Scripted => Ok(Self::Scripted),
             cl_config::AgentKind::Perplexity => Ok(Self::Perplexity),
@@ -144,6 +164,14 @@ pub enum Dialect {
     Codex,
     /// Gemini CLI's `stream-json`.
     Gemini,
+    /// `opencode run --format json`.
+    Opencode,
+    /// Qwen Code's `stream-json`.
+    Qwen,
+    /// Copilot CLI's `--output-format json`.
+    Copilot,
+    /// Pi's `--mode json`.
+    Pi,
     /// Our own worker for services; see [`crate::rest`].
     Rest,
     /// One JSON object per line, read through a [`JsonlMapping`](crate::JsonlMapping).
@@ -153,21 +181,41 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// The formats that belong to one program each, in the order in which they are listed.
+    pub const OF_PROGRAMS: [Self; 7] = [
+        Self::Claude,
+        Self::Codex,
+        Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+        Self::Pi,
+    ];
+
     /// Returns the word used in the config and in scripts.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claude => "claude",
             Self::Codex => "codex",
             Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Qwen => "qwen",
+            Self::Copilot => "copilot",
+            Self::Pi => "pi",
             Self::Rest => "rest",
             Self::Jsonl => "jsonl",
             Self::Text => "text",
         }
     }
 
+    /// Returns the file, in the run's folder, that says what was used, if the stream does not.
+    pub fn usage_file(self) -> Option<&'static str> {
+        (self == Self::Copilot).then_some("agent-usage.json")
+    }
+
     /// Returns whether a finished run always ends with an event that says so.
     pub fn has_closing_event(self) -> bool {
-        matches!(self, Self::Claude | Self::Codex | Self::Gemini | Self::Rest)
+        !matches!(self, Self::Jsonl | Self::Text)
     }
 }
 

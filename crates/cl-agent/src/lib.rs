@@ -20,11 +20,13 @@
 //! Map of the modules: the words for agents, prompts and formats in [`kind`], what
 //! is known about each program in [`mod@adapter`], from settings to an
 //! [`AgentSpec`] in [`mod@resolve`], the command line in [`spec`], variables in
-//! [`mod@environment`], output in [`stream`], versions in [`version`], the agent
-//! that plays a script in [`scripted`], agents that are a service in [`rest`].
+//! [`mod@environment`], output in [`stream`], versions in [`version`], flags in
+//! [`help`], the agent that plays a script in [`scripted`], agents that are a
+//! service in [`rest`].
 
 pub mod adapter;
 pub mod environment;
+pub mod help;
 pub mod kind;
 pub mod resolve;
 pub mod rest;
@@ -33,10 +35,10 @@ pub mod spec;
 pub mod stream;
 pub mod version;
 
-pub use adapter::{Adapter, adapter};
+pub use adapter::{Adapter, Told, adapter};
 pub use environment::{RunnerVars, environment};
 pub use kind::{AgentKind, Dialect, KindError, PromptChannel};
 pub use resolve::{ResolveError, Surroundings, resolve};
 pub use spec::{AgentSpec, CommandLine, CommandRequest, Stdin};
-pub use stream::{Exit, JsonlMapping, Outcome, Snapshot, StreamParser, usage_since};
+pub use stream::{Exit, JsonlMapping, Outcome, Snapshot, StreamParser, usage_in_file, usage_since};
 pub use version::{ProgramStamp, Version, VersionCache, version_warning};

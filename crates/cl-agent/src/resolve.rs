@@ -6,7 +6,7 @@ use std::time::Duration;
 use cl_config::{AgentConfig, Environment, OutputFormat, find_on_path};
 use secrecy::ExposeSecret as _;
 
-use crate::adapter::adapter;
+use crate::adapter::{adapter, copilot};
 use crate::kind::{AgentKind, Dialect, KindError, PromptChannel};
 use crate::scripted::{Script, ScriptError};
 use crate::spec::AgentSpec;
@@ -160,7 +160,14 @@ pub fn resolve(
             .map(|(name, _)| name.clone())
             .collect(),
         inherit_env: config.inherit_env.clone(),
-        token_vars: table.token_vars.iter().map(|&var| var.to_owned()).collect(),
+        token_vars: token_vars(config, kind, around.environment),
+        is_keyed: config.token.is_some()
+            || config.base_url.is_some()
+            || table
+                .token_vars
+                .iter()
+                .any(|var| config.env.contains_key(*var)),
+        is_plain: false,
         script,
         resume_args: config.resume_args.clone(),
         model_args: config.model_args.clone(),
@@ -197,6 +204,46 @@ fn check_root(spec: &AgentSpec, around: &Surroundings<'_>) -> Result<(), Resolve
         kind: spec.kind,
         switch,
     })
+}
+
+/// Returns the variables that the program takes its token from, as it is set up here.
+fn token_vars(config: &AgentConfig, kind: AgentKind, environment: &Environment) -> Vec<String> {
+    let table = adapter(kind);
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    if table.token_by_provider
+        && let Some((provider, _)) = config.model.as_deref().and_then(|m| m.split_once('/'))
+    {
+        return provider_token_vars(provider);
+    }
+    let is_own_provider = || {
+        config.base_url.is_some()
+            || config.env.contains_key(copilot::PROVIDER_URL)
+            || environment.get(copilot::PROVIDER_URL).is_some()
+    };
+    if kind == AgentKind::Copilot && is_own_provider() {
+        return names(&[copilot::PROVIDER_TOKEN]);
+    }
+    names(table.token_vars)
+}
+
+/// Returns where programs with many providers look for the token of one.
+///
+/// Nearly all of them are called `<PROVIDER>_API_KEY`.
+fn provider_token_vars(provider: &str) -> Vec<String> {
+    let names: &[&str] = match provider {
+        "google" => &["GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"],
+        "github-copilot" => &["COPILOT_GITHUB_TOKEN"],
+        "kimi-coding" => &["KIMI_API_KEY"],
+        "vercel" | "vercel-ai-gateway" => &["AI_GATEWAY_API_KEY"],
+        _ => {
+            let name = provider.chars().map(|c| match c {
+                c if c.is_ascii_alphanumeric() => c.to_ascii_uppercase(),
+                _ => '_',
+            });
+            return vec![format!("{}_API_KEY", name.collect::<String>())];
+        }
+    };
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 /// The config's arguments count for `command` agents; the others have their table.

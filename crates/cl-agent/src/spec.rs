@@ -53,6 +53,12 @@ pub struct AgentSpec {
     /// Variables that receive the token; none means that there is no place for one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_vars: Vec<String>,
+    /// Whether a token or a server of the config is used instead of a login of the program's own.
+    #[serde(default)]
+    pub is_keyed: bool,
+    /// Whether the program is used without its stream of events, because it does not know one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_plain: bool,
     /// Script of a scripted agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<PathBuf>,
@@ -111,6 +117,21 @@ impl AgentSpec {
         adapter(self.kind)
     }
 
+    /// Returns the flag for a stream of events that can be left out, and its value.
+    pub fn stream_flag(&self) -> Option<(&'static str, &'static str)> {
+        let mut pieces = self.adapter().args.iter();
+        pieces.find_map(|piece| match piece {
+            Arg::Stream(flag, value) => Some((*flag, *value)),
+            _ => None,
+        })
+    }
+
+    /// From now on the program is used without its stream of events.
+    pub fn make_plain(&mut self) {
+        self.is_plain = true;
+        self.dialect = Dialect::Text;
+    }
+
     /// Returns the variable that a configured token is known by.
     pub fn token_var(&self) -> Option<&str> {
         self.token_vars.first().map(String::as_str)
@@ -135,6 +156,12 @@ impl AgentSpec {
             Some(mapping) => parser.with_mapping(mapping.clone()),
             None => parser,
         }
+    }
+
+    /// Returns the file in which the program says what it used, beside the prompt of its run.
+    pub fn usage_file(&self, prompt_path: &Path) -> Option<PathBuf> {
+        let name = self.dialect.usage_file()?;
+        Some(prompt_path.parent()?.join(name))
     }
 
     /// Returns how to start one run.
@@ -214,6 +241,27 @@ impl Builder<'_> {
             }
             Arg::Url(flag) => self.push_flag(flag, spec.base_url.as_deref()),
             Arg::Resume(flag) => self.push_flag(flag, self.session),
+            Arg::ResumeJoined(prefix) => {
+                if let Some(session) = self.session {
+                    self.push(&format!("{prefix}{session}"));
+                }
+            }
+            Arg::WhenKeyed(flag, value) => {
+                // What the user asks for comes later and may say otherwise.
+                if spec.is_keyed && !spec.args.iter().any(|arg| arg == flag) {
+                    self.push_flag(flag, Some(value));
+                }
+            }
+            Arg::Stream(flag, value) => {
+                if !spec.is_plain {
+                    self.push_flag(flag, Some(value));
+                }
+            }
+            Arg::UsageFile(flag) => {
+                let file = spec.usage_file(self.request.prompt_path);
+                let file = file.as_ref().map(|path| path.to_string_lossy());
+                self.push_flag(flag, file.as_deref());
+            }
             Arg::WhenResuming(word) => {
                 if self.session.is_some() {
                     self.push(word);
@@ -343,6 +391,8 @@ pub(crate) mod testing {
             secret_env: Vec::new(),
             inherit_env: Vec::new(),
             token_vars: table.token_vars.iter().map(|&var| var.to_owned()).collect(),
+            is_keyed: false,
+            is_plain: false,
             script: None,
             resume_args: Vec::new(),
             model_args: Vec::new(),
@@ -476,6 +526,32 @@ mod tests {
         tool.args.clear();
         tool.prompt = PromptChannel::File;
         check(&tool, None, "/bin/agent /run/prompt.md");
+    }
+
+    #[test]
+    fn the_youngest_agents_are_started_with_their_flags() {
+        use AgentKind::{Copilot, Opencode, Pi, Qwen};
+        let mut asked = [Opencode, Qwen, Copilot, Pi].map(spec);
+        for spec in &mut asked {
+            spec.model = Some("p/m".to_owned());
+        }
+        let [opencode, mut qwen, copilot, pi] = asked;
+        let check = |spec: &AgentSpec, expected: &str| {
+            assert_eq!(line(spec, Some("s1")).args.join(" "), expected);
+        };
+        check(&opencode, "run --format json --auto -m p/m --session s1");
+        check(
+            &copilot,
+            "--output-format json --allow-all --no-ask-user --no-auto-update \
+             --usage-output-file /run/agent-usage.json --model p/m --resume=s1",
+        );
+        check(&pi, "-p --mode json --model p/m --session s1");
+        let plain = "--approval-mode yolo --output-format stream-json --model p/m --resume s1";
+        check(&qwen, plain);
+        qwen.is_keyed = true;
+        check(&qwen, &format!("--auth-type openai {plain}"));
+        qwen.args = vec!["--auth-type".to_owned(), "anthropic".to_owned()];
+        check(&qwen, &format!("{plain} --auth-type anthropic"));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Versions of agent programs: parsing, minimum, and a cache of what was probed.
 //!
 //! Asking a program for its version takes 100 ms or hangs, so the answer is kept
-//! under the program's path, modification time and size. Starting the program is
-//! not done here.
+//! under the program's path and what tells whether it is still the same file; so
+//! are the flags that its help names. Starting the program is not done here.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use cl_storage::durable::{self, Mode};
@@ -81,6 +82,12 @@ pub struct ProgramStamp {
     pub modified_ns: u64,
     /// Size in bytes.
     pub size_bytes: u64,
+    /// Time of the last change of the file's own record in nanoseconds since 1970.
+    ///
+    /// Package managers set the modification time to what they like; not this one.
+    pub changed_ns: u64,
+    /// Number of the file on its file system.
+    pub inode: u64,
 }
 
 impl ProgramStamp {
@@ -94,6 +101,11 @@ impl ProgramStamp {
         Ok(Self {
             modified_ns: u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX),
             size_bytes: metadata.len(),
+            changed_ns: u64::try_from(metadata.ctime())
+                .unwrap_or_default()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(u64::try_from(metadata.ctime_nsec()).unwrap_or_default()),
+            inode: metadata.ino(),
         })
     }
 }
@@ -114,10 +126,13 @@ pub struct VersionCache {
 struct CachedVersion {
     stamp: ProgramStamp,
     printed: String,
+    /// The flags that its help names; none if that was not read yet.
+    #[serde(default)]
+    flags: Option<Vec<String>>,
 }
 
 /// The format that this build reads and writes; any other is started anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// More entries than anybody has programs; a full cache is started anew.
 const MOST_ENTRIES: usize = 100;
@@ -164,8 +179,27 @@ impl VersionCache {
         }
         let line = printed.trim().lines().next().unwrap_or_default();
         let printed = line.chars().take(200).collect();
-        self.entries
-            .insert(program.to_owned(), CachedVersion { stamp, printed });
+        let entry = CachedVersion {
+            stamp,
+            printed,
+            flags: None,
+        };
+        self.entries.insert(program.to_owned(), entry);
+    }
+
+    /// Returns the flags that the program's help names, if it is still the same file.
+    pub fn flags(&self, program: &Path, stamp: &ProgramStamp) -> Option<&[String]> {
+        let entry = self.entries.get(program.to_str()?)?;
+        let flags = (entry.stamp == *stamp).then_some(entry.flags.as_deref());
+        flags.flatten()
+    }
+
+    /// Remembers the flags of a program whose version is remembered.
+    pub fn put_flags(&mut self, program: &Path, stamp: &ProgramStamp, flags: Vec<String>) {
+        let entry = program.to_str().and_then(|name| self.entries.get_mut(name));
+        if let Some(entry) = entry.filter(|entry| entry.stamp == *stamp) {
+            entry.flags = Some(flags);
+        }
     }
 }
 
@@ -233,12 +267,23 @@ mod tests {
         let stamp = ProgramStamp {
             modified_ns: 1,
             size_bytes: 2,
+            changed_ns: 3,
+            inode: 4,
         };
         cache.put(Path::new("/bin/tool"), stamp, "1.2.3");
+        assert_eq!(cache.flags(Path::new("/bin/tool"), &stamp), None);
+        cache.put_flags(Path::new("/bin/tool"), &stamp, vec!["-p".to_owned()]);
         cache.store(&path).unwrap();
-        assert_eq!(VersionCache::load(&path), cache);
+        let read = VersionCache::load(&path);
+        assert_eq!(read, cache);
+        assert_eq!(
+            read.flags(Path::new("/bin/tool"), &stamp),
+            Some(&["-p".to_owned()][..])
+        );
+        let other = ProgramStamp { inode: 5, ..stamp };
+        assert_eq!(read.flags(Path::new("/bin/tool"), &other), None);
 
-        for damaged in ["", "{", "{\"version\": 2}", "[]"] {
+        for damaged in ["", "{", "{\"version\": 1}", "[]"] {
             std::fs::write(&path, damaged).unwrap();
             assert_eq!(
                 VersionCache::load(&path),

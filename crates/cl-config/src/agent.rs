@@ -83,6 +83,14 @@ pub enum AgentKind {
     Codex,
     /// Gemini CLI.
     Gemini,
+    /// OpenCode.
+    Opencode,
+    /// Qwen Code.
+    Qwen,
+    /// GitHub Copilot CLI.
+    Copilot,
+    /// Pi.
+    Pi,
     /// The Perplexity service, called over HTTP.
     Perplexity,
     /// The xAI service, called over HTTP.
@@ -95,10 +103,14 @@ pub enum AgentKind {
 
 impl AgentKind {
     /// All kinds, in the order in which they are listed to users.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Claude,
         Self::Codex,
         Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+        Self::Pi,
         Self::Perplexity,
         Self::Xai,
         Self::Command,
@@ -106,7 +118,26 @@ impl AgentKind {
     ];
 
     /// The kinds that work without an entry, in the order in which they are looked for.
-    pub const BUILT_IN: [Self; 3] = [Self::Claude, Self::Codex, Self::Gemini];
+    pub const BUILT_IN: [Self; 7] = [
+        Self::Claude,
+        Self::Codex,
+        Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+        Self::Pi,
+    ];
+
+    /// The built-in kinds that are looked for on the search path when nobody names an agent.
+    ///
+    /// Other programs are called `copilot` and `pi` as well, so these are never guessed.
+    pub const GUESSED: [Self; 5] = [
+        Self::Claude,
+        Self::Codex,
+        Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+    ];
 
     /// Returns the word that stands for this kind in files and messages.
     pub fn name(self) -> &'static str {
@@ -114,6 +145,10 @@ impl AgentKind {
             Self::Claude => "claude",
             Self::Codex => "codex",
             Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Qwen => "qwen",
+            Self::Copilot => "copilot",
+            Self::Pi => "pi",
             Self::Perplexity => "perplexity",
             Self::Xai => "xai",
             Self::Command => "command",
@@ -132,7 +167,13 @@ impl AgentKind {
     /// Returns the program that is run if the entry names none.
     pub fn program(self) -> Option<&'static str> {
         match self {
-            Self::Claude | Self::Codex | Self::Gemini => Some(self.name()),
+            Self::Claude
+            | Self::Codex
+            | Self::Gemini
+            | Self::Opencode
+            | Self::Qwen
+            | Self::Copilot
+            | Self::Pi => Some(self.name()),
             Self::Perplexity | Self::Xai | Self::Command | Self::Scripted => None,
         }
     }

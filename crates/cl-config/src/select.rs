@@ -48,7 +48,7 @@ pub enum SelectAgentError {
     Empty,
     /// Nothing was asked for and nothing is there.
     #[error(
-        "no agent configured and none of claude, codex, gemini found on PATH; \
+        "no agent configured and none of claude, codex, gemini, opencode, qwen found on PATH; \
          install one of them or describe an agent under \"agents\" in a config file"
     )]
     NoneFound,
@@ -57,9 +57,9 @@ pub enum SelectAgentError {
 /// Chooses the agent `requested`, or the one that is used when none is named.
 ///
 /// A request is met by the agent of exactly that name, else by the
-/// alphabetically first one of that type, else by a built-in one (claude, codex,
-/// gemini). Without a request, `defaults.agent`, then the alphabetically first
-/// configured agent, then the first built-in one found on the search path.
+/// alphabetically first one of that type, else by a built-in one. Without
+/// a request, `defaults.agent`, then the alphabetically first configured agent, then
+/// the first of [`AgentKind::GUESSED`] found on the search path.
 pub fn select_agent(
     config: &Config,
     requested: Option<&str>,
@@ -74,7 +74,7 @@ pub fn select_agent(
     if let Some((name, agent)) = config.agents.first_key_value() {
         return Ok(choice(name, agent, ChosenBy::FirstConfigured));
     }
-    AgentKind::BUILT_IN
+    AgentKind::GUESSED
         .into_iter()
         .find(|kind| find_on_path(kind.name(), environment).is_some())
         .and_then(|kind| Some((kind, config.built_in.get(kind.name())?)))

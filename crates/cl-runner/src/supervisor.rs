@@ -21,6 +21,7 @@ mod dependencies;
 mod events;
 mod evicted;
 mod finish;
+mod flags;
 mod gate;
 mod journal;
 mod limits;

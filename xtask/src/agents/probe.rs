@@ -3,7 +3,7 @@
 //! If `smoke agents` fails, this tells whether an agent, the stand-in or `run-agent` is to blame: here only the first
 //! two take part. Each expectation is what the pinned version was seen to do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use anyhow::{Context, Result, ensure};
 use cl_testkit::model_server::{Fault, ModelServer, Script, Turn};
 use xshell::{Shell, cmd};
 
-use super::{Environment, InstalledAgents, claude_setup, codex_setup, gemini_setup};
+use super::{
+    Environment, InstalledAgents, STANDIN_MODEL, claude_setup, codex_setup, copilot_setup,
+    gemini_setup, opencode_setup, pi_setup, qwen_setup,
+};
 
 /// Seconds for a run that is expected to end by itself.
 const RUN_SECONDS: u32 = 90;
@@ -29,9 +32,9 @@ const LAST_WORDS: &str = "The file is there now.";
 const LAST_PIECE: &str = "there now.";
 
 /// An agent, how it is started, and what it does about the faults.
-struct Probed<'a> {
+struct Probed {
     name: &'static str,
-    program: &'a Path,
+    program: PathBuf,
     args: &'static [&'static str],
     setup: fn(&str, &Path) -> Result<Environment>,
     /// The exit code after status 401 on every request.
@@ -40,12 +43,12 @@ struct Probed<'a> {
     survives_cut: bool,
 }
 
-/// Checks all agents in turn, about 40 s; the error names the agent and the case.
+/// Checks all agents in turn, about two minutes; the error names the agent and the case.
 pub(crate) fn probe(installed: &InstalledAgents) -> Result<()> {
     let agents = [
         Probed {
             name: "claude",
-            program: &installed.claude,
+            program: installed.program("claude"),
             args: &[
                 "-p",
                 "--output-format",
@@ -60,7 +63,7 @@ pub(crate) fn probe(installed: &InstalledAgents) -> Result<()> {
         },
         Probed {
             name: "codex",
-            program: &installed.codex,
+            program: installed.program("codex"),
             args: &[
                 "exec",
                 "--json",
@@ -74,12 +77,62 @@ pub(crate) fn probe(installed: &InstalledAgents) -> Result<()> {
         },
         Probed {
             name: "gemini",
-            program: &installed.gemini,
+            program: installed.program("gemini"),
             args: &["--approval-mode", "yolo", "--output-format", "stream-json"],
             setup: gemini_setup,
             // The status modulo 256.
             unauthorized_exit: 401 % 256,
             survives_cut: false,
+        },
+        Probed {
+            name: "opencode",
+            program: installed.program("opencode"),
+            args: &["run", "--format", "json", "--auto", "-m", STANDIN_MODEL],
+            setup: opencode_setup,
+            unauthorized_exit: 1,
+            survives_cut: true,
+        },
+        Probed {
+            name: "qwen",
+            program: installed.program("qwen"),
+            args: &[
+                "--auth-type",
+                "openai",
+                "--approval-mode",
+                "yolo",
+                "--output-format",
+                "stream-json",
+                "--model",
+                "standin-model",
+            ],
+            setup: qwen_setup,
+            unauthorized_exit: 1,
+            survives_cut: true,
+        },
+        Probed {
+            name: "copilot",
+            program: installed.program("copilot"),
+            args: &[
+                "--output-format",
+                "json",
+                "--allow-all",
+                "--no-ask-user",
+                "--no-auto-update",
+                "--model",
+                "standin-model",
+            ],
+            setup: copilot_setup,
+            unauthorized_exit: 1,
+            survives_cut: true,
+        },
+        Probed {
+            name: "pi",
+            program: installed.program("pi"),
+            args: &["-p", "--mode", "json", "--model", STANDIN_MODEL],
+            setup: pi_setup,
+            // Whatever happens.
+            unauthorized_exit: 0,
+            survives_cut: true,
         },
     ];
     for agent in &agents {
@@ -129,7 +182,7 @@ impl Case {
     }
 }
 
-fn check(agent: &Probed<'_>, case: Case) -> Result<Seen> {
+fn check(agent: &Probed, case: Case) -> Result<Seen> {
     let server = ModelServer::start(case.script()).context("could not start the server")?;
     let folder = tempfile::tempdir().context("could not make a temporary folder")?;
     let seconds = match case {
@@ -161,14 +214,14 @@ fn check(agent: &Probed<'_>, case: Case) -> Result<Seen> {
 }
 
 /// Runs the agent in a new home and working folder, with nothing of the caller's environment but `PATH`.
-fn run(agent: &Probed<'_>, url: &str, folder: &Path, seconds: u32) -> Result<Output> {
+fn run(agent: &Probed, url: &str, folder: &Path, seconds: u32) -> Result<Output> {
     let shell = Shell::new()?;
     let home = shell.create_dir(folder.join("home"))?;
     let work = shell.create_dir(folder.join("work"))?;
     shell.change_dir(work);
     let environment = (agent.setup)(url, &home)?;
     let path = shell.var("PATH")?;
-    let (program, args) = (agent.program, agent.args);
+    let (program, args) = (&agent.program, agent.args);
     let seconds = seconds.to_string();
     // It makes a process group of its own and signals all of it.
     let command = cmd!(

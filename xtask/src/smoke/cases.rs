@@ -10,8 +10,6 @@ use super::stage::{Stage, Troupe};
 use super::{read, watch};
 use crate::demo::check_order;
 
-/// Silence after which something waits for somebody; an agent that works is never silent for so long.
-const IDLE: &str = "30s";
 const PROMPT: &str = "Write made.txt.";
 const FIRST_WORDS: &str = "I will look at it later.";
 const LAST_WORDS: &str = "The file is written and the task is done.";
@@ -28,6 +26,8 @@ pub(super) struct Case {
     name: &'static str,
     /// The one agent that shows it; all of them if there is none.
     only: Option<&'static str>,
+    /// Whether it is played also where only the core of the cases is.
+    pub(super) is_core: bool,
     play: fn(&Troupe, &str) -> Result<String>,
 }
 
@@ -43,12 +43,12 @@ impl Case {
 }
 
 pub(super) const CASES: &[Case] = &[
-    case("main job", "main", main_job),
+    core("main job", "main", main_job),
     case("session goes on", "session", session),
     case("lost session is replaced", "lost-session", lost_session),
-    case("401", "refused", refused),
+    core("401", "refused", refused),
     case("429, then an answer", "limited", limited),
-    case("no answer", "hang", hang),
+    core("no answer", "hang", hang),
     case("cut streams", "cut", |troupe, name| {
         fault(troupe, name, Fault::CutStream, "api_transient")
     }),
@@ -62,6 +62,7 @@ pub(super) const CASES: &[Case] = &[
         title: "job inside of a task",
         name: "nested",
         only: Some("claude"),
+        is_core: false,
         play: nested,
     },
 ];
@@ -75,7 +76,19 @@ const fn case(
         title,
         name,
         only: None,
+        is_core: false,
         play,
+    }
+}
+
+const fn core(
+    title: &'static str,
+    name: &'static str,
+    play: fn(&Troupe, &str) -> Result<String>,
+) -> Case {
+    Case {
+        is_core: true,
+        ..case(title, name, play)
     }
 }
 
@@ -93,7 +106,10 @@ fn two_attempts() -> Script {
 
 fn main_job(troupe: &Troupe, name: &str) -> Result<String> {
     let stage = Stage::open(troupe, name, two_attempts())?;
-    let ended = stage.start(PROMPT, &["--max-attempts", "4", "--idle-timeout", IDLE])?;
+    let ended = stage.start(
+        PROMPT,
+        &["--max-attempts", "4", "--idle-timeout", stage.patience()],
+    )?;
     ended.expect_code(0)?;
     expect_done(&stage)?;
     let [first, last] = stage.expect_runs()?;
@@ -129,7 +145,7 @@ fn session(troupe: &Troupe, name: &str) -> Result<String> {
             "--max-attempts",
             "4",
             "--idle-timeout",
-            IDLE,
+            stage.patience(),
             "--resume-session",
         ],
     )?;
@@ -160,7 +176,10 @@ fn session(troupe: &Troupe, name: &str) -> Result<String> {
 /// The session is gone when the task is taken up again: one attempt finds out, the next starts anew.
 fn lost_session(troupe: &Troupe, name: &str) -> Result<String> {
     let stage = Stage::open(troupe, name, two_attempts())?;
-    let ended = stage.start(PROMPT, &["--max-attempts", "1", "--idle-timeout", IDLE])?;
+    let ended = stage.start(
+        PROMPT,
+        &["--max-attempts", "1", "--idle-timeout", stage.patience()],
+    )?;
     ended.expect_code(1)?;
     let [first] = stage.expect_runs()?;
     let sessions = stage.home.join(stage.candidate().sessions);
@@ -175,7 +194,7 @@ fn lost_session(troupe: &Troupe, name: &str) -> Result<String> {
         "--max-attempts",
         "3",
         "--idle-timeout",
-        IDLE,
+        stage.patience(),
         "--resume-session",
     ])?;
     ended.expect_code(0)?;
@@ -194,7 +213,10 @@ fn lost_session(troupe: &Troupe, name: &str) -> Result<String> {
 fn refused(troupe: &Troupe, name: &str) -> Result<String> {
     let script = Script::always(Turn::Fault(Fault::Unauthorized));
     let stage = Stage::open(troupe, name, script)?;
-    let ended = stage.start(PROMPT, &["--max-attempts", "5", "--idle-timeout", IDLE])?;
+    let ended = stage.start(
+        PROMPT,
+        &["--max-attempts", "5", "--idle-timeout", stage.patience()],
+    )?;
     ended.expect_code(1)?;
     ended.expect_said("auth")?;
     let [only] = stage.expect_runs()?;
@@ -213,7 +235,10 @@ fn limited(troupe: &Troupe, name: &str) -> Result<String> {
     });
     let script = Script::new([limit, work(), Turn::text(LAST_WORDS)]);
     let stage = Stage::open(troupe, name, script)?;
-    let ended = stage.start(PROMPT, &["--max-attempts", "4", "--idle-timeout", IDLE])?;
+    let ended = stage.start(
+        PROMPT,
+        &["--max-attempts", "4", "--idle-timeout", stage.patience()],
+    )?;
     ended.expect_code(0)?;
     expect_done(&stage)?;
     let [only] = stage.expect_runs()?;
@@ -227,14 +252,13 @@ fn hang(troupe: &Troupe, name: &str) -> Result<String> {
     let leave = Turn::shell("setsid sleep 300 >/dev/null 2>&1 </dev/null & echo $! > left.txt");
     let script = Script::new([leave, Turn::Fault(Fault::Hang)]);
     let stage = Stage::open(troupe, name, script)?;
-    // Silent as well is an agent that is only just starting, on a busy machine for seconds.
     let ended = stage.start(
         PROMPT,
         &[
             "--max-attempts",
             "1",
             "--idle-timeout",
-            "8s",
+            stage.hang_patience(),
             "--grace",
             "2s",
         ],
@@ -259,7 +283,10 @@ fn hang(troupe: &Troupe, name: &str) -> Result<String> {
 
 fn fault(troupe: &Troupe, name: &str, fault: Fault, kind: &str) -> Result<String> {
     let stage = Stage::open(troupe, name, Script::always(Turn::Fault(fault)))?;
-    let ended = stage.start(PROMPT, &["--max-attempts", "1", "--idle-timeout", IDLE])?;
+    let ended = stage.start(
+        PROMPT,
+        &["--max-attempts", "1", "--idle-timeout", stage.patience()],
+    )?;
     ended.expect_code(1)?;
     ended.expect_said(kind)?;
     let [only] = stage.expect_runs()?;
@@ -276,7 +303,10 @@ fn nested(troupe: &Troupe, name: &str) -> Result<String> {
     ])
     .when_prompt_contains(CHILD_PROMPT, [Turn::text(CHILD_WORDS)]);
     let stage = Stage::open(troupe, name, script)?;
-    let ended = stage.start(PROMPT, &["--max-attempts", "1", "--idle-timeout", IDLE])?;
+    let ended = stage.start(
+        PROMPT,
+        &["--max-attempts", "1", "--idle-timeout", stage.patience()],
+    )?;
     ended.expect_code(0)?;
     let [parent] = stage.expect_runs()?;
     expect_good(&stage, &parent, LAST_WORDS, 3)?;
@@ -315,7 +345,7 @@ fn expect_good(stage: &Stage<'_>, run: &Run, output: &str, answers: usize) -> Re
     run.expect("exit_code", "0")?;
     run.expect("backend_model", stage.candidate().model)?;
     run.session()?;
-    run.expect_usage(answers)?;
+    run.expect_usage(answers, stage.candidate().asks_for_itself)?;
     run.expect_output(output)
 }
 

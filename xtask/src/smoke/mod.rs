@@ -39,7 +39,19 @@ struct Candidate {
     model: &'static str,
     /// Where it keeps its sessions, below its home.
     sessions: &'static str,
+    /// Whether it asks the model for purposes of its own, and counts that too.
+    asks_for_itself: bool,
+    /// Whether only the core of the cases is played unless all are asked for.
+    core_only: bool,
+    /// How long it may be silent while it tries again, as text, and seconds for one call.
+    patience: (&'static str, u32),
 }
+
+/// Silence after which something waits for somebody; an agent that works is never silent for so long.
+const QUICK: (&str, u32) = ("30s", 60);
+
+/// For agents that try again for more than a minute and have no setting for that.
+const PATIENT: (&str, u32) = ("100s", 240);
 
 const CANDIDATES: &[Candidate] = &[
     Candidate {
@@ -50,6 +62,9 @@ const CANDIDATES: &[Candidate] = &[
         config_model: None,
         model: "claude-sonnet-4-5",
         sessions: ".claude/projects",
+        asks_for_itself: false,
+        core_only: false,
+        patience: QUICK,
     },
     Candidate {
         name: "codex",
@@ -60,6 +75,9 @@ const CANDIDATES: &[Candidate] = &[
         config_model: Some("gpt-5-codex"),
         model: "gpt-5-codex",
         sessions: ".codex/sessions",
+        asks_for_itself: false,
+        core_only: false,
+        patience: QUICK,
     },
     Candidate {
         name: "gemini",
@@ -69,16 +87,92 @@ const CANDIDATES: &[Candidate] = &[
         config_model: None,
         model: "gemini-2.5-pro",
         sessions: ".gemini/tmp",
+        asks_for_itself: false,
+        core_only: false,
+        patience: QUICK,
+    },
+    Candidate {
+        name: "opencode",
+        setup: agents::opencode_setup,
+        key_variable: "STANDIN_API_KEY",
+        key_header: ("authorization", "Bearer "),
+        config_model: Some(agents::STANDIN_MODEL),
+        // As Codex.
+        model: agents::STANDIN_MODEL,
+        sessions: ".local/share/opencode",
+        asks_for_itself: false,
+        core_only: true,
+        patience: PATIENT,
+    },
+    Candidate {
+        name: "qwen",
+        setup: agents::qwen_setup,
+        key_variable: "OPENAI_API_KEY",
+        key_header: ("authorization", "Bearer "),
+        config_model: Some("standin-model"),
+        model: "standin-model",
+        sessions: ".qwen/projects",
+        asks_for_itself: true,
+        core_only: true,
+        patience: PATIENT,
+    },
+    Candidate {
+        name: "copilot",
+        setup: agents::copilot_setup,
+        key_variable: "COPILOT_PROVIDER_API_KEY",
+        key_header: ("authorization", "Bearer "),
+        config_model: Some("standin-model"),
+        model: "standin-model",
+        sessions: ".copilot/session-state",
+        asks_for_itself: false,
+        core_only: true,
+        patience: PATIENT,
+    },
+    Candidate {
+        name: "pi",
+        setup: agents::pi_setup,
+        key_variable: "STANDIN_API_KEY",
+        key_header: ("authorization", "Bearer "),
+        config_model: Some(agents::STANDIN_MODEL),
+        model: "standin-model",
+        sessions: ".pi/agent/sessions",
+        asks_for_itself: false,
+        core_only: true,
+        patience: PATIENT,
     },
 ];
 
-/// Installs the pinned agents and gives each of them its tasks; `keep` receives what they leave.
-pub(crate) fn agents(workspace: &Workspace, keep: Option<&Path>) -> Result<String> {
+/// What of it is played, and where what it leaves is kept.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Wish {
+    /// A folder that must not hold anything of an earlier run.
+    pub(crate) keep: Option<PathBuf>,
+    /// Every case of every agent, which takes some minutes more.
+    pub(crate) all: bool,
+    /// Only this agent.
+    pub(crate) only: Option<String>,
+}
+
+/// Installs the pinned agents and gives each of them its tasks.
+pub(crate) fn agents(workspace: &Workspace, wish: &Wish) -> Result<String> {
+    let names = || CANDIDATES.iter().map(|candidate| candidate.name);
+    if let Some(only) = &wish.only {
+        ensure!(
+            names().any(|name| name == only),
+            "there is no agent {only}; known are {}",
+            names().collect::<Vec<_>>().join(", ")
+        );
+    }
+    let candidates: Vec<_> = CANDIDATES
+        .iter()
+        .filter(|candidate| wish.only.as_ref().is_none_or(|only| only == candidate.name))
+        .collect();
+    let keep = wish.keep.as_deref();
     let installed = agents::install(workspace.root())?;
     let binary = workspace.build_dev("run-agent")?;
     let temporary = tempfile::tempdir().context("could not make a temporary folder")?;
     let folder = std::path::absolute(keep.unwrap_or(temporary.path()))?;
-    for candidate in CANDIDATES {
+    for candidate in &candidates {
         let place = folder.join(candidate.name);
         ensure!(
             !place.exists(),
@@ -87,12 +181,12 @@ pub(crate) fn agents(workspace: &Workspace, keep: Option<&Path>) -> Result<Strin
         );
     }
     let started = Instant::now();
-    let tally = play_all(&installed, &binary, &folder);
+    let tally = play_all(&candidates, wish.all, &installed, &binary, &folder);
     if tally.failed == 0 {
         return Ok(format!(
             "smoke agents: {} cases of {} agents in {:.0} s",
             tally.passed,
-            CANDIDATES.len(),
+            candidates.len(),
             started.elapsed().as_secs_f64()
         ));
     }
@@ -121,10 +215,43 @@ struct Tally {
     failed: usize,
 }
 
+impl Tally {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
+/// How many agents play at the same time.
+const SIDE_BY_SIDE: usize = 4;
+
 /// Plays the cases of one agent one after the other, and the agents side by side.
-fn play_all(installed: &InstalledAgents, binary: &Path, folder: &Path) -> Tally {
+///
+/// All agents at once would make each so slow that it looks silent, so a group is played after the other.
+fn play_all(
+    candidates: &[&'static Candidate],
+    all: bool,
+    installed: &InstalledAgents,
+    binary: &Path,
+    folder: &Path,
+) -> Tally {
+    let tallies = candidates
+        .chunks(SIDE_BY_SIDE)
+        .map(|group| play_group(group, all, installed, binary, folder));
+    tallies.fold(Tally::default(), Tally::plus)
+}
+
+fn play_group(
+    group: &[&'static Candidate],
+    all: bool,
+    installed: &InstalledAgents,
+    binary: &Path,
+    folder: &Path,
+) -> Tally {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = CANDIDATES
+        let threads: Vec<_> = group
             .iter()
             .map(|candidate| {
                 let troupe = Troupe {
@@ -133,23 +260,24 @@ fn play_all(installed: &InstalledAgents, binary: &Path, folder: &Path) -> Tally 
                     bin_dir: installed.bin_dir.clone(),
                     place: folder.join(candidate.name),
                 };
-                scope.spawn(move || play(&troupe))
+                scope.spawn(move || play(&troupe, all))
             })
             .collect();
-        threads.into_iter().fold(Tally::default(), |sum, thread| {
-            let tally = thread.join().expect("a failed case is a result, no panic");
-            Tally {
-                passed: sum.passed + tally.passed,
-                failed: sum.failed + tally.failed,
-            }
-        })
+        let tallies = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a failed case is a result, no panic"));
+        tallies.fold(Tally::default(), Tally::plus)
     })
 }
 
-fn play(troupe: &Troupe) -> Tally {
+fn play(troupe: &Troupe, all: bool) -> Tally {
     let name = troupe.candidate.name;
+    let core_only = troupe.candidate.core_only && !all;
     let mut tally = Tally::default();
-    for case in CASES.iter().filter(|case| case.concerns(name)) {
+    let cases = CASES
+        .iter()
+        .filter(|case| case.concerns(name) && (case.is_core || !core_only));
+    for case in cases {
         let started = Instant::now();
         let outcome = case.play(troupe);
         let took = started.elapsed();

@@ -13,8 +13,6 @@ use super::{Candidate, read, watch};
 use crate::agents::Environment;
 
 const PROJECT: &str = "smoke";
-/// Seconds for one call of `run-agent`; the longest needs about a fifth of it.
-const CALL_SECONDS: u32 = 60;
 /// How often processes are looked at while `run-agent` runs.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -108,6 +106,26 @@ impl<'a> Stage<'a> {
         self.troupe.candidate
     }
 
+    /// How long the agent may be silent.
+    pub(super) fn patience(&self) -> &'static str {
+        self.candidate().patience.0
+    }
+
+    /// How long a model that never answers is waited for.
+    ///
+    /// Silent as well is an agent that is only just starting, on a busy machine for seconds.
+    pub(super) fn hang_patience(&self) -> &'static str {
+        if self.candidate().core_only {
+            "15s"
+        } else {
+            "8s"
+        }
+    }
+
+    fn call_seconds(&self) -> u32 {
+        self.candidate().patience.1
+    }
+
     pub(super) fn project(&self) -> PathBuf {
         self.root.join(PROJECT)
     }
@@ -167,7 +185,7 @@ impl<'a> Stage<'a> {
             .command(words)?
             .spawn()
             .context("could not start run-agent")?;
-        let deadline = Instant::now() + Duration::from_secs(u64::from(CALL_SECONDS) + 30);
+        let deadline = Instant::now() + Duration::from_secs(u64::from(self.call_seconds()) + 30);
         let mut leaks = Vec::new();
         let status = loop {
             if let Some(status) = child.try_wait()? {
@@ -202,7 +220,7 @@ impl<'a> Stage<'a> {
         let (binary, root, config, work) =
             (&self.troupe.binary, &self.root, &self.config, &self.work);
         let (task, agent) = (&self.task, self.candidate().name);
-        let seconds = CALL_SECONDS.to_string();
+        let seconds = self.call_seconds().to_string();
         let command = cmd!(
             shell,
             "timeout --kill-after=20 {seconds} {binary} {words...} --root {root} --project {PROJECT} --task {task}

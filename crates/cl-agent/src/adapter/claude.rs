@@ -5,7 +5,7 @@
 //! questions is refused unless `IS_SANDBOX=1`. `--resume` needs the folder of the
 //! first run and goes on under the same session id.
 
-use super::{Adapter, Arg};
+use super::{Adapter, Arg, Login, Told};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
 use crate::version::Version;
 
@@ -34,14 +34,26 @@ pub(super) static ADAPTER: Adapter = Adapter {
     dialect: Dialect::Claude,
     resumes: true,
     version_args: &["--version"],
+    help_args: &["--help"],
+    verified_version: Some(Version::new(2, 1, 329)),
+    logins: &[Login {
+        folder_var: Some("CLAUDE_CONFIG_DIR"),
+        folder: ".claude",
+        file: ".credentials.json",
+    }],
+    tokens: Told::Stream,
+    cost: Told::Stream,
+    own_temporary_folder: false,
     minimum_version: Some(Version::new(1, 0, 0)),
     token_vars: &["ANTHROPIC_API_KEY"],
+    token_by_provider: false,
     base_url_var: Some("ANTHROPIC_BASE_URL"),
     secret_vars: &[
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",
         "CLAUDE_CODE_OAUTH_TOKEN",
     ],
+    quiet_env: &[],
     env: &[
         "ANTHROPIC_*",
         "CLAUDE_CODE_*",

@@ -12,7 +12,7 @@
 //! `PATH` anew (Debian's do), and then the agent does not find `run-agent`: with
 //! `allow_login_shell=false` the tool keeps the environment it was given.
 
-use super::{Adapter, Arg};
+use super::{Adapter, Arg, Login, Told};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
 use crate::version::Version;
 
@@ -39,10 +39,22 @@ pub(super) static ADAPTER: Adapter = Adapter {
     dialect: Dialect::Codex,
     resumes: true,
     version_args: &["--version"],
+    help_args: &["exec", "--help"],
+    verified_version: Some(Version::new(0, 169, 0)),
+    logins: &[Login {
+        folder_var: Some("CODEX_HOME"),
+        folder: ".codex",
+        file: "auth.json",
+    }],
+    tokens: Told::Stream,
+    cost: Told::No,
+    own_temporary_folder: false,
     minimum_version: Some(Version::new(0, 1, 0)),
     token_vars: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+    token_by_provider: false,
     base_url_var: None,
     secret_vars: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+    quiet_env: &[],
     env: &[
         "CODEX_*",
         "OPENAI_API_KEY",

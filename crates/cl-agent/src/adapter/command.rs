@@ -1,6 +1,6 @@
 //! Any other program: the config names it, its arguments and its output.
 
-use super::{Adapter, Arg};
+use super::{Adapter, Arg, Told};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
 
 pub(super) static ADAPTER: Adapter = Adapter {
@@ -13,10 +13,18 @@ pub(super) static ADAPTER: Adapter = Adapter {
     dialect: Dialect::Text,
     resumes: false,
     version_args: &[],
+    help_args: &[],
+    verified_version: None,
+    logins: &[],
+    tokens: Told::No,
+    cost: Told::No,
+    own_temporary_folder: false,
     minimum_version: None,
     token_vars: &[],
+    token_by_provider: false,
     base_url_var: None,
     secret_vars: &[],
+    quiet_env: &[],
     env: &[],
     switched_env: &[],
     root_switch: None,

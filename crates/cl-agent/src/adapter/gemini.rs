@@ -2,8 +2,10 @@
 //!
 //! The prompt is simply piped in. Without `--skip-trust` an unknown folder ends
 //! the run with exit code 55. `--resume` takes the session id in the same folder.
+//! Older versions do not know the stream of events. After an error it leaves the
+//! whole conversation in its temporary folder.
 
-use super::{Adapter, Arg};
+use super::{Adapter, Arg, Login, Told};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
 use crate::version::Version;
 
@@ -16,8 +18,7 @@ pub(super) static ADAPTER: Adapter = Adapter {
         Arg::Word("--approval-mode"),
         Arg::Word("yolo"),
         Arg::Word("--skip-trust"),
-        Arg::Word("--output-format"),
-        Arg::Word("stream-json"),
+        Arg::Stream("--output-format", "stream-json"),
         Arg::Model("-m"),
         Arg::Resume("--resume"),
         Arg::Extra,
@@ -29,10 +30,22 @@ pub(super) static ADAPTER: Adapter = Adapter {
     dialect: Dialect::Gemini,
     resumes: true,
     version_args: &["--version"],
+    help_args: &["--help"],
+    verified_version: Some(Version::new(0, 61, 0)),
+    logins: &[Login {
+        folder_var: None,
+        folder: ".gemini",
+        file: "oauth_creds.json",
+    }],
+    tokens: Told::Stream,
+    cost: Told::No,
+    own_temporary_folder: true,
     minimum_version: Some(Version::new(0, 1, 0)),
     token_vars: &["GEMINI_API_KEY"],
+    token_by_provider: false,
     base_url_var: Some("GOOGLE_GEMINI_BASE_URL"),
     secret_vars: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    quiet_env: &[],
     env: &["GEMINI_*", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"],
     switched_env: &[
         (

@@ -6,7 +6,11 @@
 mod claude;
 mod codex;
 mod command;
+pub(crate) mod copilot;
 mod gemini;
+mod opencode;
+mod pi;
+mod qwen;
 mod rest;
 mod scripted;
 
@@ -34,14 +38,30 @@ pub struct Adapter {
     pub resumes: bool,
     /// Arguments that make the program print its version; empty if it has none.
     pub version_args: &'static [&'static str],
+    /// Arguments that make the program print the help of what a run uses; empty if it has none.
+    pub help_args: &'static [&'static str],
+    /// The version that the facts of this table were observed on.
+    pub verified_version: Option<Version>,
+    /// Where the program keeps its own login.
+    pub logins: &'static [Login],
+    /// Where a run's tokens are told.
+    pub tokens: Told,
+    /// Where a run's cost is told.
+    pub cost: Told,
+    /// Whether runs get a temporary folder of their own, because the program leaves secrets in it.
+    pub own_temporary_folder: bool,
     /// Older versions than this are warned about.
     pub minimum_version: Option<Version>,
     /// Variables through which the program takes its token; all of them are set.
     pub token_vars: &'static [&'static str],
+    /// Where the program looks for its token depends on the provider that the model's name starts with.
+    pub token_by_provider: bool,
     /// Variable through which the program takes another server's URL.
     pub base_url_var: Option<&'static str>,
     /// Every variable that holds a secret of this agent.
     pub secret_vars: &'static [&'static str],
+    /// Variables set for every run unless somebody has set them: nothing is asked, fetched or updated.
+    pub quiet_env: &'static [(&'static str, &'static str)],
     /// Inherited variables, as names and `PREFIX_*`.
     pub env: &'static [&'static str],
     /// Inherited variables that depend on a switch: (switch, patterns).
@@ -50,6 +70,29 @@ pub struct Adapter {
     pub root_switch: Option<&'static str>,
     /// What to tell a user who does not have the program.
     pub install_hint: &'static str,
+}
+
+/// A file whose presence means that somebody has logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Login {
+    /// Variable that names the folder, if one does.
+    pub folder_var: Option<&'static str>,
+    /// The folder otherwise, below the home.
+    pub folder: &'static str,
+    /// The file in it.
+    pub file: &'static str,
+}
+
+/// Where a program tells something about a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// In its stream.
+    Stream,
+    /// In a file.
+    File,
+    /// Nowhere.
+    No,
 }
 
 /// One piece of an argument list.
@@ -61,6 +104,14 @@ pub enum Arg {
     Model(&'static str),
     /// A flag and the session to resume, if there is one.
     Resume(&'static str),
+    /// The session to resume behind this prefix, as one argument, if there is one.
+    ResumeJoined(&'static str),
+    /// A flag and its value for a stream of events; without them output is plain text.
+    Stream(&'static str, &'static str),
+    /// A flag and the path of the file of [`Dialect::usage_file`].
+    UsageFile(&'static str),
+    /// A flag and its value, if the config has a token or a server, and the user's arguments lack the flag.
+    WhenKeyed(&'static str, &'static str),
     /// A fixed argument of resumed runs only.
     WhenResuming(&'static str),
     /// The session to resume as an argument of its own, if there is one.
@@ -87,6 +138,10 @@ pub fn adapter(kind: AgentKind) -> &'static Adapter {
         AgentKind::Claude => &claude::ADAPTER,
         AgentKind::Codex => &codex::ADAPTER,
         AgentKind::Gemini => &gemini::ADAPTER,
+        AgentKind::Opencode => &opencode::ADAPTER,
+        AgentKind::Qwen => &qwen::ADAPTER,
+        AgentKind::Copilot => &copilot::ADAPTER,
+        AgentKind::Pi => &pi::ADAPTER,
         AgentKind::Perplexity => &rest::PERPLEXITY,
         AgentKind::Xai => &rest::XAI,
         AgentKind::Command => &command::ADAPTER,
@@ -106,9 +161,17 @@ mod tests {
             let resumes = table
                 .args
                 .iter()
-                .any(|arg| matches!(arg, Arg::Resume(_) | Arg::Session));
+                .any(|arg| matches!(arg, Arg::Resume(_) | Arg::ResumeJoined(_) | Arg::Session));
             assert_eq!(resumes, table.resumes, "{kind}");
             assert!(table.args.contains(&Arg::Extra), "{kind}");
+            let is_program = !table.program.is_empty();
+            assert_eq!(table.verified_version.is_some(), is_program, "{kind}");
+            assert_eq!(!table.help_args.is_empty(), is_program, "{kind}");
+            assert_eq!(!table.logins.is_empty(), is_program, "{kind}");
+            assert_eq!(
+                table.tokens == Told::File,
+                table.dialect.usage_file().is_some()
+            );
             assert!(
                 table
                     .token_vars

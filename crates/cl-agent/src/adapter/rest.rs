@@ -4,7 +4,7 @@
 //! such an agent is a process like any other (from the services' documentation;
 //! not verified against them).
 
-use super::{Adapter, Arg};
+use super::{Adapter, Arg, Told};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
 
 /// The argument list of the worker; the first word after the sub-command is the service.
@@ -27,10 +27,18 @@ macro_rules! worker {
             dialect: Dialect::Rest,
             resumes: false,
             version_args: &[],
+            help_args: &[],
+            verified_version: None,
+            logins: &[],
+            tokens: Told::Stream,
+            cost: Told::No,
+            own_temporary_folder: false,
             minimum_version: None,
             token_vars: &[$token],
+            token_by_provider: false,
             base_url_var: None,
             secret_vars: &[$token],
+            quiet_env: &[],
             env: $env,
             switched_env: &[],
             root_switch: None,

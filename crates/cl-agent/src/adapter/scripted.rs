@@ -1,6 +1,6 @@
 //! The built-in agent: the running program itself, playing a script.
 
-use super::{Adapter, Arg};
+use super::{Adapter, Arg, Told};
 use crate::kind::{AgentKind, Dialect, PromptChannel};
 
 pub(super) static ADAPTER: Adapter = Adapter {
@@ -20,10 +20,18 @@ pub(super) static ADAPTER: Adapter = Adapter {
     dialect: Dialect::Text,
     resumes: true,
     version_args: &[],
+    help_args: &[],
+    verified_version: None,
+    logins: &[],
+    tokens: Told::Stream,
+    cost: Told::Stream,
+    own_temporary_folder: false,
     minimum_version: None,
     token_vars: &[],
+    token_by_provider: false,
     base_url_var: None,
     secret_vars: &[],
+    quiet_env: &[],
     env: &[],
     switched_env: &[],
     root_switch: None,

@@ -10,7 +10,7 @@
 //!
 //! ```yaml
 //! version: 1
-//! dialect: claude          # claude, codex, gemini or text (the default)
+//! dialect: claude          # claude, codex, gemini, opencode, qwen, copilot, pi or text (the default)
 //! model: pretended-1       # optional; else the configured one
 //! session: my-session      # optional; else named after the run
 //! attempts:                # or `steps:`, one list for every attempt

@@ -345,6 +345,11 @@ impl Player<'_> {
         }
         let now = self.stage.now();
         let lines = self.speaker.close(now);
+        if let Some((name, content)) = self.speaker.usage_file()
+            && self.context.env.contains_key("JRUN_RUN_FOLDER")
+        {
+            self.write_in("JRUN_RUN_FOLDER", name, &content)?;
+        }
         self.print_lines(&lines)
     }
 

@@ -153,14 +153,13 @@ impl Script {
         }
         let dialect = match keys.text("dialect")?.as_deref() {
             None | Some("text") => Dialect::Text,
-            Some("claude") => Dialect::Claude,
-            Some("codex") => Dialect::Codex,
-            Some("gemini") => Dialect::Gemini,
-            Some(other) => {
-                return Err(ScriptError::new(
-                    "dialect",
-                    format!("`{other}` is none of claude, codex, gemini, text"),
-                ));
+            Some(word) => {
+                let spoken = Dialect::OF_PROGRAMS;
+                let found = spoken.into_iter().find(|known| known.as_str() == word);
+                found.ok_or_else(|| {
+                    let known = spoken.map(Dialect::as_str).join(", ");
+                    ScriptError::new("dialect", format!("`{word}` is none of {known}, text"))
+                })?
             }
         };
         let model = keys.text("model")?;

@@ -1,7 +1,11 @@
 //! Saying things in the stream format of an adapter.
 //!
 //! The lines have the fields that the real programs print (observed on Claude
-//! Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0) as far as anybody reads them.
+//! Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0, OpenCode 1.18.33, Qwen Code
+//! 0.24.4, Copilot CLI 1.0.102, Pi 0.73.1) as far as anybody reads them. The lines
+//! of the last four are made in [`younger`].
+
+mod younger;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -70,6 +74,9 @@ impl Speaker {
                 json!({"type": "init", "timestamp": now, "session_id": session, "model": self.model}),
                 json!({"type": "message", "timestamp": now, "role": "user", "content": prompt}),
             ],
+            Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
+                self.younger_start(prompt, now)
+            }
             Dialect::Rest | Dialect::Jsonl | Dialect::Text => Vec::new(),
         };
         lines(&events)
@@ -89,6 +96,9 @@ impl Speaker {
                 "type": "message", "timestamp": now, "role": "assistant",
                 "content": format!("{text}\n"), "delta": true,
             }),
+            Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
+                return lines(&self.younger_text(text, now));
+            }
             Dialect::Rest | Dialect::Jsonl | Dialect::Text => return vec![format!("{text}\n")],
         };
         lines(&[event])
@@ -113,6 +123,9 @@ impl Speaker {
                 "type": "tool_use", "timestamp": now, "tool_name": "run_shell_command",
                 "tool_id": id, "parameters": {"command": command},
             }),
+            Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
+                return lines(&self.younger_tool_start(command, now));
+            }
             Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
@@ -147,6 +160,9 @@ impl Speaker {
                 "type": "tool_result", "timestamp": now, "tool_id": id,
                 "status": if code == 0 { "success" } else { "error" }, "output": output,
             }),
+            Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
+                return lines(&self.younger_tool_end(command, output, code, now));
+            }
             Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
@@ -164,6 +180,9 @@ impl Speaker {
                 "type": "result", "timestamp": now, "status": "success",
                 "stats": self.gemini_stats(),
             }),
+            Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
+                return lines(&self.younger_close(now));
+            }
             Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
@@ -208,6 +227,9 @@ impl Speaker {
                     "stats": self.gemini_stats(),
                 });
                 (vec![result], i32::from(status % 256))
+            }
+            Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
+                self.younger_failure(status, message, now)
             }
             Dialect::Rest | Dialect::Jsonl | Dialect::Text => (Vec::new(), 1),
         };

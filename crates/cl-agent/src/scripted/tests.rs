@@ -110,7 +110,9 @@ fn outcome(dialect: Dialect, stage: &MemoryStage, code: i32) -> Outcome {
     parser.finish(Exit::Code(code), &stage.stderr)
 }
 
-const DIALECTS: [&str; 4] = ["claude", "codex", "gemini", "text"];
+const DIALECTS: [&str; 8] = [
+    "claude", "codex", "gemini", "opencode", "qwen", "copilot", "pi", "text",
+];
 
 #[test]
 fn a_good_run_is_understood_in_every_dialect() {
@@ -123,7 +125,7 @@ fn a_good_run_is_understood_in_every_dialect() {
              - say: All done.\n\
              - done: true\n"
         );
-        let mut context = context(&[("JRUN_TASK_FOLDER", "/task")]);
+        let mut context = context(&[("JRUN_TASK_FOLDER", "/task"), ("JRUN_RUN_FOLDER", "/run")]);
         context.model = Some("m-1".to_owned());
         let (code, stage, outcome) = played(&script, &context);
         assert_eq!(code, 0, "{dialect}");
@@ -142,10 +144,14 @@ fn a_good_run_is_understood_in_every_dialect() {
         assert_eq!(stage.commands[0].argv, ["sh", "-c", "cargo test"]);
         if dialect != "text" {
             assert_eq!(outcome.session_id.as_deref(), Some("s-1"));
-            let usage = outcome.usage.unwrap();
+            let usage = outcome.usage.or_else(|| {
+                let file = &stage.files[Path::new("/run/agent-usage.json")];
+                crate::stream::usage_in_file(Dialect::Copilot, file)
+            });
+            let usage = usage.unwrap();
             assert_eq!((usage.input_tokens, usage.output_tokens), (12, 3));
         }
-        if matches!(dialect, "claude" | "gemini") {
+        if !matches!(dialect, "codex" | "opencode" | "text") {
             assert_eq!(outcome.model.as_deref(), Some("m-1"));
         }
     }

@@ -42,6 +42,7 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
         FailureKind::ContextOverflow,
         &[
             "prompt is too long",
+            "prompt as too long",
             "prompt_too_long",
             "context_length_exceeded",
             "context length",
@@ -96,6 +97,9 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
             "api key not found",
             "api key is missing",
             "no api key",
+            "missing api key",
+            "no auth type is selected",
+            "no authentication information",
             "invalid bearer token",
             "authentication_error",
             "authentication_failed",
@@ -111,6 +115,11 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
             "set an auth method",
         ],
     ),
+    (
+        FailureKind::MaxTurns,
+        &["tool-call budget of", "max session turns"],
+    ),
+    (FailureKind::Timeout, &["wall-clock budget of"]),
     (
         FailureKind::PermissionBlocked,
         &[
@@ -140,6 +149,7 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
             "connection refused",
             "connection reset",
             "connection error",
+            "cannot connect to api",
             "connection closed",
             "connection failed",
             "error sending request",
@@ -164,6 +174,7 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
             "temporarily unavailable",
             "malformed response",
             "incomplete json",
+            "json parsing failed",
             "exceeded retry limit",
         ],
     ),
@@ -314,6 +325,9 @@ pub(super) fn is_session_missing(text: &str) -> bool {
         "error resuming session",
         "no previous sessions found",
         "session not found",
+        "no saved session found with id",
+        "no session, task, or name matched",
+        "no session found matching",
     ]
     .iter()
     .any(|words| text.contains(words))
@@ -334,6 +348,8 @@ pub(super) fn is_error_line(line: &str) -> bool {
         "panic",
         "uncaught",
         "failed",
+        "run aborted:",
+        "reached max session turns",
         "thread '",
     ]
     .iter()

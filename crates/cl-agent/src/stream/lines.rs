@@ -113,7 +113,7 @@ pub(super) fn json_part(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// Returns `text` without colour codes and other control characters.
-pub(super) fn plain_text(text: &str) -> String {
+pub(crate) fn plain_text(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

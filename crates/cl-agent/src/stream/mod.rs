@@ -13,12 +13,16 @@
 mod classify;
 mod claude;
 mod codex;
+mod copilot;
 mod facts;
 mod gemini;
 mod jsonl;
 mod lines;
+mod opencode;
 mod outcome;
 mod reset;
+mod pi;
+mod qwen;
 mod rest;
 mod spending;
 
@@ -30,7 +34,8 @@ use crate::kind::Dialect;
 pub(crate) use classify::classify;
 use facts::Facts;
 pub(crate) use facts::Reported;
-use lines::{LineSplitter, TextPieces, json_part, plain_text};
+pub(crate) use lines::plain_text;
+use lines::{LineSplitter, TextPieces, json_part};
 
 /// How much of a line is shown while the agent runs.
 const SHOWN_CHARS: usize = 500;
@@ -279,9 +284,21 @@ fn read_line(dialect: Dialect, paths: &jsonl::Paths, line: &[u8], facts: &mut Fa
         Dialect::Claude => claude::read(event, facts),
         Dialect::Codex => codex::read(event, facts),
         Dialect::Gemini => gemini::read(event, facts),
+        Dialect::Opencode => opencode::read(event, facts),
+        Dialect::Qwen => qwen::read(event, facts),
+        Dialect::Copilot => copilot::read(event, facts),
+        Dialect::Pi => pi::read(event, facts),
         Dialect::Rest => rest::read(event, facts),
         Dialect::Jsonl => paths.read(event, facts),
         Dialect::Text => {}
+    }
+}
+
+/// Returns what the file of an adapter's `usage_file` says; none if it says nothing.
+pub fn usage_in_file(dialect: Dialect, text: &str) -> Option<Usage> {
+    match dialect {
+        Dialect::Copilot => copilot::usage_file(text),
+        _ => None,
     }
 }
 

@@ -3,13 +3,11 @@
 use cl_storage::ledger::{Source, WindowReport, WindowState};
 use cl_storage::{Failure, FailureKind};
 
-use super::classify::{
-    classify, is_dated_limit, is_error_line, is_limit_line, is_notice, is_session_missing,
-};
+use super::classify::{classify, is_dated_limit, is_error_line, is_limit_line, is_notice, is_session_missing};
 use super::facts::{Closing, Facts, Reported};
 use super::lines::plain_text;
 use super::reset::{next_quota_day, reset_in, window_in};
-use super::{Exit, Outcome, gemini};
+use super::{Exit, Outcome, gemini, qwen};
 use crate::kind::Dialect;
 
 /// How much of standard error is looked at.
@@ -62,13 +60,14 @@ pub(super) fn decide(
 
 /// Tells whether what is reported as used counts from the start of the session.
 pub(super) fn is_cumulative(dialect: Dialect) -> bool {
-    dialect == Dialect::Codex
+    matches!(dialect, Dialect::Codex | Dialect::Qwen | Dialect::Copilot)
 }
 
 /// Returns the best account of a failure: events, then the exit, then standard error.
 fn what_was_reported(dialect: Dialect, facts: &mut Facts, exit: Exit, stderr: &str) -> Reported {
     let by_exit = match (dialect, exit) {
         (Dialect::Gemini, Exit::Code(code)) => gemini::exit_meaning(code),
+        (Dialect::Qwen, Exit::Code(code)) => qwen::exit_meaning(code),
         _ => Reported::default(),
     };
     match facts.closing.take() {

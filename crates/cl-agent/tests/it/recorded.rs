@@ -90,6 +90,36 @@ fn gemini() {
 }
 
 #[test]
+fn opencode() {
+    insta::assert_snapshot!(table("opencode-1.18.33", Dialect::Opencode));
+}
+
+#[test]
+fn qwen_code() {
+    insta::assert_snapshot!(table("qwen-0.24.4", Dialect::Qwen));
+}
+
+#[test]
+fn copilot() {
+    insta::assert_snapshot!(table("copilot-1.0.102", Dialect::Copilot));
+}
+
+#[test]
+fn pi() {
+    insta::assert_snapshot!(table("pi-0.73.1", Dialect::Pi));
+}
+
+#[test]
+fn a_resumed_qwen_run_counts_what_it_used_itself() {
+    let program = "qwen-0.24.4";
+    let first = recording(program, "ok").outcome(Dialect::Qwen);
+    let second = recording(program, "resume").outcome(Dialect::Qwen);
+    assert_eq!(first.session_id, second.session_id);
+    let used = usage_since(&second.usage.unwrap(), &first.usage.unwrap());
+    assert_eq!(tokens(&used), "240+60r+0w>50");
+}
+
+#[test]
 fn a_resumed_codex_run_counts_what_it_used_itself() {
     let program = "codex-0.169.0";
     let first = recording(program, "ok").outcome(Dialect::Codex);

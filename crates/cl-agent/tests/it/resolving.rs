@@ -89,6 +89,58 @@ fn a_built_in_agent_is_found_on_the_path() {
 }
 
 #[test]
+fn the_youngest_agents_are_found_as_well() {
+    let machine = Machine::with_programs(&["opencode", "qwen", "copilot", "pi"]);
+    for (kind, dialect) in [
+        (AgentKind::Opencode, Dialect::Opencode),
+        (AgentKind::Qwen, Dialect::Qwen),
+        (AgentKind::Copilot, Dialect::Copilot),
+        (AgentKind::Pi, Dialect::Pi),
+    ] {
+        let spec = machine.resolve(&AgentConfig::new(kind)).unwrap();
+        assert_eq!((spec.dialect, spec.prompt), (dialect, PromptChannel::Stdin));
+        assert!(spec.resumes());
+    }
+}
+
+#[test]
+fn the_token_goes_where_the_program_looks_for_it() {
+    let mut machine = Machine::with_programs(&["opencode", "qwen", "copilot", "pi"]);
+    let vars = |machine: &Machine, kind, model: Option<&str>, base_url: Option<&str>| {
+        let mut config = AgentConfig::new(kind);
+        config.model = model.map(str::to_owned);
+        config.base_url = base_url.map(str::to_owned);
+        machine.resolve(&config).unwrap().token_vars.join(" ")
+    };
+    let (opencode, pi, copilot) = (AgentKind::Opencode, AgentKind::Pi, AgentKind::Copilot);
+    let check = |kind, model, expected| assert_eq!(vars(&machine, kind, model, None), expected);
+    check(opencode, None, "OPENCODE_API_KEY");
+    check(opencode, Some("anthropic/x"), "ANTHROPIC_API_KEY");
+    check(pi, None, "");
+    check(pi, Some("plain-name"), "");
+    check(pi, Some("my-own.one/a/b"), "MY_OWN_ONE_API_KEY");
+    check(
+        pi,
+        Some("google/x"),
+        "GEMINI_API_KEY GOOGLE_GENERATIVE_AI_API_KEY",
+    );
+    check(AgentKind::Qwen, Some("a/b"), "OPENAI_API_KEY");
+    check(copilot, None, "COPILOT_GITHUB_TOKEN");
+    let own = Some("http://127.0.0.1:1/v1");
+    assert_eq!(
+        vars(&machine, copilot, None, own),
+        "COPILOT_PROVIDER_API_KEY"
+    );
+    machine
+        .variables
+        .push(("COPILOT_PROVIDER_BASE_URL", "http://127.0.0.1:1".to_owned()));
+    assert_eq!(
+        vars(&machine, copilot, None, None),
+        "COPILOT_PROVIDER_API_KEY"
+    );
+}
+
+#[test]
 fn a_missing_program_is_named_with_the_path_and_what_to_do() {
     let machine = Machine::with_programs(&[]);
     machine.add_program("codex", 0o644);

@@ -211,6 +211,10 @@ fn check_keys_fit<'d>(
     if kind != AgentKind::Command && kind.program().is_none() {
         misplaced.extend(["command", "args"]);
     }
+    if kind == AgentKind::Pi {
+        // Its servers stand in a file of its own, and to ignore one would be to ask another.
+        misplaced.push("base_url");
+    }
     for name in misplaced {
         if let Some(entry) = section.get(name) {
             let message = format!("{name} says nothing to an agent of type {kind}");
@@ -225,6 +229,16 @@ fn check_keys_fit<'d>(
     if let Some(name) = lacks {
         let message = format!("agent \"{}\" of type {kind} needs {name}", key.name);
         reader.problem(key.at, section.dotted(name), message);
+    }
+    if kind == AgentKind::Opencode
+        && !agent
+            .model
+            .as_ref()
+            .is_some_and(|model| model.contains('/'))
+        && let Some(entry) = section.get("base_url")
+    {
+        let message = "base_url is that of a provider here: model must be PROVIDER/MODEL";
+        reader.problem(entry.key.at, section.dotted("base_url"), message);
     }
     if kind == AgentKind::Command
         && agent.output == OutputFormat::Text

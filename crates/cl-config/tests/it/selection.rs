@@ -34,7 +34,9 @@ fn a_request_goes_by_name_then_type_then_built_in() {
     check(
         TWO_CODEX,
         Some("xai"),
-        Err("unknown agent \"xai\"; known: alpha, beta, claude, codex, gemini, zeta"),
+        Err(
+            "unknown agent \"xai\"; known: alpha, beta, claude, codex, copilot, gemini, opencode, pi, qwen, zeta",
+        ),
     );
     check("", Some("  "), Err("agent name is empty"));
     check(
@@ -55,7 +57,7 @@ fn without_a_request_the_default_and_then_the_first() {
         "",
         None,
         Err(
-            "no agent configured and none of claude, codex, gemini found on PATH; \
+            "no agent configured and none of claude, codex, gemini, opencode, qwen found on PATH; \
              install one of them or describe an agent under \"agents\" in a config file",
         ),
     );

@@ -175,6 +175,32 @@ impl Supervisor {
         info: &RunInfo,
         version: String,
     ) -> Result<RunEnd, Broken> {
+        self.check_flags(run).await?;
+        if self.stop.is_some() {
+            return Ok(self.stopped_before_start());
+        }
+        // Before the agent can say anything: readers expect its messages in between.
+        self.post_start(run);
+        self.tell_plain(run, &version);
+        let started = Instant::now();
+        let end = self.start_once(run, info, version.clone()).await?;
+        if !self.rejects_stream(run, &end, started.elapsed()) {
+            return Ok(end);
+        }
+        self.set_first_try_aside(run)?;
+        self.agent.spec.make_plain();
+        self.tell_plain(run, &version);
+        let mut end = self.start_once(run, info, version).await?;
+        self.name_rejection(run, &mut end);
+        Ok(end)
+    }
+
+    async fn start_once(
+        &mut self,
+        run: &RunDir,
+        info: &RunInfo,
+        version: String,
+    ) -> Result<RunEnd, Broken> {
         let prompt = self.full_prompt(run);
         durable::replace(&run.prompt(), prompt.as_bytes(), Mode::Private)?;
         let prompt_path = run.prompt();
@@ -194,8 +220,9 @@ impl Supervisor {
         } else {
             command.program.clone()
         };
-        // Before the agent can say anything: readers expect its messages in between.
-        self.post_start(run);
+        if let Some(folder) = self.temporary_folder(run.path()) {
+            durable::create_folders(&folder, Mode::Private)?;
+        }
         let program = Program {
             path: &path,
             args: &command.args,
@@ -274,7 +301,7 @@ impl Supervisor {
     ) -> RunEnd {
         let text = crate::launch_error_text(error);
         tracing::error!(run = %run.id(), text, "the run could not be started");
-        let kind = if error.is::<SpawnError>() {
+        let kind = if error.is::<SpawnError>() || error.is::<super::flags::UnknownFlags>() {
             FailureKind::SpawnFailed
         } else {
             FailureKind::Unknown

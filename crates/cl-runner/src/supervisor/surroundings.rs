@@ -1,6 +1,7 @@
 //! What an agent is given: its environment and its prompt.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use cl_agent::rest;
 use cl_storage::{RunDir, RunId};
@@ -18,7 +19,7 @@ impl Supervisor {
         attempt: Option<u32>,
     ) -> BTreeMap<String, String> {
         let parent_run = self.parent_run();
-        TaskEnvironment {
+        let mut env = TaskEnvironment {
             task: &self.task,
             parent_run: parent_run.as_ref(),
             depth: self.record.depth,
@@ -28,7 +29,16 @@ impl Supervisor {
             base_env: &self.base_env,
             executable: &self.executable,
         }
-        .of(run, attempt, self.service_limits())
+        .of(run, attempt, self.service_limits());
+        if let (Some(run), Some(_)) = (run, attempt) {
+            let folder = self.task.runs_folder().join(run.as_str());
+            let temporary = self.temporary_folder(&folder);
+            env.extend(temporary.map(|path| {
+                let path = path.to_string_lossy().into_owned();
+                ("TMPDIR".to_owned(), path)
+            }));
+        }
+        env
     }
 
     /// The limits of an agent that is asked over the network, for its worker.
@@ -65,6 +75,15 @@ impl Supervisor {
                 answer: last.unwrap_or_default(),
             }
         })
+    }
+
+    /// The temporary folder of an agent that leaves in it what nobody else may read.
+    ///
+    /// It is part of the run, as private as that, and goes with it.
+    pub(super) fn temporary_folder(&self, run: &Path) -> Option<PathBuf> {
+        let spec = &self.agent.spec;
+        let is_chosen = spec.env.contains_key("TMPDIR");
+        (spec.adapter().own_temporary_folder && !is_chosen).then(|| run.join("tmp"))
     }
 
     pub(super) fn full_prompt(&self, run: &RunDir) -> String {

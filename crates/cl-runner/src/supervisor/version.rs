@@ -1,7 +1,8 @@
-//! What an agent's program says of its version, asked once per program.
+//! What an agent's program says of its version and of its flags, asked once per program.
 
 use std::fs::File;
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cl_agent::{ProgramStamp, VersionCache};
@@ -14,8 +15,8 @@ use crate::process::{end, tree};
 /// A program that needs longer is hanging.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
 
-/// The longest version text that is kept.
-const LONGEST_VERSION: u64 = 4096;
+/// The longest text that is read of what a program prints.
+const LONGEST_TEXT: u64 = 256 * 1024;
 
 impl Supervisor {
     /// Returns the version text of the agent's program; empty if it does not tell.
@@ -33,35 +34,72 @@ impl Supervisor {
         let Ok(stamp) = ProgramStamp::of(&program) else {
             return String::new();
         };
-        let path = self.root.conductor_folder().join("agent-versions.json");
+        let path = self.version_cache();
         let mut cache = VersionCache::load(&path);
         if let Some(text) = cache.get(&program, &stamp) {
             return text.to_owned();
         }
-        let text = self.probe_version(&program, run).await.unwrap_or_default();
+        let args = self.agent.spec.version_args.clone();
+        let text = self.probe(&program, &args, run).await.unwrap_or_default();
+        let text = first_line(&text);
         if let Some(warning) = cl_agent::version_warning(self.agent.spec.kind, &text) {
             self.post("WARNING", &warning, &[]);
         }
         if !text.is_empty() {
             cache.put(&program, stamp, &text);
-            let stored = self.root.ensure_conductor_folder();
-            if let Err(error) = stored.and_then(|()| cache.store(&path)) {
-                tracing::warn!(%error, "could not keep the agent's version");
-            }
+            self.keep_probed(&cache);
         }
         text
     }
 
-    async fn probe_version(
+    fn version_cache(&self) -> PathBuf {
+        self.root.conductor_folder().join("agent-versions.json")
+    }
+
+    fn keep_probed(&self, cache: &VersionCache) {
+        let stored = self.root.ensure_conductor_folder();
+        if let Err(error) = stored.and_then(|()| cache.store(&self.version_cache())) {
+            tracing::warn!(%error, "could not keep what the agent's program said");
+        }
+    }
+
+    /// Returns the flags that the program's help names; none if that is not known.
+    ///
+    /// Asked only of a program whose version is known: one that does not answer
+    /// that may take the question for work.
+    pub(super) async fn known_flags(&mut self, run: &RunId) -> Option<Vec<String>> {
+        let spec = &self.agent.spec;
+        let (program, args) = (spec.program.clone(), spec.adapter().help_args);
+        if args.is_empty() {
+            return None;
+        }
+        let stamp = ProgramStamp::of(&program).ok()?;
+        let mut cache = VersionCache::load(&self.version_cache());
+        if let Some(flags) = cache.flags(&program, &stamp) {
+            return Some(flags.to_vec());
+        }
+        cl_agent::Version::find(cache.get(&program, &stamp)?)?;
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let help = self.probe(&program, &args, run).await.ok()?;
+        let flags = cl_agent::help::flags_in(&help);
+        if self.stop.is_none() {
+            cache.put_flags(&program, &stamp, flags.clone());
+            self.keep_probed(&cache);
+        }
+        Some(flags)
+    }
+
+    async fn probe(
         &mut self,
         program: &std::path::Path,
+        args: &[String],
         run: &RunId,
     ) -> std::io::Result<String> {
         let out = tempfile_in(&self.root)?;
         let env = self.agent_environment(Some(run), None);
         let probe = spawn(Program {
             path: program,
-            args: &self.agent.spec.version_args.clone(),
+            args,
             env: &env,
             cwd: &self.record.cwd.clone(),
             stdin: None,
@@ -102,12 +140,12 @@ fn read_text(mut file: &File) -> std::io::Result<String> {
     use std::io::Seek as _;
     file.rewind()?;
     let mut bytes = Vec::new();
-    file.take(LONGEST_VERSION).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
-        .to_owned())
+    file.take(LONGEST_TEXT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim);
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    line.to_owned()
 }

@@ -28,6 +28,9 @@ const READ_AT_ONCE: u64 = 8 * 1024 * 1024;
 /// The longest time from SIGTERM to SIGKILL for a run whose budget is used up.
 const BUDGET_GRACE: Duration = Duration::from_secs(1);
 
+/// The most that is read of a file in which an agent says what it used.
+const LONGEST_USAGE: u64 = 1024 * 1024;
+
 /// The number of SIGKILL.
 const KILLED: i32 = 9;
 
@@ -154,6 +157,23 @@ impl Supervisor {
         let stderr = output::tail(&run.stderr(), 200);
         let now = self.now().to_zoned(jiff::tz::TimeZone::system());
         stream.finish(exit, stderr.as_bytes(), now)
+        let mut outcome = stream.finish(exit, stderr.as_bytes());
+        if outcome.usage.is_none() {
+            outcome.usage = self.usage_in_file(run);
+        }
+        outcome
+    }
+
+    /// Reads what the agent says in a file that it used, where its stream does not tell.
+    fn usage_in_file(&self, run: &RunDir) -> Option<cl_storage::Usage> {
+        use std::io::Read as _;
+        let path = self.agent.spec.usage_file(&run.prompt())?;
+        // A link is not what was asked for, and could lead to something endless.
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
+        let file = is_file.then(|| File::open(&path).ok()).flatten()?;
+        let mut text = String::new();
+        file.take(LONGEST_USAGE).read_to_string(&mut text).ok()?;
+        cl_agent::usage_in_file(self.agent.spec.dialect, &text)
     }
 
     /// Tells whether a process of the agent still holds its stdout file open.
