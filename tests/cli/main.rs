@@ -8,6 +8,7 @@ mod configuration;
 mod delete;
 mod dependencies;
 mod doctor;
+mod doctor_agents;
 mod documented;
 mod facts;
 mod gc;

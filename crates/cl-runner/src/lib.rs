@@ -25,6 +25,7 @@ pub mod attach;
 mod claim;
 pub mod delete;
 mod evidence;
+pub mod inspect;
 pub mod launch;
 mod notice;
 pub mod notify;

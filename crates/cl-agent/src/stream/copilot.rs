@@ -86,6 +86,7 @@ fn call_failure(data: &Value) -> Reported {
     let message = text(data, "errorMessage").unwrap_or_default();
     let body: Value = serde_json::from_str(message).unwrap_or_default();
     Reported {
+        retry_at: None,
         kind: None,
         otherwise: Some(FailureKind::ApiTransient),
         status: status(data),
@@ -108,6 +109,7 @@ fn session_error(data: &Value) -> Reported {
     let cause = message.split_once("Last error: ").map(|(_, cause)| cause);
     let is_of_service = cause.is_some() || message.starts_with("Could not connect");
     Reported {
+        retry_at: None,
         kind,
         otherwise: is_of_service.then_some(FailureKind::ApiTransient),
         status: status(data),

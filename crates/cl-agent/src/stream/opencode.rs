@@ -141,6 +141,7 @@ fn reported(error: &Value) -> Reported {
     };
     let is_of_service = name == "APIError" || data["isRetryable"] == true;
     let mut reported = Reported {
+        retry_at: None,
         kind,
         otherwise: is_of_service.then_some(FailureKind::ApiTransient),
         status: data["statusCode"]

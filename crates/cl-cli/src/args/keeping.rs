@@ -43,4 +43,16 @@ pub enum DoctorCommand {
     ///
     /// Ends with 0 if nothing of level error was found, with 1 otherwise.
     Storage,
+    /// Ask the agents' programs about their version and flags; no tokens are used
+    ///
+    /// Ends with 0 if every agent that is named or configured can be used, with 1 otherwise.
+    Agents(DoctorAgentsArgs),
+}
+
+/// `doctor agents`.
+#[derive(Debug, Args)]
+pub struct DoctorAgentsArgs {
+    /// The agent, by name or type [default: all that are configured or installed]
+    #[arg(value_name = "AGENT")]
+    pub agent: Option<String>,
 }

@@ -9,6 +9,7 @@ pub mod config;
 mod decision;
 pub mod delete;
 pub mod doctor;
+pub mod doctor_agents;
 pub mod facts;
 mod flat;
 pub mod gc;
@@ -118,6 +119,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Limits(args) => limits::run(ctx, args),
         Command::Gc(args) => gc::run(ctx, args),
         Command::Doctor(DoctorCommand::Storage) => doctor::storage(ctx),
+        Command::Doctor(DoctorCommand::Agents(args)) => doctor_agents::run(ctx, args),
         Command::Facts(FactsCommand::List(args)) => facts::list(ctx, args),
         Command::Facts(FactsCommand::Promote(args)) => facts::promote(ctx, args),
         Command::Validate(args) => validate::run(ctx, args),

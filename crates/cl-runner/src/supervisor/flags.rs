@@ -42,7 +42,7 @@ impl Supervisor {
         let line = spec.command_line(&CommandRequest {
             prompt_path: &prompt,
             prompt_text: "",
-            resume_session: self.session.as_deref(),
+            resume_session: self.session().as_deref(),
         });
         let Some(unknown) = cl_agent::help::unknown_flags(&known, spec, &line) else {
             return Ok(());

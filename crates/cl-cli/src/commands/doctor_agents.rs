@@ -1,0 +1,370 @@
+//! `doctor agents`: asks the agents' programs what they can do, without any work.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cl_agent::help::{Unknown, flags_in, unknown_flags};
+use cl_agent::{
+    AgentSpec, CommandRequest, ResolveError, RunnerVars, Surroundings, Told, Version,
+    version_warning,
+};
+use cl_config::{AgentConfig, AgentKind, select_agent};
+use cl_runner::inspect::{Answer, Inspector};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::args::DoctorAgentsArgs;
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+
+/// What is known about one agent.
+#[derive(Debug, Serialize)]
+struct Report {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    configured: bool,
+    state: State,
+    program: Option<String>,
+    version: VersionFact,
+    flags: FlagFact,
+    /// `config`, `variable`, `file` or `none`; `unknown` where nobody can tell.
+    login: &'static str,
+    /// None without a program.
+    capabilities: Option<Capabilities>,
+    /// What is wrong or worth knowing.
+    findings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// It can be used.
+    Usable,
+    /// It can be used, with less than it should.
+    Degraded,
+    /// It cannot be used.
+    Unusable,
+    /// Nobody has configured it, and it is not there.
+    NotInstalled,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct VersionFact {
+    installed: Option<String>,
+    /// The version that was tried out.
+    verified: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct FlagFact {
+    /// Whether the program's help could be read.
+    known: bool,
+    missing_required: Vec<&'static str>,
+    missing_optional: Vec<&'static str>,
+}
+
+/// What a run of this agent offers.
+#[derive(Debug, Serialize)]
+struct Capabilities {
+    stream: &'static str,
+    prompt: cl_agent::PromptChannel,
+    resume: bool,
+    model: bool,
+    tokens: Told,
+    cost: Told,
+    /// Nothing is known about tool servers.
+    mcp: &'static str,
+}
+
+/// Asks the agents' programs and prints what they say.
+pub fn run(ctx: &mut Context, args: &DoctorAgentsArgs) -> Result<Exit, CliError> {
+    let agents = chosen(ctx, args.agent.as_deref())?;
+    let mut inspector = Inspector::prepare()
+        .map_err(|error| CliError::failed("could not get ready to ask").caused_by(error))?;
+    let executable = super::launching::executable()?;
+    let mut reports = Vec::new();
+    for (name, agent) in &agents {
+        let is_named = args.agent.is_some();
+        match look(ctx, &mut inspector, &executable, name, agent, is_named)? {
+            Ok(report) => reports.push(report),
+            Err(exit) => return Ok(exit),
+        }
+    }
+    let count = |state| {
+        reports
+            .iter()
+            .filter(|report| report.state == state)
+            .count()
+    };
+    let unusable = count(State::Unusable);
+    if ctx.console.is_json() {
+        ctx.console.json(&json!({
+            "agents": reports,
+            "summary": {
+                "usable": count(State::Usable), "degraded": count(State::Degraded),
+                "unusable": unusable, "not_installed": count(State::NotInstalled),
+            },
+        }))?;
+    } else {
+        for report in &reports {
+            print(ctx, report)?;
+        }
+    }
+    Ok(if unusable == 0 {
+        Exit::Success
+    } else {
+        Exit::Failed
+    })
+}
+
+/// Returns the agent that is named, or all there are.
+fn chosen(ctx: &Context, named: Option<&str>) -> Result<BTreeMap<String, AgentConfig>, CliError> {
+    let config = &ctx.config()?.config;
+    if named.is_some() {
+        let choice = select_agent(config, named, &ctx.environment).map_err(|error| {
+            CliError::not_found(error.to_string())
+                .hint("`run-agent doctor agents` without a name lists the agents")
+        })?;
+        return Ok(BTreeMap::from([(choice.name, choice.agent)]));
+    }
+    let built_in = AgentKind::BUILT_IN.into_iter().filter_map(|kind| {
+        let agent = config.agent(kind.name())?;
+        Some((kind.name().to_owned(), agent.clone()))
+    });
+    let mut agents: BTreeMap<_, _> = built_in.collect();
+    agents.extend(config.agents.clone());
+    Ok(agents)
+}
+
+/// Looks at one agent; the inner error is that of an interruption.
+fn look(
+    ctx: &Context,
+    inspector: &mut Inspector,
+    executable: &Path,
+    name: &str,
+    agent: &AgentConfig,
+    is_named: bool,
+) -> Result<Result<Report, Exit>, CliError> {
+    let configured = ctx.config()?.config.agents.contains_key(name);
+    let mut report = Report {
+        name: name.to_owned(),
+        kind: agent.kind.name().to_owned(),
+        configured,
+        state: State::Usable,
+        program: None,
+        version: VersionFact::default(),
+        flags: FlagFact::default(),
+        login: "unknown",
+        capabilities: None,
+        findings: Vec::new(),
+    };
+    let around = Surroundings {
+        environment: &ctx.environment,
+        executable,
+        is_root: rustix::process::geteuid().is_root(),
+    };
+    let spec = match cl_agent::resolve(name, agent, &around) {
+        Ok(spec) => spec,
+        Err(ResolveError::ProgramMissing { program, hint, .. }) if !configured && !is_named => {
+            report.state = State::NotInstalled;
+            report
+                .findings
+                .push(format!("{program} is not installed; {hint}"));
+            return Ok(Ok(report));
+        }
+        Err(error) => {
+            report.state = State::Unusable;
+            let error = CliError::failed("it cannot be started").caused_by(error);
+            report.findings.push(error.chain());
+            return Ok(Ok(report));
+        }
+    };
+    report.login = login(ctx, &spec, agent);
+    report.capabilities = Some(capabilities(&spec));
+    if !spec.adapter().program.is_empty() {
+        report.program = Some(spec.program.display().to_string());
+        let asked = ask(ctx, inspector, &spec, &mut report);
+        if let Err(exit) = asked? {
+            return Ok(Err(exit));
+        }
+    }
+    Ok(Ok(report))
+}
+
+/// Asks the program for its version and its help.
+fn ask(
+    ctx: &Context,
+    inspector: &mut Inspector,
+    spec: &AgentSpec,
+    report: &mut Report,
+) -> Result<Result<(), Exit>, CliError> {
+    let table = spec.adapter();
+    let base = ctx
+        .environment
+        .variables()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
+    // No token: nothing that is asked here needs one.
+    let env = cl_agent::environment(&base.collect(), spec, None, &RunnerVars::default());
+    let cwd = ctx.environment.current_dir();
+    let mut texts = Vec::new();
+    for args in [spec.version_args.clone(), to_args(table.help_args)] {
+        match inspector.ask(&spec.program, &args, &env, cwd) {
+            Ok(Answer::Text(text)) => texts.push(text),
+            Ok(Answer::TooLong) => {
+                report.state = State::Degraded;
+                let asked = args.join(" ");
+                let text = format!("it did not answer {asked} in time");
+                report.findings.push(text);
+                texts.push(String::new());
+            }
+            Ok(Answer::Interrupted(2)) => return Ok(Err(Exit::Interrupted)),
+            Ok(Answer::Interrupted(_)) => return Ok(Err(Exit::Terminated)),
+            Err(error) => {
+                report.state = State::Unusable;
+                let error = CliError::failed("it cannot be started").caused_by(error);
+                report.findings.push(error.chain());
+                return Ok(Ok(()));
+            }
+        }
+    }
+    note_version(spec, &texts[0], report);
+    note_flags(spec, &texts[1], report);
+    Ok(Ok(()))
+}
+
+fn note_version(spec: &AgentSpec, text: &str, report: &mut Report) {
+    let installed = Version::find(text);
+    let verified = spec.adapter().verified_version;
+    report.version = VersionFact {
+        installed: installed.map(|version| version.to_string()),
+        verified: verified.map(|version| version.to_string()),
+    };
+    if let Some(warning) = version_warning(spec.kind, text) {
+        report.state = State::Degraded;
+        report.findings.push(warning);
+    } else if let (Some(installed), Some(verified)) = (installed, verified)
+        && installed != verified
+    {
+        let text = format!("version {installed} was not tried out; {verified} was");
+        report.findings.push(text);
+    }
+}
+
+fn note_flags(spec: &AgentSpec, help: &str, report: &mut Report) {
+    let line = spec.command_line(&CommandRequest {
+        prompt_path: Path::new("/prompt.md"),
+        prompt_text: "",
+        resume_session: None,
+    });
+    let Some(unknown) = unknown_flags(&flags_in(help), spec, &line) else {
+        report
+            .findings
+            .push("its help could not be read, so its flags are not known".to_owned());
+        return;
+    };
+    let Unknown { required, optional } = unknown;
+    if !required.is_empty() {
+        report.state = State::Unusable;
+        let (flags, hint) = (required.join(", "), spec.adapter().install_hint);
+        let text = format!("it does not know {flags}; update it: {hint}");
+        report.findings.push(text);
+    } else if !optional.is_empty() {
+        report.state = State::Degraded;
+        let flags = optional.join(", ");
+        let text = format!("it does not know {flags}; its output will be plain text");
+        report.findings.push(text);
+    }
+    report.flags = FlagFact {
+        known: true,
+        missing_required: required,
+        missing_optional: optional,
+    };
+}
+
+/// Tells where a login would come from; no secret is read for that.
+fn login(ctx: &Context, spec: &AgentSpec, agent: &AgentConfig) -> &'static str {
+    let table = spec.adapter();
+    if agent.token.is_some() {
+        return "config";
+    }
+    let secrets = table.secret_vars.iter().copied();
+    let has_variable = secrets
+        .chain(spec.token_vars.iter().map(String::as_str))
+        .any(|name| agent.env.contains_key(name) || ctx.environment.get(name).is_some());
+    if has_variable {
+        return "variable";
+    }
+    if table.logins.is_empty() {
+        return "unknown";
+    }
+    let home = ctx.environment.get("HOME").unwrap_or_default();
+    let has_file = table.logins.iter().any(|login| {
+        let named = login.folder_var.and_then(|name| ctx.environment.get(name));
+        let folder = named.map_or_else(|| Path::new(home).join(login.folder), Into::into);
+        folder.join(login.file).is_file()
+    });
+    if has_file { "file" } else { "none" }
+}
+
+fn capabilities(spec: &AgentSpec) -> Capabilities {
+    let table = spec.adapter();
+    let takes_model = table
+        .args
+        .iter()
+        .any(|arg| matches!(arg, cl_agent::adapter::Arg::Model(_)));
+    Capabilities {
+        stream: spec.dialect.as_str(),
+        prompt: spec.prompt,
+        resume: spec.resumes(),
+        model: takes_model || !spec.model_args.is_empty(),
+        tokens: table.tokens,
+        cost: table.cost,
+        mcp: "unknown",
+    }
+}
+
+fn print(ctx: &mut Context, report: &Report) -> Result<(), CliError> {
+    let state = match report.state {
+        State::Usable => "usable",
+        State::Degraded => "degraded",
+        State::Unusable => "unusable",
+        State::NotInstalled => "not installed",
+    };
+    let console = &mut ctx.console;
+    let (name, kind) = (&report.name, &report.kind);
+    console.line(format_args!("{name} ({kind}): {state}"))?;
+    if let Some(program) = &report.program {
+        let installed = report.version.installed.as_deref().unwrap_or("unknown");
+        let verified = report.version.verified.as_deref().unwrap_or("none");
+        console.line(format_args!(
+            "    program: {program}, version {installed} (tried out: {verified})"
+        ))?;
+    }
+    if let Some(can) = &report.capabilities {
+        let yes = |it| if it { "yes" } else { "no" };
+        let told = |told| match told {
+            Told::Stream => "in its stream",
+            Told::File => "in a file",
+            Told::No => "no",
+        };
+        console.line(format_args!(
+            "    stream: {}, resume: {}, model: {}, tokens: {}, cost: {}, mcp: {}, login: {}",
+            can.stream,
+            yes(can.resume),
+            yes(can.model),
+            told(can.tokens),
+            told(can.cost),
+            can.mcp,
+            report.login,
+        ))?;
+    }
+    for finding in &report.findings {
+        console.line(format_args!("    {finding}"))?;
+    }
+    Ok(())
+}
+
+fn to_args(args: &[&str]) -> Vec<String> {
+    args.iter().map(|&arg| arg.to_owned()).collect()
+}
