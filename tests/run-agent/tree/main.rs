@@ -11,6 +11,7 @@ mod dependencies;
 mod diamond;
 mod ending;
 mod goal;
+mod flags;
 mod iterate;
 mod limits;
 mod monitor;
