@@ -111,12 +111,11 @@ fn service_error(message: &str) -> Reported {
 /// All that was to be done is done, or given up.
 fn close(facts: &mut Facts) {
     facts.tool = None;
-    facts.closing = Some(match &facts.error {
-        Some(error) => Closing::Failed(error.clone()),
-        None => {
-            facts.answer = facts.said_last.trimmed().map(str::to_owned);
-            Closing::Success
-        }
+    facts.closing = Some(if let Some(error) = &facts.error {
+        Closing::Failed(error.clone())
+    } else {
+        facts.answer = facts.said_last.trimmed().map(str::to_owned);
+        Closing::Success
     });
 }
 

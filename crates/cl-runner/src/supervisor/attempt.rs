@@ -183,14 +183,14 @@ impl Supervisor {
         self.post_start(run);
         self.tell_plain(run, &version);
         let started = Instant::now();
-        let end = self.start_once(run, info, version.clone()).await?;
+        let end = Box::pin(self.start_once(run, info, version.clone())).await?;
         if !self.rejects_stream(run, &end, started.elapsed()) {
             return Ok(end);
         }
-        self.set_first_try_aside(run)?;
+        super::flags::set_first_try_aside(run)?;
         self.agent.spec.make_plain();
         self.tell_plain(run, &version);
-        let mut end = self.start_once(run, info, version).await?;
+        let mut end = Box::pin(self.start_once(run, info, version)).await?;
         self.name_rejection(run, &mut end);
         Ok(end)
     }

@@ -42,7 +42,7 @@ impl Supervisor {
         let line = spec.command_line(&CommandRequest {
             prompt_path: &prompt,
             prompt_text: "",
-            resume_session: self.session().as_deref(),
+            resume_session: self.session(),
         });
         let Some(unknown) = cl_agent::help::unknown_flags(&known, spec, &line) else {
             return Ok(());
@@ -85,19 +85,6 @@ impl Supervisor {
             && cl_agent::help::rejects_stream(&self.agent.spec, &said(run))
     }
 
-    /// Keeps the streams of the first try under names of their own.
-    ///
-    /// A crash in between leaves a run that failed, with all that it said.
-    pub(super) fn set_first_try_aside(&self, run: &RunDir) -> Result<(), Broken> {
-        for (stream, kept) in [
-            (run.stdout(), "agent-stdout.attempt1.txt"),
-            (run.stderr(), "agent-stderr.attempt1.txt"),
-        ] {
-            durable::rename(&stream, &run.path().join(kept))?;
-        }
-        Ok(())
-    }
-
     /// Names the failure of a program that does without the stream and still rejects its arguments.
     pub(super) fn name_rejection(&self, run: &RunDir, end: &mut RunEnd) {
         if end.exit_code != 0 && cl_agent::help::rejects_arguments(&said(run)) {
@@ -106,6 +93,19 @@ impl Supervisor {
             end.outcome.failure = Some(Failure::new(FailureKind::SpawnFailed, text));
         }
     }
+}
+
+/// Keeps the streams of the first try under names of their own.
+///
+/// A crash in between leaves a run that failed, with all that it said.
+pub(super) fn set_first_try_aside(run: &RunDir) -> Result<(), Broken> {
+    for (stream, kept) in [
+        (run.stdout(), "agent-stdout.attempt1.txt"),
+        (run.stderr(), "agent-stderr.attempt1.txt"),
+    ] {
+        durable::rename(&stream, &run.path().join(kept))?;
+    }
+    Ok(())
 }
 
 fn said(run: &RunDir) -> String {
