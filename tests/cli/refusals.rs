@@ -352,7 +352,7 @@ fn jiff_now() -> jiff::Timestamp {
 }
 
 /// Every command that a user may run on a task, for the search for leaked tokens.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 20] = [
     "list --json",
     "list -vv",
     "status --json --project demo",
@@ -363,6 +363,12 @@ const COMMANDS: [&str; 14] = [
     "output --file prompt --project demo --task @",
     "logs --project demo --task @",
     "ps --json",
+    "ps --all",
+    "status --activity --json --project demo",
+    "status --activity --concise --project demo",
+    "facts list --json --project demo",
+    "doctor storage --json",
+    "doctor processes --json",
     "config show --json",
     "config show --origin",
     "validate --check-tokens",
@@ -388,6 +394,9 @@ fn no_token_reaches_files_output_or_arguments() {
          for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline >> seen-arguments 2>/dev/null; done\n\
          echo \"failing with $ANTHROPIC_API_KEY\" >&2\n\
          printf '{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"it is %s and %s\",\"session_id\":\"s\"}\\n' \"$ANTHROPIC_API_KEY\" \"$SOME_SECRET\"\n\
+         run-agent bus post --type FACT --body \"I was given $ANTHROPIC_API_KEY and $SOME_SECRET\" || exit 8\n\
+         echo \"also $SOME_SECRET\" | run-agent bus post --type FACT || exit 7\n\
+         run-agent ps --json >>seen-arguments\n\
          touch \"$JRUN_TASK_FOLDER/DONE\"\n",
     );
     let mut command = place.command(

@@ -1,5 +1,6 @@
 //! Log lines on standard error, for those who ask.
 
+use cl_storage::redact::{MaskingWriter, Redactor};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::console::Verbosity;
@@ -14,7 +15,10 @@ pub(crate) fn start(verbosity: Verbosity) {
     };
     let lines = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(|| {
+            // What is configured is not known yet; what looks like a secret is masked.
+            MaskingWriter::new(Redactor::default(), std::io::stderr())
+        })
         .with_ansi(false)
         .finish();
     // A second start, as tests do, keeps the first.

@@ -97,6 +97,8 @@ pub struct Defaults {
     pub on_lost: OnLost,
     /// How long the monitor leaves a stopped task alone.
     pub stop_suppression: Duration,
+    /// Whether what a supervisor starts is kept in a control group.
+    pub control_group: ControlGroup,
     /// The checks that must pass before a DONE is believed.
     pub gates: Vec<Gate>,
     /// Whether a DONE without any change in the working folder is refused.
@@ -122,6 +124,7 @@ impl Default for Defaults {
             max_output_bytes: 1 << 30,
             on_lost: OnLost::default(),
             stop_suppression: Duration::from_mins(1),
+            control_group: ControlGroup::default(),
             gates: Vec::new(),
             require_change: false,
             budget: Budget::default(),
@@ -138,6 +141,16 @@ pub enum OnLost {
     Resume,
     /// Every lost task is only marked as failed.
     Mark,
+}
+
+/// Whether what a supervisor starts is kept in a control group (Linux, version 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ControlGroup {
+    /// Where one can be made.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// A command that must succeed before a DONE is believed.

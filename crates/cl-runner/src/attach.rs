@@ -12,7 +12,7 @@ use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::task_state::{TaskResult, TaskState};
 use cl_storage::{Clock, TaskDir};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{PidfdFlags, Signal};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -178,6 +178,9 @@ pub fn attach(
                 .filter(|owner| owner.launch_id == launch_id);
             if let Some(end) = ended(task, launch_id, owner.as_ref()) {
                 look();
+                if let Some(supervisor) = &watched {
+                    crate::process::leaf::remove_of(supervisor);
+                }
                 return Ok(end);
             }
             if let Some(owner) = owner
@@ -269,8 +272,11 @@ fn ended(task: &TaskDir, launch_id: &str, owner: Option<&Owner>) -> Option<Attac
 /// A thread of its own waits for it, for as long as the process lives.
 fn exit_of(process: &ProcessIdentity) -> Option<oneshot::Receiver<()>> {
     use rustix::event::{PollFd, PollFlags, poll};
-    let pidfd =
-        rustix::process::pidfd_open(Pid::from_raw(process.pid)?, PidfdFlags::empty()).ok()?;
+    let pidfd = rustix::process::pidfd_open(
+        crate::process::end::number_of(process)?,
+        PidfdFlags::empty(),
+    )
+    .ok()?;
     if !process.is_alive() {
         return None;
     }

@@ -21,6 +21,7 @@
 //! - Decisions are pure functions; what performs them does not decide.
 
 pub mod adopt;
+pub mod activity;
 pub mod attach;
 mod claim;
 pub mod delete;

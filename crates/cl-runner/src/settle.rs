@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cl_bus::Draft;
 use cl_config::NotifyEvent;
 use cl_storage::marker::{self, Marker};
-use cl_storage::owner::{OwnError, Ownership};
+use cl_storage::owner::{OwnError, Owner, Ownership};
 use cl_storage::pid_file;
 use cl_storage::process::ProcessIdentity;
 use cl_storage::record::RecordError;
@@ -18,12 +18,13 @@ use cl_storage::run_info::{self, ChangeError, RunInfo, RunStatus, StopRecord};
 use cl_storage::snapshot::{LOST_SUMMARY, RunView, TaskView};
 use cl_storage::status::Claim;
 use cl_storage::task_state::{ResultStatus, StopWish, TaskResult, TaskState};
-use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, TaskDir};
+use cl_storage::{Clock, Failure, FailureKind, LayoutError, Root, RunId, TaskDir};
 use rustix::process::Signal;
 
 use crate::launch::LaunchFile;
 use crate::process::census;
 use crate::process::end::{end_blocking, signal};
+use crate::process::leaf::Foreign;
 use crate::process::tree::{self, Search};
 use crate::propagate::{self, Samples};
 use crate::{claim, notice, notify, run_end};
@@ -88,7 +89,8 @@ pub fn settle_lost(
         .map(|state| state.launch_id)
         .unwrap_or_default();
     let ownership = Ownership::acquire(task, &launch_id, clock.now(), Duration::from_secs(2))?;
-    let mut settled = settle_owned(root, task, reason, grace, clock);
+    let previous = ownership.previous().cloned();
+    let mut settled = settle_owned(root, task, previous.as_ref(), reason, grace, clock);
     if ownership.found_lost() {
         let told = tell_latest_end(root, task, clock).map_err(SettleError::from);
         settled = settled.and_then(|settled| told.map(|()| settled));
@@ -131,12 +133,13 @@ pub(crate) fn tell_latest_end(
 fn settle_owned(
     root: &Root,
     task: &TaskDir,
+    previous: Option<&Owner>,
     reason: &Reason,
     grace: Duration,
     clock: &dyn Clock,
 ) -> Result<Settled, SettleError> {
     let stands = |claim| claim == Claim::Stands;
-    let settled = settle_runs(root, task, reason, grace, stands, clock)?;
+    let settled = settle_runs(root, task, previous, reason, grace, stands, clock)?;
     let mut state = TaskState::read_or_set_aside(task)?;
     if settled.survivors > 0 {
         return Ok(settled);
@@ -296,12 +299,13 @@ fn clear_owned(task: &TaskDir, command: marker::Command) -> Result<(), SettleErr
 /// Ends what is left of the task's runs and settles their records.
 ///
 /// The caller owns the task. Also ends gates of the latest run, which carry its
-/// marker, and agents whose record cannot be read. A run that could not be ended
-/// keeps its record. `counts` tells whether the claim, which is read when all
+/// marker, agents whose record cannot be read, and everything in the control group of the
+/// `previous` owner. A run that could not be ended keeps its record. `counts` tells whether the claim, which is read when all
 /// processes have ended, makes the latest run one that ended well.
 pub(crate) fn settle_runs(
     root: &Root,
     task: &TaskDir,
+    previous: Option<&Owner>,
     reason: &Reason,
     grace: Duration,
     counts: impl Fn(Claim) -> bool,
@@ -347,7 +351,14 @@ pub(crate) fn settle_runs(
     }
     // Gates that judged a claim without any run carry no run's mark.
     if latest.is_none() && task.gates_folder().exists() {
-        let (ended, survivors) = end_tree(grace, |_| census::gates_of(root.path(), task));
+        let (ended, survivors) = end_tree(grace, None, |_| census::gates_of(root.path(), task));
+        settled.ended += ended;
+        settled.survivors += survivors;
+    }
+    // What no record leads to any more: a damaged one, or none yet.
+    if let Some(previous) = previous {
+        let nobody = RunId::generate(clock.now());
+        let (ended, survivors) = end_found(root, &nobody, None, Some(previous.identity()), grace);
         settled.ended += ended;
         settled.survivors += survivors;
     }
@@ -390,13 +401,27 @@ fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
         Ok(info) if !run.is_synthetic() => agent_identity(info).or_else(|| worker(run, info)),
         _ => pid_file::read(&run.run),
     };
+    let supervisor = run.info.as_ref().ok().and_then(RunInfo::supervisor);
+    end_found(root, run.run.id(), agent.as_ref(), supervisor, grace)
+}
+
+fn end_found(
+    root: &Root,
+    run: &RunId,
+    agent: Option<&ProcessIdentity>,
+    supervisor: Option<ProcessIdentity>,
+    grace: Duration,
+) -> (usize, u32) {
     let search = Search {
-        run: run.run.id(),
-        agent: agent.as_ref(),
+        run,
+        agent,
         adopted_by: None,
+        supervisor: supervisor.as_ref(),
         root: root.path(),
     };
-    end_tree(grace, |seen| tree::find_with(&search, seen))
+    end_tree(grace, supervisor.as_ref(), |seen| {
+        tree::find_with(&search, seen)
+    })
 }
 
 /// Ends every process that carries the mark of `task`, whose folder is gone.
@@ -404,12 +429,16 @@ fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
 /// Returns how many there were and how many survive. Blocks for `grace` and a few
 /// seconds more. A supervisor of it that lives ends like the others.
 pub(crate) fn end_marked(root: &Root, task: &TaskDir, grace: Duration) -> (usize, u32) {
-    end_tree(grace, |_| census::of_task(root.path(), task))
+    end_tree(grace, None, |_| census::of_task(root.path(), task))
 }
 
 /// Ends what `find` returns, which is given all that it has returned before.
+///
+/// The control group of `supervisor`, if there is one, is killed as a whole where all of it
+/// was found, and removed.
 fn end_tree(
     grace: Duration,
+    supervisor: Option<&ProcessIdentity>,
     find: impl Fn(&HashSet<ProcessIdentity>) -> Vec<ProcessIdentity>,
 ) -> (usize, u32) {
     let mut seen = HashSet::new();
@@ -419,9 +448,17 @@ fn end_tree(
         found
     };
     let started = Instant::now();
+    let mut leaf: Option<Foreign> = None;
     let survivors = end_blocking(grace, || {
         let mut found = look();
+        if leaf.is_none() {
+            let in_leaf = |process: &ProcessIdentity| Foreign::of(supervisor?, process.pid);
+            leaf = found.iter().find_map(in_leaf);
+        }
         if started.elapsed() < grace {
+            return found;
+        }
+        if leaf.as_ref().is_some_and(|leaf| leaf.kill(&found)) {
             return found;
         }
         // Nobody adopts the orphans for us: what is born between the look and the
@@ -442,6 +479,9 @@ fn end_tree(
         }
         found
     });
+    if let Some(leaf) = leaf {
+        leaf.remove();
+    }
     (
         seen.len(),
         u32::try_from(survivors.len()).unwrap_or(u32::MAX),
@@ -505,7 +545,7 @@ mod tests {
     use cl_storage::SystemClock;
     use cl_storage::durable::Mode;
     use cl_storage::id::{ProjectId, TaskId};
-    use cl_storage::owner::{Owner, OwnerState};
+    use cl_storage::owner::OwnerState;
     use cl_storage::{RunDir, record};
 
     /// A task whose owner is dead.

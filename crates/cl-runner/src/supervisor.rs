@@ -23,6 +23,7 @@ mod evicted;
 mod finish;
 mod flags;
 mod gate;
+mod group;
 mod journal;
 mod limits;
 mod recap;
@@ -85,6 +86,8 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
                 crate::notify::start::kick(&supervisor.root);
                 // The supervisor itself is in it, and large.
                 Box::pin(supervisor.run_while_owned()).await
+                start::detach_output(&supervisor.task, &supervisor.redactor);
+                supervisor.run_while_owned().await
             }
             Err(refused) => {
                 start::answer(&refused.readiness());
@@ -120,6 +123,7 @@ struct Supervisor {
     clock: SystemClock,
     signals: Signals,
     reaper: Reaper,
+    group: group::Group,
     journal: Journal,
     stop: Option<Stop>,
     last: Option<LastAttempt>,

@@ -147,6 +147,12 @@ impl Ownership {
         &self.owner
     }
 
+    /// Returns the owner before this one if it died without giving the task up and its
+    /// record can be read.
+    pub fn previous(&self) -> Option<&Owner> {
+        self.previous.as_ref()
+    }
+
     /// Tells whether the owner before this one died without giving the task up.
     ///
     /// Until what it left is settled, the record must stay: dropping this value

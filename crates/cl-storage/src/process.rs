@@ -39,6 +39,16 @@ impl ProcessStart {
             ticks,
         })
     }
+
+    /// Returns the kernel's clock ticks between the boot and the start.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Tells whether the start was in the running boot; false where that cannot be told.
+    pub fn is_of_this_boot(&self) -> bool {
+        boot_id().is_ok_and(|boot_id| boot_id == self.boot_id)
+    }
 }
 
 impl fmt::Display for ProcessStart {
@@ -216,11 +226,53 @@ pub fn all_pids() -> io::Result<Vec<i32>> {
 ///
 /// `None` if it is not set there, or if the environment may not be read.
 pub fn environment_value(pid: i32, name: &str) -> Option<String> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    environment.split(|&b| b == 0).find_map(|entry| {
-        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        Some(String::from_utf8_lossy(value).into_owned())
-    })
+    InitialEnvironment::of(pid)?.value(name)
+}
+
+/// The environment that a process was started with, as it was at one look.
+pub struct InitialEnvironment(Vec<u8>);
+
+impl InitialEnvironment {
+    /// Reads the environment of `pid`; `None` if that is not allowed or not possible.
+    pub fn of(pid: i32) -> Option<Self> {
+        fs::read(format!("/proc/{pid}/environ")).ok().map(Self)
+    }
+
+    /// Returns the value of the variable `name`; `None` if it is not set.
+    pub fn value(&self, name: &str) -> Option<String> {
+        self.0.split(|&b| b == 0).find_map(|entry| {
+            let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        })
+    }
+}
+
+impl fmt::Debug for InitialEnvironment {
+    /// Shows its size only: environments hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InitialEnvironment({} bytes)", self.0.len())
+    }
+}
+
+/// Returns the command line of `pid`, arguments separated by NUL; `None` if it may not be read.
+///
+/// Empty for kernel threads and for processes that have ended. At most 64 KiB of it.
+pub fn command_line(pid: i32) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    file.take(64 * 1024).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Returns the path of the control group (version 2) of `pid`, as this process sees it.
+///
+/// `None` where there are none, or if it may not be read. A group that was removed under
+/// the process ends in ` (deleted)`, as the kernel says it.
+pub fn control_group(pid: i32) -> Option<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let unified = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(unified.to_owned())
 }
 
 /// Returns the id of the running boot.
@@ -266,6 +318,19 @@ mod tests {
         );
         assert!(!is_alive(0, None, soon));
         assert!(!is_alive(-1, None, soon));
+    }
+
+    #[test]
+    fn a_process_is_read_in_one_look() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let environment = InitialEnvironment::of(me).unwrap();
+        assert!(environment.value("PATH").is_some());
+        assert_eq!(environment.value("NO_SUCH_VARIABLE"), None);
+        let shown = format!("{environment:?}");
+        assert!(shown.ends_with("bytes)"), "{shown}");
+        assert!(command_line(me).is_some_and(|line| line.contains(&0)));
+        assert!(ProcessIdentity::current().unwrap().start.is_of_this_boot());
+        assert!(!ProcessStart::parse("other:1").unwrap().is_of_this_boot());
     }
 
     #[test]

@@ -295,6 +295,14 @@ impl RunInfo {
         self.pid > 0 && !matches!(self.phase, Some(Phase::Queued | Phase::Preparing))
     }
 
+    /// Returns the supervisor that made the run; `None` if the record does not identify it.
+    pub fn supervisor(&self) -> Option<crate::process::ProcessIdentity> {
+        Some(crate::process::ProcessIdentity {
+            pid: self.supervisor_pid?,
+            start: self.supervisor_start.clone()?,
+        })
+    }
+
     /// Tells whether the recorded process is alive, by identity.
     ///
     /// False for records without an agent process, where only the owner or a

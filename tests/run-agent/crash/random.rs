@@ -30,10 +30,10 @@ attempts:
 "#;
 
 /// A small generator (splitmix64): enough to spread moments and victims.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -46,7 +46,7 @@ impl Random {
     clippy::disallowed_methods,
     reason = "a seed comes from outside, or from the clock"
 )]
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = std::env::var("CL_SEED").ok().and_then(|s| s.parse().ok());
     let now = std::time::SystemTime::now();
     let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();

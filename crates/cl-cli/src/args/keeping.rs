@@ -55,4 +55,8 @@ pub struct DoctorAgentsArgs {
     /// The agent, by name or type [default: all that are configured or installed]
     #[arg(value_name = "AGENT")]
     pub agent: Option<String>,
+    /// Try what this machine offers for keeping track of processes
+    ///
+    /// Ends with 1 if something is missing without which agents cannot be accounted for.
+    Processes,
 }

@@ -32,6 +32,12 @@ pub struct StatusArgs {
     /// Print tab-separated fields without a header
     #[arg(long, conflicts_with = "json")]
     pub concise: bool,
+    /// Tell what each task is doing, and how long it has said nothing that matters
+    #[arg(long)]
+    pub activity: bool,
+    /// From when on a task that reports nothing that matters counts as adrift; with --activity
+    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = value::duration)]
+    pub drift_after: Duration,
 }
 
 /// `task show`.
@@ -40,6 +46,14 @@ pub struct ShowArgs {
     /// The id of the task
     #[arg(value_name = "TASK")]
     pub id: Option<String>,
+}
+
+/// `ps`.
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// Show the processes of all projects, as without --project
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `watch`.

@@ -35,7 +35,7 @@ pub use goal::{ApplyArgs, DecomposeArgs, GoalCommand, GoalText};
 pub use keeping::{DoctorCommand, GcArgs, DoctorAgentsArgs};
 pub use launch::{ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs, TaskArgs, TaskCommand};
 pub use limits::{ClearLimitsArgs, LimitsArgs, LimitsCommand, WakeArgs};
-pub use looking::{ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until, ValidateArgs, WatchArgs};
+pub use looking::{ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until, ValidateArgs, WatchArgs, PsArgs};
 pub use monitor::MonitorArgs;
 pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs, WorkflowArgs, WorkflowCommand};
 
@@ -156,7 +156,7 @@ pub enum Command {
     /// Take up tasks whose supervisor is gone
     Recover(RecoverArgs),
     /// Show processes of tasks
-    Ps,
+    Ps(PsArgs),
     /// List projects, tasks or runs
     List(ListArgs),
     /// Show the status of tasks

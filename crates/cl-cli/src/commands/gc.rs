@@ -95,6 +95,7 @@ pub fn run(ctx: &mut Context, args: &GcArgs) -> Result<Exit, CliError> {
         }
         if !args.dry_run {
             cl_runner::notify::start::kick(scope.root());
+            cl_runner::process::leaf::remove_all_dead();
         }
         // What was deleted is deleted even if nobody could be told.
         printed?;

@@ -10,6 +10,7 @@ mod decision;
 pub mod delete;
 pub mod doctor;
 pub mod doctor_agents;
+mod doctor_processes;
 pub mod facts;
 mod flat;
 pub mod gc;
@@ -49,10 +50,7 @@ pub mod wake;
 pub mod watch;
 pub mod wrap;
 
-use crate::args::{
-    BusCommand, Cli, Command, DoctorCommand, FactsCommand, GoalCommand, JobCommand, OutputCommand,
-    ReviewCommand, RunCommand, TaskCommand, WorkflowCommand,
-};
+use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, GoalCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand, WorkflowCommand};
 pub mod workflow;
 
 use crate::context::Context;
@@ -99,7 +97,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),
-        Command::Ps => ps::run(ctx),
+        Command::Ps(args) => ps::run(ctx, args),
         Command::List(args) => list::run(ctx, args),
         Command::Status(args) => status::run(ctx, args),
         Command::Watch(args) => watch::run(ctx, args),
@@ -120,6 +118,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Gc(args) => gc::run(ctx, args),
         Command::Doctor(DoctorCommand::Storage) => doctor::storage(ctx),
         Command::Doctor(DoctorCommand::Agents(args)) => doctor_agents::run(ctx, args),
+        Command::Doctor(DoctorCommand::Processes) => doctor_processes::run(ctx),
         Command::Facts(FactsCommand::List(args)) => facts::list(ctx, args),
         Command::Facts(FactsCommand::Promote(args)) => facts::promote(ctx, args),
         Command::Validate(args) => validate::run(ctx, args),
@@ -218,6 +217,7 @@ fn infers_project(command: &Command) -> bool {
         Command::Recover(_)
             | Command::Ps
             | Command::Limits(_)
+            | Command::Ps(_)
             | Command::Gc(_)
             | Command::Doctor(_)
             | Command::Validate(_)
@@ -255,6 +255,7 @@ fn is_about_one_task(command: &Command) -> bool {
         Command::Watch(_)
             | Command::Ps
             | Command::Limits(_)
+            | Command::Ps(_)
             | Command::Recover(_)
             | Command::Validate(_)
             | Command::Config(_)

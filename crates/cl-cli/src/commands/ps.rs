@@ -1,27 +1,48 @@
 //! `ps`: every process that belongs to a task.
 
+use std::collections::HashSet;
+
+use cl_runner::activity;
 use cl_runner::processes::{self, ProcessRow, Role};
 use cl_storage::owner::OwnerState;
-use serde_json::json;
+use cl_storage::redact::Redactor;
+use cl_storage::snapshot::TaskView;
+use cl_storage::{ProjectId, TaskId};
+use serde_json::{Value, json};
 
+use crate::args::PsArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
-use crate::view::Grid;
+use crate::view::{Grid, duration_text};
+
+/// How much of a command line the table shows.
+const SHOWN_COMMAND: usize = 60;
 
 /// Lists the processes of all tasks, or of the project or task named.
-pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
+pub fn run(ctx: &mut Context, args: &PsArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
+    let project = ctx.global.project.clone();
+    if args.all && project.is_some() {
+        return Err(CliError::usage("--all and --project exclude each other"));
+    }
+    // What is wrong with the configuration must not hide what runs.
+    let secrets = ctx.config().map(|it| it.config.all_secrets());
+    let redactor = Redactor::new(secrets.unwrap_or_default());
     let mut rows = if scope.has_root()? {
-        processes::list(scope.root(), &*ctx.clock)?
+        processes::list(scope.root(), &redactor, &*ctx.clock)?
     } else {
         Vec::new()
     };
-    let project = ctx.global.project.clone();
     let tasks = ctx.global.tasks.clone();
     rows.retain(|row| project.as_ref().is_none_or(|id| row.project.as_str() == id));
     rows.retain(|row| tasks.is_empty() || tasks.iter().any(|id| row.task.as_str() == id));
     if ctx.console.is_json() {
-        ctx.console.json(&json!({ "processes": rows }))?;
+        let activities = activities(ctx, &rows)?;
+        ctx.console.json(&json!({
+            "processes": rows,
+            "tasks": activities,
+            "totals": totals(&rows),
+        }))?;
         return Ok(Exit::Success);
     }
     if rows.is_empty() {
@@ -29,13 +50,79 @@ pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
         return Ok(Exit::Success);
     }
     let mut table = Grid::new(&[
-        "PID", "PPID", "ROLE", "AGE", "CPU", "RSS", "NAME", "TASK", "RUN", "OWNER", "NOTE",
+        "PID", "PPID", "ROLE", "STATE", "AGE", "CPU", "CPU%", "RSS", "TASK", "RUN", "OWNER",
+        "COMMAND", "NOTE",
     ]);
     for row in &rows {
         table.row(cells(row), "");
     }
     table.print(&mut ctx.console)?;
+    let sum = Totals::of(&rows);
+    ctx.console.note(format_args!(
+        "{} processes of {} tasks, {} of processor time, {} MB",
+        rows.len(),
+        sum.tasks,
+        seconds(sum.cpu_ms),
+        sum.rss_bytes / (1024 * 1024)
+    ));
     Ok(Exit::Success)
+}
+
+/// Returns each task that has processes, with what it is doing.
+fn activities(ctx: &mut Context, rows: &[ProcessRow]) -> Result<Vec<Value>, CliError> {
+    let scope = ctx.scope()?;
+    let mut seen: HashSet<(&ProjectId, &TaskId)> = HashSet::new();
+    let mut views = Vec::new();
+    for row in rows {
+        if seen.insert((&row.project, &row.task)) {
+            let task = scope.root().task(&row.project, &row.task)?;
+            // One that was deleted does nothing any more.
+            views.extend(TaskView::read(scope.root(), &task, ctx.now()).ok());
+        }
+    }
+    let doing = activity::of(scope.root(), &views, ctx.now());
+    let told = views.iter().zip(doing).map(|(view, doing)| {
+        json!({
+            "project": view.task.project(),
+            "task": view.task.id(),
+            "run": view.shown_run().map(|run| run.run.id()),
+            "owner": view.owner_state,
+            "status": view.status,
+            "activity": doing,
+        })
+    });
+    Ok(told.collect())
+}
+
+struct Totals {
+    tasks: usize,
+    cpu_ms: u64,
+    rss_bytes: u64,
+}
+
+impl Totals {
+    fn of(rows: &[ProcessRow]) -> Self {
+        let tasks: HashSet<_> = rows.iter().map(|row| (&row.project, &row.task)).collect();
+        Self {
+            tasks: tasks.len(),
+            cpu_ms: rows.iter().map(|row| row.cpu_ms).sum(),
+            rss_bytes: rows.iter().map(|row| row.rss_bytes).sum(),
+        }
+    }
+}
+
+fn totals(rows: &[ProcessRow]) -> Value {
+    let sum = Totals::of(rows);
+    json!({
+        "processes": rows.len(),
+        "tasks": sum.tasks,
+        "cpu_ms": sum.cpu_ms,
+        "rss_bytes": sum.rss_bytes,
+    })
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:02}s", ms / 1000, ms % 1000 / 10)
 }
 
 fn cells(row: &ProcessRow) -> Vec<String> {
@@ -43,6 +130,7 @@ fn cells(row: &ProcessRow) -> Vec<String> {
         Role::Supervisor => "supervisor",
         Role::Agent => "agent",
         Role::Gate => "gate",
+        Role::Descendant if row.adopted => "adopted",
         Role::Descendant => "descendant",
     };
     let owner = match row.owner {
@@ -50,20 +138,34 @@ fn cells(row: &ProcessRow) -> Vec<String> {
         OwnerState::Lost => "lost",
         OwnerState::None => "none",
     };
+    let run = row.run.as_ref().map(ToString::to_string);
     vec![
         row.pid.to_string(),
         row.parent_pid.to_string(),
         role.to_owned(),
-        format!("{}s", row.age_seconds),
-        format!("{}.{:02}s", row.cpu_ms / 1000, row.cpu_ms % 1000 / 10),
+        row.state.as_str().to_owned(),
+        duration_text(i64::try_from(row.age_seconds).unwrap_or(i64::MAX)),
+        seconds(row.cpu_ms),
+        format!("{:.1}", row.cpu_percent),
         format!("{}M", row.rss_bytes / (1024 * 1024)),
-        row.name.clone(),
         row.task.to_string(),
-        row.run
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        run.unwrap_or_default(),
         owner.to_owned(),
+        shown_command(row),
         row.note.unwrap_or_default().to_owned(),
     ]
+}
+
+/// Returns the start of the command line, indented by the row's level.
+fn shown_command(row: &ProcessRow) -> String {
+    let line = if row.command.is_empty() {
+        &row.name
+    } else {
+        &row.command
+    };
+    let mut shown: String = line.chars().take(SHOWN_COMMAND).collect();
+    if shown.len() < line.len() {
+        shown.push('…');
+    }
+    format!("{}{shown}", "  ".repeat(row.level))
 }

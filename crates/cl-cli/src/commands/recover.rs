@@ -57,6 +57,7 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
         for project in scope.root().projects()? {
             cl_storage::index::sweep(scope.root(), &project);
         }
+        cl_runner::process::leaf::remove_all_dead();
     }
     Ok(tell_end(ctx, recoveries.len(), failed))
 }

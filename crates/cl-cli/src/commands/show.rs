@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use super::list::print_runs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
-use crate::view::{ResultFact, RunRow, TaskRow, complete, local_text, warn_about};
+use crate::view::{ResultFact, RunRow, TaskRow, complete, local_text, warn_about, ActivityFact, duration_text};
+
+/// From when on a task that reports nothing that matters counts as adrift.
+const DRIFT_AFTER: std::time::Duration = std::time::Duration::from_mins(20);
 
 /// Shows one task.
 pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
@@ -21,12 +24,27 @@ pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
     let [row] = rows;
     let runs: Vec<RunRow> = view.runs.iter().map(|run| RunRow::new(run, now)).collect();
     warn_about(&mut ctx.console, &row.problems);
+    let views = [view];
+    let mut activity = ActivityFact::of(scope.root(), &views, DRIFT_AFTER, now);
+    let ([view], activity) = (views, activity.pop());
     if ctx.console.is_json() {
-        let document = to_json(&view, &row, &runs);
+        let mut document = to_json(&view, &row, &runs);
+        document["activity"] = serde_json::to_value(&activity).map_err(|error| {
+            CliError::failed("could not print what the task is doing").caused_by(error)
+        })?;
         ctx.console.json(&document)?;
         return Ok(Exit::Success);
     }
     print_facts(ctx, &view, &row)?;
+    if let Some(doing) = activity.filter(|doing| doing.state.is_some()) {
+        let silent = doing.silent_seconds.unwrap_or(0);
+        let silent = duration_text(i64::try_from(silent).unwrap_or(i64::MAX));
+        let word = doing.word();
+        ctx.console.line(format_args!(
+            "{:<11} {word}, silent for {silent}",
+            "activity"
+        ))?;
+    }
     if !runs.is_empty() {
         ctx.console.line("")?;
         print_runs(ctx, &runs)?;

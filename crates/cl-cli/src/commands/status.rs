@@ -1,5 +1,7 @@
 //! `status`: how tasks stand.
 
+use std::collections::HashMap;
+
 use cl_storage::snapshot::TaskView;
 use serde_json::json;
 
@@ -9,7 +11,7 @@ use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
-use crate::view::{Grid, Survey, warn_about};
+use crate::view::{ACTIVITY_HEADINGS, ActivityFact, Grid, Survey, TaskRow, warn_about};
 
 /// Shows how tasks stand.
 pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
@@ -26,6 +28,9 @@ pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
         survey.filter(statuses);
     }
     warn_about(&mut ctx.console, &survey.problems);
+    if args.activity {
+        return print_activity(ctx, &scope, args, &survey);
+    }
     if ctx.console.is_json() {
         ctx.console.json(&survey.to_json())?;
     } else if args.concise {
@@ -84,6 +89,59 @@ fn print_word(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
         ctx.console.json(&json!({"status": view.status}))?;
     } else {
         ctx.console.line(view.status)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Prints what each task is doing, beside how it stands.
+fn print_activity(
+    ctx: &mut Context,
+    scope: &Scope,
+    args: &StatusArgs,
+    survey: &Survey,
+) -> Result<Exit, CliError> {
+    let now = ctx.now();
+    let mut views = Vec::new();
+    for row in survey.rows.iter().filter(|row| !row.legacy) {
+        let task = scope.root().task(&row.project_id, &row.task_id)?;
+        views.push(TaskView::read(scope.root(), &task, now)?);
+    }
+    let facts = ActivityFact::of(scope.root(), &views, args.drift_after, now);
+    let by_task: HashMap<_, _> = (views.iter().zip(&facts))
+        .map(|(view, fact)| ((view.task.project(), view.task.id()), fact))
+        .collect();
+    let fact_of = |row: &TaskRow| by_task.get(&(&row.project_id, &row.task_id)).copied();
+    if ctx.console.is_json() {
+        let mut document = survey.to_json();
+        for (index, row) in survey.rows.iter().enumerate() {
+            document["tasks"][index]["activity"] = json!(fact_of(row));
+        }
+        ctx.console.json(&document)?;
+        return Ok(Exit::Success);
+    }
+    if survey.rows.is_empty() {
+        ctx.console.note("No task matches");
+        return Ok(Exit::Success);
+    }
+    let mut header = vec!["TASK_ID", "STATUS", "LATEST_RUN"];
+    header.extend(ACTIVITY_HEADINGS);
+    let mut grid = Grid::new(&header);
+    for (level, row) in survey.nested() {
+        let mut cells = vec![
+            row.indented_id(level),
+            row.status.to_string(),
+            row.latest_text(),
+        ];
+        let dashes = || vec!["-".to_owned(); ACTIVITY_HEADINGS.len()];
+        cells.extend(fact_of(row).map_or_else(dashes, |fact| fact.cells(now)));
+        if args.concise {
+            ctx.console.line(cells.join("\t").trim_start())?;
+        } else {
+            grid.row(cells, row.status.as_str());
+        }
+    }
+    if !args.concise {
+        grid.print(&mut ctx.console)?;
     }
     Ok(Exit::Success)
 }

@@ -1,6 +1,7 @@
 //! How tasks and runs are shown: one row for listings, status and JSON alike.
 
 mod account;
+mod activity;
 mod facts;
 mod place;
 mod problem;
@@ -13,6 +14,7 @@ mod task;
 mod time;
 
 pub(crate) use account::{Account, Spent};
+pub(crate) use activity::{ACTIVITY_HEADINGS, ActivityFact};
 pub(crate) use facts::ResultFact;
 pub(crate) use place::complete;
 pub(crate) use problem::{describe_record_error, warn_about};

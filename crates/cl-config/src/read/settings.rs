@@ -7,10 +7,7 @@ use std::time::Duration;
 use cl_storage::budget::{Budget, Ceiling};
 
 use crate::agent::AgentKind;
-use crate::model::{
-    Api, Config, Defaults, Delegation, Diversification, Gate, Limits, Notify, NotifyEvent, OnLost,
-    Sse, Storage, Strategy, Webhook, WebhookFormat,
-};
+use crate::model::{Api, Config, Defaults, Delegation, Diversification, Gate, Limits, Notify, NotifyEvent, OnLost, Sse, Storage, Strategy, Webhook, WebhookFormat, ControlGroup, WebhookEvent};
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Node, Value};
 
@@ -103,6 +100,10 @@ fn defaults<'d>(reader: &mut Reader<'d>, section: &Section<'d>, config: &Config)
         stop_suppression: reader
             .duration(section, "stop_suppression")
             .unwrap_or(unset.stop_suppression),
+        control_group: match reader.choice(section, "control_group") {
+            Some("off") => ControlGroup::Off,
+            _ => ControlGroup::Auto,
+        },
         gates: gates(reader, section),
         require_change: reader.truth(section, "require_change").unwrap_or(false),
         budget: section

@@ -257,6 +257,10 @@ static DEFAULTS: &[Field] = &[
         Kind::Duration,
         "60s",
         "How long the monitor leaves a stopped task alone. A stopped task is started by nothing else but a person.",
+        "control_group",
+        Kind::Choice(&["auto", "off"]),
+        "auto",
+        "Keep what a supervisor starts in a control group of its own, where one can be made, so that nothing is lost from sight when the supervisor is killed.",
     ),
     field(
         "gates",

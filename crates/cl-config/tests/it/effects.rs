@@ -184,6 +184,8 @@ const EFFECTS: &[Effect] = &[
     effect(
         "defaults.stop_suppression",
         "defaults: {stop_suppression: 2s}",
+        "defaults.control_group",
+        "defaults: {control_group: \"off\"}",
         "",
     ),
     effect("defaults.gates", "defaults: {gates: [x]}", ""),

@@ -161,6 +161,8 @@ impl Policy {
     pub(crate) fn judges_claims(&self) -> bool {
         !self.gates.is_empty() || self.require_change
     }
+    /// Whether the supervisor makes a control group for what it starts, where that is possible.
+    pub use_control_group: bool,
 }
 
 impl Default for Policy {
@@ -191,6 +193,7 @@ impl Default for Policy {
             retry: RetryTable::default(),
             limits: LimitPolicy::default(),
             turns: Turns::default(),
+            use_control_group: true,
         }
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! By its mark, the task's folder in its environment, or else by its nearest marked
 //! ancestor: a live supervisor is the ancestor of everything that it has adopted,
-//! marked or not. What has lost both, mark and marked ancestor, is not found.
+//! marked or not. Last by the control group that it shares with a marked process. What
+//! has lost all three is not found.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use cl_storage::process::{ProcessIdentity, environment_value};
+use cl_storage::process::{InitialEnvironment, ProcessIdentity};
 use cl_storage::slot::RUN_MARKER;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
 
+use super::leaf;
 use super::tree::{self, TASK_MARKER, Table};
 use crate::launch::SUPERVISED_TASK;
 
@@ -47,10 +49,15 @@ pub(crate) fn take(root: &Path) -> Vec<(ProcessIdentity, Place)> {
     let marked: HashMap<i32, Place> = (table.pids())
         .filter_map(|pid| Some((pid, marked_place(pid, root)?)))
         .collect();
+    let leaves: HashMap<String, i32> = (marked.keys())
+        .filter_map(|pid| Some((leaf::of_process(*pid)?, *pid)))
+        .collect();
     let others = table.pids().filter(|pid| *pid != me);
     others
         .filter_map(|pid| {
-            let nearest = table.ancestry(pid).find(|at| marked.contains_key(at))?;
+            let ancestor = table.ancestry(pid).find(|at| marked.contains_key(at));
+            let in_leaf = || leaves.get(&leaf::of_process(pid)?).copied();
+            let nearest = ancestor.or_else(in_leaf)?;
             let mut place = marked.get(&nearest)?.clone();
             if nearest != pid && place.part == Part::Supervisor {
                 place.part = Part::Work;
@@ -118,7 +125,8 @@ fn is_for(place: &Place, task: &TaskDir) -> bool {
 }
 
 fn marked_place(pid: i32, root: &Path) -> Option<Place> {
-    let value = |name| environment_value(pid, name).filter(|value| !value.is_empty());
+    let environment = InitialEnvironment::of(pid)?;
+    let value = |name| environment.value(name).filter(|value| !value.is_empty());
     let (folder, part) = match value(TASK_MARKER) {
         Some(folder) if value(GATE_MARKER).is_some() => (folder, Part::Gate),
         Some(folder) => (folder, Part::Work),

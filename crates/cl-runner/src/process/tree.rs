@@ -1,10 +1,11 @@
 //! Finding every process that belongs to a run.
 //!
-//! Four nets, because each has a hole: the descendants of the agent by parent
+//! Five nets, because each has a hole: the descendants of the agent by parent
 //! (lost when a middle process dies), its process group and session (left by
-//! `setsid`), the run's marker in the environment (cleared by some tools), and
-//! the orphans that a supervisor inherits as a subreaper (only its own, only
-//! while it lives).
+//! `setsid`), the run's marker in the environment (cleared by some tools), the
+//! orphans that a supervisor inherits as a subreaper (only its own, only
+//! while it lives), and the control group of a dead supervisor, where it had one
+//! ([`super::leaf`]).
 //!
 //! Excepted are live owners of tasks below the same root and the runs of other
 //! tasks, each with everything below it: they are accounted for elsewhere.
@@ -12,10 +13,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use cl_storage::process::{self, ProcessIdentity, ProcessStat};
+use cl_storage::process::{self, InitialEnvironment, ProcessIdentity, ProcessStat};
 use cl_storage::slot::RUN_MARKER;
 use cl_storage::{ProjectId, RunId, TaskId, owner::Owner};
 
+use super::leaf;
 use crate::launch::SUPERVISED_TASK;
 
 /// The variable in an agent's environment that names its task's folder.
@@ -33,8 +35,18 @@ pub struct Search<'a> {
     pub agent: Option<&'a ProcessIdentity>,
     /// Count orphans adopted by this process; only for the run's supervisor.
     pub adopted_by: Option<i32>,
+    /// The run's supervisor: if it is dead, everything in its control group counts.
+    pub supervisor: Option<&'a ProcessIdentity>,
     /// The root below which owners are excepted.
     pub root: &'a Path,
+}
+
+impl Search<'_> {
+    /// A live supervisor is in its leaf itself, and finds everything without it.
+    fn leaf(&self) -> Option<leaf::Name> {
+        let dead = self.supervisor.filter(|process| !process.is_alive())?;
+        leaf::Name::of(dead)
+    }
 }
 
 /// Returns every live process of a run, in no particular order.
@@ -66,6 +78,7 @@ pub(crate) fn find_with(
     let mut found: HashSet<i32> = HashSet::new();
     let mut excepted: HashSet<i32> = HashSet::new();
     let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let leaf = search.leaf();
     excepted.insert(me);
     for (&pid, stat) in &table.processes {
         if pid == me {
@@ -80,7 +93,8 @@ pub(crate) fn find_with(
             }
             Verdict::Unrelated => {
                 let identity = table.identity(pid).filter(|_| !known.is_empty());
-                if identity.is_some_and(|identity| known.contains(&identity)) {
+                let is_known = identity.is_some_and(|identity| known.contains(&identity));
+                if is_known || leaf.as_ref().is_some_and(|leaf| leaf.holds(pid)) {
                     found.insert(pid);
                 }
             }
@@ -121,7 +135,9 @@ impl Table {
     }
 
     fn verdict(&self, pid: i32, stat: &ProcessStat, search: &Search<'_>) -> Verdict {
-        if let Some(task) = process::environment_value(pid, SUPERVISED_TASK) {
+        let environment = InitialEnvironment::of(pid);
+        let value = |name| environment.as_ref().and_then(|all| all.value(name));
+        if let Some(task) = value(SUPERVISED_TASK) {
             return if owns(pid, Path::new(&task), search.root) {
                 Verdict::Excepted
             } else {
@@ -132,10 +148,13 @@ impl Table {
             return Verdict::Excepted;
         }
         match process::environment_value(pid, RUN_MARKER) {
+        let is_below =
+            || value(TASK_MARKER).is_some_and(|task| Path::new(&task).starts_with(search.root));
+        match value(RUN_MARKER) {
             Some(run) if run == search.run.as_str() => Verdict::Ours,
             // An empty marker is no run; another run's process is accounted for
             // there, unless that is in another root: those end with the attempt.
-            Some(run) if !run.is_empty() && is_below(pid, search.root) => Verdict::Excepted,
+            Some(run) if !run.is_empty() && is_below() => Verdict::Excepted,
             _ => self.by_place(pid, stat, search),
         }
     }
@@ -164,13 +183,7 @@ impl Table {
     }
 
     fn is_younger(stat: &ProcessStat, agent: &ProcessIdentity) -> bool {
-        let agent_ticks = agent
-            .start
-            .to_string()
-            .rsplit(':')
-            .next()
-            .and_then(|t| t.parse::<u64>().ok());
-        agent_ticks.is_some_and(|ticks| stat.start_ticks >= ticks)
+        stat.start_ticks >= agent.start.ticks()
     }
 
     /// Walks up from `pid` to the nearest process with a verdict.
@@ -198,18 +211,8 @@ impl Table {
         let identity = ProcessIdentity::of(pid).ok()??;
         // The pid may have been reused since the table was read.
         let ticks = self.processes.get(&pid)?.start_ticks;
-        identity
-            .start
-            .to_string()
-            .ends_with(&format!(":{ticks}"))
-            .then_some(identity)
+        (identity.start.ticks() == ticks).then_some(identity)
     }
-}
-
-/// Tells whether the task that `pid` works for is below `root`, by its environment.
-fn is_below(pid: i32, root: &Path) -> bool {
-    process::environment_value(pid, TASK_MARKER)
-        .is_some_and(|task| Path::new(&task).starts_with(root))
 }
 
 /// Tells whether `pid` is the recorded owner of the task at `folder`, below `root`.

@@ -249,6 +249,7 @@ impl Supervisor {
         let settled = crate::settle::settle_runs(
             &self.root,
             &self.task,
+            self.ownership.previous(),
             &crate::settle::Reason::Lost,
             self.record.policy.grace,
             claimed,

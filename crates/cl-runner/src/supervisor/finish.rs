@@ -133,6 +133,10 @@ impl Supervisor {
         } else {
             cl_storage::index::note_end(&self.root, &self.task);
         }
+        if self.record.origin == crate::launch::Origin::Detached {
+            // Nobody waits for this process, and nobody will clear away behind it.
+            self.group.leave();
+        }
         exit_code
     }
 

@@ -290,6 +290,7 @@ impl Supervisor {
             stdout: Some(shell.stdout),
             stderr: shell.stderr,
         };
+        self.enter_group();
         let process = match spawn(program) {
             Ok(process) => process,
             Err(error) => {
@@ -356,6 +357,7 @@ impl Supervisor {
                 run: &run,
                 agent: Some(gate),
                 adopted_by: me,
+                supervisor: None,
                 root: self.root.path(),
             };
             let alive = tree::find(&search);
@@ -363,6 +365,9 @@ impl Supervisor {
                 return alive.is_empty();
             }
             ending.signal(&alive, started.elapsed() >= grace);
+            if ending.is_outrun() {
+                self.kill_group(&alive);
+            }
             self.next_event(LOOK_AGAIN).await;
         }
     }

@@ -11,15 +11,15 @@ use cl_storage::marker::{self, Command, Marker, Markers, Rule};
 use cl_storage::owner::{OwnError, Owner, Ownership};
 use cl_storage::redact::Redactor;
 use cl_storage::task_config::TaskConfig;
-use cl_storage::task_state::{Attempts, TaskState};
+use cl_storage::task_state::{Attempts, TaskState, GateFailures};
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
+use cl_storage::redact::{MaskingWriter, Redactor};
+
+use super::group::Group;
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{
-    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
-    is_prompt_of_record, is_same_prompt, secret_values,
-};
+use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -74,6 +74,7 @@ pub(crate) fn answer(readiness: &Readiness) {
 
 /// Cuts the last ties to the launcher: streams become `/dev/null` and the task's log.
 pub(crate) fn detach_output(task: &TaskDir) {
+pub(super) fn detach_output(task: &TaskDir, redactor: &Redactor) {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         // Failing to redirect leaves a closed pipe behind, which harms nobody.
         rustix::stdio::dup2_stdin(&null).unwrap_or_default();
@@ -88,7 +89,10 @@ pub(crate) fn detach_output(task: &TaskDir) {
         rustix::stdio::dup2_stderr(&stderr).unwrap_or_default();
     }
     let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::sync::Mutex::new(log))
+        .with_writer(std::sync::Mutex::new(MaskingWriter::new(
+            redactor.clone(),
+            log,
+        )))
         .with_ansi(false)
         .with_max_level(tracing::Level::INFO)
         .finish();
@@ -121,6 +125,9 @@ pub(super) fn start(
         |record, root, task, ownership, taken| Supervisor {
             agent: taken.agent,
             choice: Choice::begin(&root, &record, taken.first_agent, &taken.state),
+        |record, root, task, ownership, group, (state, prompt)| Supervisor {
+            agent,
+            group,
             redactor: Redactor::new(secret_values(&record.agents)),
             journal: Journal::new(&task),
             previous_run: record.previous_run.clone(),
@@ -174,6 +181,7 @@ fn take(
     task: TaskDir,
     made: &Footprint,
     build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, Taken) -> Supervisor,
+    build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, Group, (TaskState, String)) -> Supervisor,
 ) -> Result<Supervisor, Refused> {
     let ownership = match own(&record, &root, &task) {
         Ok(ownership) => ownership,
@@ -183,6 +191,7 @@ fn take(
             return Err(refused);
         }
     };
+    let group = Group::begin(record.policy.use_control_group);
     cl_storage::crash::point("owned");
     // Another starter may have made and finished the task since the first look.
     let written = Written::before(&task);
@@ -199,6 +208,9 @@ fn take(
             if let Some(stored) = stored {
                 stored.undo(&task);
             }
+        Ok(begun) => Ok(build(record, root, task, ownership, group, begun)),
+        Err(refused) => {
+            group.leave();
             give_back(ownership, made, &written, &task);
             Err(refused)
         }

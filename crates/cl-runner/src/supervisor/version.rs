@@ -97,6 +97,7 @@ impl Supervisor {
     ) -> std::io::Result<String> {
         let out = tempfile_in(&self.root)?;
         let env = self.agent_environment(Some(run), None);
+        self.enter_group();
         let probe = spawn(Program {
             path: program,
             args,
@@ -121,6 +122,7 @@ impl Supervisor {
                 run,
                 agent: Some(&probe),
                 adopted_by: None,
+                supervisor: None,
                 root: &root,
             })
         });

@@ -85,6 +85,9 @@ impl Supervisor {
             if let Some(moment) = self.kill_moment(&ended, kill_at) {
                 let alive = self.processes(run, agent);
                 ending.signal(&alive, Instant::now() >= moment);
+                if ending.is_outrun() {
+                    self.kill_group(&alive);
+                }
                 if ending.is_over() {
                     // It hangs in the kernel; the record will name it a survivor.
                     break Exit::Signal(KILLED);
@@ -130,6 +133,7 @@ impl Supervisor {
             run: run.id(),
             agent: Some(agent),
             adopted_by: me,
+            supervisor: None,
             root: self.root.path(),
         })
     }
@@ -223,6 +227,9 @@ impl Supervisor {
                 return u32::try_from(alive.len()).unwrap_or(u32::MAX);
             }
             ending.signal(&alive, Instant::now() >= moment);
+            if ending.is_outrun() {
+                self.kill_group(&alive);
+            }
             self.next_event(LOOK_AGAIN).await;
         }
     }

@@ -42,7 +42,7 @@ fn kind_of(magic: u64) -> Kind {
 pub(super) fn examine(root: &Root, report: &mut Report) {
     let path = root.path();
     match rustix::fs::statfs(path) {
-        Ok(stat) => kind(path, stat.f_type.cast_unsigned(), report),
+        Ok(stat) => kind(path, u64::try_from(stat.f_type).unwrap_or(0), report),
         Err(error) => report.add(Code::Unreadable, path, io::Error::from(error)),
     }
     match space::free_bytes(path) {

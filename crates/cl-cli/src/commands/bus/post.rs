@@ -8,6 +8,7 @@ use cl_bus::{
     After, AppendError, Bus, Draft, Durability, Link, MAX_ATTACHMENT_BYTES, Parent, Query,
 };
 use cl_storage::MessageId;
+use cl_storage::redact::{Redactor, shapes};
 use serde_json::json;
 
 use super::target::{self, Target};
@@ -20,7 +21,7 @@ use crate::scope::{Origin, Scope};
 pub fn post(ctx: &mut Context, args: &PostArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     let target = target::find(ctx, &scope, args.bus.as_deref())?;
-    let body = body(ctx, args)?;
+    let body = without_own_secrets(ctx, &scope, body(ctx, args)?);
     let draft = draft(&scope, &target, args, body)?;
     let durability = match args.durability {
         DurabilityArg::Disk => Durability::Disk,
@@ -114,6 +115,28 @@ fn body(ctx: &Context, args: &PostArgs) -> Result<Vec<u8>, CliError> {
     bounded(io::stdin().lock()).map_err(|error| {
         CliError::failed("could not read the body from standard input").caused_by(error)
     })
+}
+
+/// Masks, in what an agent posts, the secrets that it was given and those that are configured.
+///
+/// What only looks like a secret is its own word and stays. People post what they like.
+fn without_own_secrets(ctx: &Context, scope: &Scope, body: Vec<u8>) -> Vec<u8> {
+    if scope.enclosing.is_none() {
+        return body;
+    }
+    // A configuration that cannot be read must not keep an agent from posting.
+    let configured = ctx.config().map(|it| it.config.all_secrets());
+    let own = ctx.environment.variables().filter_map(|(name, value)| {
+        let is_secret = name.to_str().is_some_and(shapes::is_secret_name);
+        value.to_str().filter(|_| is_secret)
+    });
+    let own = own.map(|value| value.to_owned().into());
+    let redactor = Redactor::new(configured.unwrap_or_default().into_iter().chain(own));
+    match String::from_utf8(body) {
+        Ok(text) => redactor.redact_known(&text).into_owned().into_bytes(),
+        // Bytes are attached or kept as they are: nothing in them is text.
+        Err(bytes) => bytes.into_bytes(),
+    }
 }
 
 fn bounded(from: impl io::Read) -> io::Result<Vec<u8>> {
