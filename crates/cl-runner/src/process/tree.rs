@@ -134,7 +134,23 @@ impl Table {
         Some(Self { processes })
     }
 
+    /// Tells whether the process cannot be the run's, without a look at its environment.
+    ///
+    /// Whatever belongs to a run was started after its agent. Supervisors of child tasks
+    /// may be older and are ours by place if they are not recognised, so what is below
+    /// `adopted_by` is always looked at.
+    fn is_too_old(&self, pid: i32, stat: &ProcessStat, search: &Search<'_>) -> bool {
+        let Some(agent) = search.agent.filter(|agent| agent.start.is_of_this_boot()) else {
+            return false;
+        };
+        let is_below = |reaper| self.ancestry(pid).any(|at| at == reaper);
+        stat.start_ticks < agent.start.ticks() && !search.adopted_by.is_some_and(is_below)
+    }
+
     fn verdict(&self, pid: i32, stat: &ProcessStat, search: &Search<'_>) -> Verdict {
+        if self.is_too_old(pid, stat, search) {
+            return Verdict::Unrelated;
+        }
         let environment = InitialEnvironment::of(pid);
         let value = |name| environment.as_ref().and_then(|all| all.value(name));
         if let Some(task) = value(SUPERVISED_TASK) {
@@ -166,11 +182,12 @@ impl Table {
             // The number of a group says nothing by itself: it may be a later one's. It
             // counts while the agent lives, and for the agent's own supervisor, which
             // knows that it has only just ended.
-            let is_group_known = search.adopted_by.is_some()
-                && !self.processes.contains_key(&agent.pid)
-                || is_agent(agent.pid);
+            let is_group_known = || {
+                search.adopted_by.is_some() && !self.processes.contains_key(&agent.pid)
+                    || is_agent(agent.pid)
+            };
             pid == agent.pid && is_agent(pid)
-                || same_group && is_group_known && Self::is_younger(stat, agent)
+                || same_group && Self::is_younger(stat, agent) && is_group_known()
         });
         let is_adopted = search
             .adopted_by
