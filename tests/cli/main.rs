@@ -1,6 +1,7 @@
 //! The commands that only look, as the built binary shows them.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod activity;
 mod bad_input;
 mod bus;
 mod bus_faults;

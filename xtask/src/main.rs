@@ -11,6 +11,7 @@
 //! - [`release`]: what a release binary must and must not contain
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
 //! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
+//! - [`windows_check`]: type checks for Windows and macOS
 //! - [`bench`]: benchmarks next to the raw cost of the disk
 #![expect(
     clippy::print_stdout,
@@ -28,6 +29,7 @@ mod layers;
 mod release;
 mod smoke;
 mod tidy;
+mod windows_check;
 mod workspace;
 
 use std::path::PathBuf;
@@ -82,6 +84,8 @@ enum Command {
         #[command(subcommand)]
         subject: Subject,
     },
+    /// Check the types for Windows and macOS; skipped where the compiler cannot be had
+    WindowsCheck,
     /// Run the benchmarks next to the raw cost of the disk
     Bench(bench::Options),
 }
@@ -138,6 +142,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 smoke::agents(&workspace, &smoke::Wish { keep, all, only })?
             }
         },
+        Command::WindowsCheck => windows_check::check(&workspace)?,
         Command::Bench(options) => bench::run(&workspace, &options)?,
     };
     println!("{outcome}");

@@ -358,7 +358,7 @@ pub(crate) fn settle_runs(
     // What no record leads to any more: a damaged one, or none yet.
     if let Some(previous) = previous {
         let nobody = RunId::generate(clock.now());
-        let (ended, survivors) = end_found(root, &nobody, None, Some(previous.identity()), grace);
+        let (ended, survivors) = end_found(root, &nobody, None, Some(&previous.identity()), grace);
         settled.ended += ended;
         settled.survivors += survivors;
     }
@@ -402,26 +402,30 @@ fn end_run(root: &Root, run: &RunView, grace: Duration) -> (usize, u32) {
         _ => pid_file::read(&run.run),
     };
     let supervisor = run.info.as_ref().ok().and_then(RunInfo::supervisor);
-    end_found(root, run.run.id(), agent.as_ref(), supervisor, grace)
+    end_found(
+        root,
+        run.run.id(),
+        agent.as_ref(),
+        supervisor.as_ref(),
+        grace,
+    )
 }
 
 fn end_found(
     root: &Root,
     run: &RunId,
     agent: Option<&ProcessIdentity>,
-    supervisor: Option<ProcessIdentity>,
+    supervisor: Option<&ProcessIdentity>,
     grace: Duration,
 ) -> (usize, u32) {
     let search = Search {
         run,
         agent,
         adopted_by: None,
-        supervisor: supervisor.as_ref(),
+        supervisor,
         root: root.path(),
     };
-    end_tree(grace, supervisor.as_ref(), |seen| {
-        tree::find_with(&search, seen)
-    })
+    end_tree(grace, supervisor, |seen| tree::find_with(&search, seen))
 }
 
 /// Ends every process that carries the mark of `task`, whose folder is gone.

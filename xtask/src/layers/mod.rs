@@ -382,7 +382,7 @@ mod tests {
             "xtask",
             "cl-runner",
             EdgeKind::Normal,
-            Some("xtask -> cl-runner: xtask may depend on cl-testkit only"),
+            Some("xtask -> cl-runner: xtask may depend on cl-testkit, cl-storage only"),
         );
     }
 

@@ -44,7 +44,7 @@ pub(super) const WORKSPACE: &[(&str, &[&str])] = &[
     ("conductor", &["*"]),
     ("run-agent", &["*"]),
     ("cl-testkit", &["cl-config", "cl-bus", "cl-storage"]),
-    ("xtask", &["cl-testkit"]),
+    ("xtask", &["cl-testkit", "cl-storage"]),
 ];
 
 /// Crates that must not link a library, not even through others.

@@ -58,14 +58,14 @@ impl ActivityFact {
         let doing = activity::of(root, views, now);
         views
             .iter()
-            .zip(doing)
-            .map(|(view, doing)| Self::new(view, doing, drift_after, now))
+            .zip(&doing)
+            .map(|(view, doing)| Self::new(view, doing.as_ref(), drift_after, now))
             .collect()
     }
 
     fn new(
         view: &TaskView,
-        doing: Option<Activity>,
+        doing: Option<&Activity>,
         drift_after: Duration,
         now: Timestamp,
     ) -> Self {
@@ -87,10 +87,10 @@ impl ActivityFact {
         let drift_reason = drift(doing.is_some(), meaningful, since, drift_after, now);
         let run = view.shown_run();
         Self {
-            state: doing.as_ref().map(|doing| doing.state),
-            waiting_for: doing.as_ref().and_then(|doing| doing.waiting_for.clone()),
-            silent_seconds: doing.as_ref().and_then(|doing| doing.silent_seconds),
-            cpu: doing.as_ref().map(|doing| doing.cpu),
+            state: doing.map(|doing| doing.state),
+            waiting_for: doing.and_then(|doing| doing.waiting_for.clone()),
+            silent_seconds: doing.and_then(|doing| doing.silent_seconds),
+            cpu: doing.map(|doing| doing.cpu),
             latest_bus_message: latest,
             latest_output_activity_at: run.and_then(|run| activity::latest_output(&run.run)),
             last_meaningful_signal_at: meaningful,

@@ -103,8 +103,8 @@ impl Shape {
                 let rest = &bytes[from..];
                 let foreign = rest.iter().position(|byte| !self.alphabet.has(*byte));
                 let length = foreign.unwrap_or(rest.len());
-                let dots = rest[..length].iter().filter(|byte| **byte == b'.').count();
-                let is_whole = !matches!(self.alphabet, Alphabet::Dotted) || dots >= 2;
+                let parts = rest[..length].split(|byte| *byte == b'.').count();
+                let is_whole = !matches!(self.alphabet, Alphabet::Dotted) || parts >= 3;
                 // Whatever it was, no part of it is looked at again: one pass stays one pass.
                 from += length;
                 if length >= self.least && is_whole {
