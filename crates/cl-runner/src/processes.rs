@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cl_storage::owner::OwnerState;
-use cl_storage::process::{ProcessIdentity, ProcessStat};
+use cl_storage::process::{ProcessIdentity, ProcessStat, environment_value};
 use cl_storage::redact::Redactor;
 use cl_storage::run_info::RunInfo;
 use cl_storage::snapshot::TaskView;
@@ -284,7 +284,12 @@ fn left_in_leaf(
     tree::find(&search)
         .into_iter()
         .filter(|process| !found.iter().any(|(known, ..)| known == process))
-        .map(|process| (process, place.clone(), Role::Descendant))
+        .map(|process| {
+            // A gate's child may have been born since the census.
+            let gate = environment_value(process.pid, census::GATE_MARKER);
+            let role = gate.map_or(Role::Descendant, |_| Role::Gate);
+            (process, place.clone(), role)
+        })
         .collect()
 }
 
@@ -341,6 +346,7 @@ fn uptime_ms() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read as _;
 
     fn made_up(pid: i32, parent_pid: i32, role: Role) -> ProcessRow {
         ProcessRow {
@@ -404,18 +410,22 @@ mod tests {
         let mut sleeper = {
             #[expect(clippy::disallowed_methods, reason = "a process to be shown")]
             let mut command = std::process::Command::new("/bin/sh");
-            let script = ": canary-known sk-canary-0123456789abcdef0123; read x";
+            let script = ": canary-known sk-canary-0123456789abcdef0123; echo; read x";
             command
                 .args(["-c", script])
-                .stdin(std::process::Stdio::piped());
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped());
             command.spawn().unwrap()
         };
+        // The command line is there a moment after the start.
+        let said = sleeper.stdout.as_mut().map(|out| out.read_exact(&mut [0]));
+        assert!(said.is_some_and(|said| said.is_ok()));
         let redactor = Redactor::new(["canary-known".to_owned().into()]);
         let shown = command(i32::try_from(sleeper.id()).unwrap(), &redactor);
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();
         assert!(
-            shown.ends_with(": [REDACTED] [REDACTED]; read x"),
+            shown.ends_with(": [REDACTED] [REDACTED]; echo; read x"),
             "{shown}"
         );
     }
