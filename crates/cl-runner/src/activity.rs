@@ -231,6 +231,10 @@ fn ticks_of(root: &Root, view: &TaskView) -> Vec<(ProcessIdentity, u64)> {
 /// Returns the recorded agent; one whose record is damaged is found by its environment alone.
 pub(crate) fn agent_of(run: &RunView) -> Option<ProcessIdentity> {
     let info = run.info.as_ref().ok()?;
+    if info.pid <= 0 {
+        // The worker of a service, which records name without a number.
+        return cl_storage::pid_file::read(&run.run);
+    }
     let start = info.process_start.clone()?;
     info.has_agent_process().then_some(ProcessIdentity {
         pid: info.pid,

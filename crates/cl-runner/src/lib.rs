@@ -20,8 +20,8 @@
 //!   verified to have ended.
 //! - Decisions are pure functions; what performs them does not decide.
 
-pub mod adopt;
 pub mod activity;
+pub mod adopt;
 pub mod attach;
 mod claim;
 pub mod delete;

@@ -246,18 +246,6 @@ fn of_task(root: &Root, view: &TaskView, census: &[(ProcessIdentity, Place)]) ->
         .collect()
 }
 
-/// Returns the recorded agent; one whose record is damaged is found by its environment alone.
-fn agent_of(run: &RunView) -> Option<ProcessIdentity> {
-    let info = run.info.as_ref().ok()?;
-    if info.pid <= 0 {
-        // The worker of a service, which records name without a number.
-        return cl_storage::pid_file::read(&run.run);
-    }
-    let start = info.process_start.clone()?;
-    info.has_agent_process().then_some(ProcessIdentity {
-        pid: info.pid,
-        start,
-    })
 /// Returns what is left of a lost task in its supervisor's control group alone.
 fn left_in_leaf(
     root: &Root,

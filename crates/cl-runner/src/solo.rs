@@ -170,6 +170,11 @@ pub(crate) struct Solo {
 }
 
 impl Solo {
+    /// Returns what masks the secrets of the run.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Takes `task` for a new run, which is recorded as being made ready.
     ///
     /// Ends what an earlier owner left. After an error the task is as it was, or lost.
@@ -189,8 +194,7 @@ impl Solo {
         task.ensure()?;
         let launch_id = format!("{}-{}", id::stamp(now), id::random_text(8));
         let ownership = own(task, &launch_id, now)?;
-        let found_lost = ownership.found_lost();
-        let begun = settle_earlier(root, task, found_lost, clock)
+        let begun = settle_earlier(root, task, &ownership, clock)
             .and_then(|()| prepare(task, order, &launch_id, &ownership, now));
         match begun {
             Ok((run, state)) => Ok(Self {
@@ -415,11 +419,20 @@ fn own(task: &TaskDir, launch_id: &str, now: Timestamp) -> Result<Ownership, Sol
 fn settle_earlier(
     root: &Root,
     task: &TaskDir,
-    found_lost: bool,
+    ownership: &Ownership,
     clock: SystemClock,
 ) -> Result<(), SoloError> {
+    let found_lost = ownership.found_lost();
     let counts = |claim| claim == cl_storage::status::Claim::Stands;
-    let settled = settle::settle_runs(root, task, &Reason::Lost, SETTLE_GRACE, counts, &clock)?;
+    let settled = settle::settle_runs(
+        root,
+        task,
+        ownership.previous(),
+        &Reason::Lost,
+        SETTLE_GRACE,
+        counts,
+        &clock,
+    )?;
     if settled.survivors > 0 {
         return Err(SoloError::Survivors(settled.survivors));
     }

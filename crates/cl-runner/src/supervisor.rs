@@ -81,13 +81,11 @@ pub fn supervise(environment: impl FnOnce() -> std::io::Result<cl_config::Enviro
         match started {
             Ok(supervisor) => {
                 start::answer(&Readiness::Ready);
-                start::detach_output(&supervisor.task);
+                start::detach_output(&supervisor.task, &supervisor.redactor);
                 // What an earlier sender has left.
                 crate::notify::start::kick(&supervisor.root);
                 // The supervisor itself is in it, and large.
                 Box::pin(supervisor.run_while_owned()).await
-                start::detach_output(&supervisor.task, &supervisor.redactor);
-                supervisor.run_while_owned().await
             }
             Err(refused) => {
                 start::answer(&refused.readiness());

@@ -343,6 +343,7 @@ impl<'a> Verifier<'a> {
                 run: &mark,
                 agent: Some(&process),
                 adopted_by: me,
+                supervisor: None,
                 root,
             })
         });

@@ -296,7 +296,13 @@ impl Speaker {
                     code: 1,
                 }
             }
-            Dialect::Jsonl | Dialect::Text | Dialect::Rest => {
+            Dialect::Opencode
+            | Dialect::Qwen
+            | Dialect::Copilot
+            | Dialect::Pi
+            | Dialect::Jsonl
+            | Dialect::Text
+            | Dialect::Rest => {
                 let text = match opens_at {
                     Some(opens_at) => format!("You've hit your usage limit|{opens_at}"),
                     None => "You've hit your usage limit".to_owned(),
@@ -320,7 +326,7 @@ impl Speaker {
                     "used_percent": used_percent, "window_minutes": 300, "resets_at": opens_at,
                 }},
             }),
-            Dialect::Gemini | Dialect::Jsonl | Dialect::Text | Dialect::Rest => return Vec::new(),
+            _ => return Vec::new(),
         };
         lines(&[event])
     }

@@ -86,6 +86,7 @@ fn call_failure(data: &Value) -> Reported {
     let message = text(data, "errorMessage").unwrap_or_default();
     let body: Value = serde_json::from_str(message).unwrap_or_default();
     Reported {
+        whole: None,
         retry_at: None,
         kind: None,
         otherwise: Some(FailureKind::ApiTransient),
@@ -109,6 +110,7 @@ fn session_error(data: &Value) -> Reported {
     let cause = message.split_once("Last error: ").map(|(_, cause)| cause);
     let is_of_service = cause.is_some() || message.starts_with("Could not connect");
     Reported {
+        whole: None,
         retry_at: None,
         kind,
         otherwise: is_of_service.then_some(FailureKind::ApiTransient),
@@ -132,6 +134,7 @@ fn read_result(event: &Value, facts: &mut Facts) {
         return;
     }
     let error = facts.error.take().unwrap_or_else(|| Reported {
+        whole: None,
         text: format!("ended with code {code} without saying why"),
         ..Reported::default()
     });

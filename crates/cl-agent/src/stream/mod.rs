@@ -20,9 +20,9 @@ mod jsonl;
 mod lines;
 mod opencode;
 mod outcome;
-mod reset;
 mod pi;
 mod qwen;
+mod reset;
 mod rest;
 mod spending;
 

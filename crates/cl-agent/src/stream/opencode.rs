@@ -90,6 +90,7 @@ fn read_tool(state: &ToolState, facts: &mut Facts) {
     let is_refused = state.status.as_deref() == Some("error")
         && error.starts_with("The user rejected permission to use this specific tool call");
     facts.error = is_refused.then(|| Reported {
+        whole: None,
         kind: Some(FailureKind::PermissionBlocked),
         text: error.to_owned(),
         ..Reported::default()
@@ -107,6 +108,7 @@ fn read_step(part: &Value, facts: &mut Facts) {
         // It ends then, too, but the answer is cut off or withheld.
         Some(reason) => {
             facts.closing = Some(Closing::Failed(Reported {
+                whole: None,
                 text: format!("the model stopped early: {reason}"),
                 ..Reported::default()
             }));
@@ -141,6 +143,7 @@ fn reported(error: &Value) -> Reported {
     };
     let is_of_service = name == "APIError" || data["isRetryable"] == true;
     let mut reported = Reported {
+        whole: None,
         retry_at: None,
         kind,
         otherwise: is_of_service.then_some(FailureKind::ApiTransient),

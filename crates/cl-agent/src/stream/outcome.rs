@@ -3,7 +3,9 @@
 use cl_storage::ledger::{Source, WindowReport, WindowState};
 use cl_storage::{Failure, FailureKind};
 
-use super::classify::{classify, is_dated_limit, is_error_line, is_limit_line, is_notice, is_session_missing};
+use super::classify::{
+    classify, is_dated_limit, is_error_line, is_limit_line, is_notice, is_session_missing,
+};
 use super::facts::{Closing, Facts, Reported};
 use super::lines::plain_text;
 use super::reset::{next_quota_day, reset_in, window_in};

@@ -84,11 +84,13 @@ fn read_message(message: &Value, facts: &mut Facts) {
             text(message, "errorMessage").unwrap_or_default(),
         )),
         "aborted" => Some(Reported {
+            whole: None,
             kind: Some(FailureKind::Cancelled),
             text: "interrupted".to_owned(),
             ..Reported::default()
         }),
         "length" => Some(Reported {
+            whole: None,
             text: "the model stopped early: length".to_owned(),
             ..Reported::default()
         }),
@@ -101,6 +103,7 @@ fn read_message(message: &Value, facts: &mut Facts) {
 fn service_error(message: &str) -> Reported {
     let status = message.get(..3).and_then(|start| start.parse::<u16>().ok());
     Reported {
+        whole: None,
         otherwise: Some(FailureKind::ApiTransient),
         status: status.filter(|status| (400..600).contains(status)),
         text: message.to_owned(),

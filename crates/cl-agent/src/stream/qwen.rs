@@ -21,6 +21,7 @@ struct Head {
 /// What an exit code of the program means by itself.
 pub(super) fn exit_meaning(code: i32) -> Reported {
     Reported {
+        whole: None,
         kind: match code {
             53 => Some(FailureKind::MaxTurns),
             130 => Some(FailureKind::Cancelled),
@@ -69,6 +70,7 @@ fn read_system(event: &Value, facts: &mut Facts) {
         }
         Some("retry") => {
             facts.error = Some(Reported {
+                whole: None,
                 text: "the model service was being asked again".to_owned(),
                 otherwise: Some(FailureKind::ApiTransient),
                 ..Reported::default()
@@ -112,6 +114,7 @@ fn api_error(said: &str) -> Option<Reported> {
     let inner = inner.strip_suffix(']').unwrap_or(inner);
     let status = inner.get(..3).and_then(|start| start.parse::<u16>().ok());
     Some(Reported {
+        whole: None,
         otherwise: Some(FailureKind::ApiTransient),
         status: status.filter(|status| (400..600).contains(status)),
         text: inner.to_owned(),
@@ -143,6 +146,7 @@ fn read_result(event: &Value, facts: &mut Facts) {
         .unwrap_or_default();
     facts.closing = Some(Closing::Failed(api_error(message).unwrap_or_else(|| {
         Reported {
+            whole: None,
             text: message.to_owned(),
             ..Reported::default()
         }

@@ -47,6 +47,10 @@ pub enum DoctorCommand {
     ///
     /// Ends with 0 if every agent that is named or configured can be used, with 1 otherwise.
     Agents(DoctorAgentsArgs),
+    /// Try what this machine offers for keeping track of processes
+    ///
+    /// Ends with 1 if something is missing without which agents cannot be accounted for.
+    Processes,
 }
 
 /// `doctor agents`.
@@ -55,8 +59,4 @@ pub struct DoctorAgentsArgs {
     /// The agent, by name or type [default: all that are configured or installed]
     #[arg(value_name = "AGENT")]
     pub agent: Option<String>,
-    /// Try what this machine offers for keeping track of processes
-    ///
-    /// Ends with 1 if something is missing without which agents cannot be accounted for.
-    Processes,
 }

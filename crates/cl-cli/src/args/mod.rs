@@ -25,22 +25,36 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+};
 
-pub use bus::{BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since};
+pub use bus::{
+    BusCommand, CheckArgs, DiscoverArgs, DurabilityArg, Place, PostArgs, ReadArgs, Since,
+};
 pub use delete::DeleteArgs;
 pub use dependencies::{CancelArgs, UnblockArgs, UncancelArgs};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use goal::{ApplyArgs, DecomposeArgs, GoalCommand, GoalText};
-pub use keeping::{DoctorCommand, GcArgs, DoctorAgentsArgs};
-pub use launch::{ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs, RunArgs, StopArgs, TaskArgs, TaskCommand};
+pub use keeping::{DoctorAgentsArgs, DoctorCommand, GcArgs};
+pub use launch::{
+    ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs,
+    RunArgs, StopArgs, TaskArgs, TaskCommand,
+};
 pub use limits::{ClearLimitsArgs, LimitsArgs, LimitsCommand, WakeArgs};
-pub use looking::{ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, Shell, ShowArgs, StatusArgs, Until, ValidateArgs, WatchArgs, PsArgs};
+pub use looking::{
+    ConfigCommand, ListArgs, LogsArgs, OutputArgs, OutputFile, PsArgs, Shell, ShowArgs, StatusArgs,
+    Until, ValidateArgs, WatchArgs,
+};
 pub use monitor::MonitorArgs;
-pub use series::{BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs, WorkflowArgs, WorkflowCommand};
+pub use series::{
+    BatchArgs, IterateArgs, PromptList, PromptSource, StepArgs, WorkflowArgs, WorkflowCommand,
+};
 
 pub use proving::{UsageArgs, UsageBy, VerifyArgs};
-pub use reviewing::{OutputCall, OutputCommand, QuorumArgs, ReviewCommand, ReviewRunArgs, Strategy, SynthesizeArgs};
+pub use reviewing::{
+    OutputCall, OutputCommand, QuorumArgs, ReviewCommand, ReviewRunArgs, Strategy, SynthesizeArgs,
+};
 pub use shell_setup::{AliasShell, ShellInstallArgs, ShellPlaceArgs, ShellSetupCommand};
 pub use wrapping::{ImportArgs, OwnershipArg, RunCommand, WrapArgs};
 

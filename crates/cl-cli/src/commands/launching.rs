@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cl_config::{Config, ControlGroup};
-use cl_runner::launch::{AgentEntry, Gate, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode, OnChildTimeout, OnDeadlock, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride, RetryTable, Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for};
+use cl_runner::launch::{
+    AgentEntry, Gate, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, LimitPolicy, Mode,
+    OnChildTimeout, OnDeadlock, Origin, Policy, PrepareError, Refusal, RetryAction, RetryOverride,
+    RetryTable, Step, TurnStrategy, Turns, is_prompt_of_record, launch, prepare_agents, room_for,
+};
 use cl_storage::dependencies::{self, Graph};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::space::Room;

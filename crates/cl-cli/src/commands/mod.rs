@@ -50,7 +50,10 @@ pub mod wake;
 pub mod watch;
 pub mod wrap;
 
-use crate::args::{BusCommand, Cli, Command, DoctorCommand, FactsCommand, GoalCommand, JobCommand, OutputCommand, ReviewCommand, RunCommand, TaskCommand, WorkflowCommand};
+use crate::args::{
+    BusCommand, Cli, Command, DoctorCommand, FactsCommand, GoalCommand, JobCommand, OutputCommand,
+    ReviewCommand, RunCommand, TaskCommand, WorkflowCommand,
+};
 pub mod workflow;
 
 use crate::context::Context;
@@ -215,7 +218,6 @@ fn infers_project(command: &Command) -> bool {
     !matches!(
         command,
         Command::Recover(_)
-            | Command::Ps
             | Command::Limits(_)
             | Command::Ps(_)
             | Command::Gc(_)
@@ -253,7 +255,6 @@ fn is_about_one_task(command: &Command) -> bool {
     !matches!(
         command,
         Command::Watch(_)
-            | Command::Ps
             | Command::Limits(_)
             | Command::Ps(_)
             | Command::Recover(_)

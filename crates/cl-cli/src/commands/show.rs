@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::list::print_runs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
-use crate::view::{ResultFact, RunRow, TaskRow, complete, local_text, warn_about, ActivityFact, duration_text};
+use crate::view::{
+    ActivityFact, ResultFact, RunRow, TaskRow, complete, duration_text, local_text, warn_about,
+};
 
 /// From when on a task that reports nothing that matters counts as adrift.
 const DRIFT_AFTER: std::time::Duration = std::time::Duration::from_mins(20);

@@ -257,6 +257,8 @@ static DEFAULTS: &[Field] = &[
         Kind::Duration,
         "60s",
         "How long the monitor leaves a stopped task alone. A stopped task is started by nothing else but a person.",
+    ),
+    field(
         "control_group",
         Kind::Choice(&["auto", "off"]),
         "auto",

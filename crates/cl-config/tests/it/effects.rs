@@ -184,6 +184,9 @@ const EFFECTS: &[Effect] = &[
     effect(
         "defaults.stop_suppression",
         "defaults: {stop_suppression: 2s}",
+        "",
+    ),
+    effect(
         "defaults.control_group",
         "defaults: {control_group: \"off\"}",
         "",

@@ -263,7 +263,7 @@ pub fn watch_adopted() -> i32 {
         match Watcher::begin(&bytes) {
             Ok(watcher) => {
                 answer(&Readiness::Ready);
-                detach_output(&watcher.solo.task);
+                detach_output(&watcher.solo.task, watcher.solo.redactor());
                 watcher.run().await
             }
             Err(readiness) => {

@@ -154,6 +154,8 @@ pub struct Policy {
     pub limits: LimitPolicy,
     /// Which agents may be used besides the one that was named.
     pub turns: Turns,
+    /// Whether the supervisor makes a control group for what it starts, where that is possible.
+    pub use_control_group: bool,
 }
 
 impl Policy {
@@ -161,8 +163,6 @@ impl Policy {
     pub(crate) fn judges_claims(&self) -> bool {
         !self.gates.is_empty() || self.require_change
     }
-    /// Whether the supervisor makes a control group for what it starts, where that is possible.
-    pub use_control_group: bool,
 }
 
 impl Default for Policy {

@@ -163,7 +163,6 @@ impl Table {
         if crate::notify::start::is_sender(pid, search.root) {
             return Verdict::Excepted;
         }
-        match process::environment_value(pid, RUN_MARKER) {
         let is_below =
             || value(TASK_MARKER).is_some_and(|task| Path::new(&task).starts_with(search.root));
         match value(RUN_MARKER) {

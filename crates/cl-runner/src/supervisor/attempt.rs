@@ -223,8 +223,6 @@ impl Supervisor {
         if let Some(folder) = self.temporary_folder(run.path()) {
             durable::create_folders(&folder, Mode::Private)?;
         }
-        // Before the agent can say anything: readers expect its messages in between.
-        self.post_start(run);
         self.enter_group();
         let program = Program {
             path: &path,

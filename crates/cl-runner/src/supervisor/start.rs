@@ -9,17 +9,18 @@ use cl_storage::dependencies::{DependencyError, Stored, set_dependencies};
 use cl_storage::durable::{self, Mode as FileMode};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
 use cl_storage::owner::{OwnError, Owner, Ownership};
-use cl_storage::redact::Redactor;
+use cl_storage::redact::{MaskingWriter, Redactor};
 use cl_storage::task_config::TaskConfig;
-use cl_storage::task_state::{Attempts, TaskState, GateFailures};
+use cl_storage::task_state::{Attempts, TaskState};
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
-use cl_storage::redact::{MaskingWriter, Redactor};
-
 use super::group::Group;
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
+use crate::launch::{
+    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
+    is_prompt_of_record, is_same_prompt, secret_values,
+};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -73,8 +74,7 @@ pub(crate) fn answer(readiness: &Readiness) {
 }
 
 /// Cuts the last ties to the launcher: streams become `/dev/null` and the task's log.
-pub(crate) fn detach_output(task: &TaskDir) {
-pub(super) fn detach_output(task: &TaskDir, redactor: &Redactor) {
+pub(crate) fn detach_output(task: &TaskDir, redactor: &Redactor) {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         // Failing to redirect leaves a closed pipe behind, which harms nobody.
         rustix::stdio::dup2_stdin(&null).unwrap_or_default();
@@ -122,11 +122,9 @@ pub(super) fn start(
         root,
         task,
         &made,
-        |record, root, task, ownership, taken| Supervisor {
+        |record, root, task, ownership, group, taken| Supervisor {
             agent: taken.agent,
             choice: Choice::begin(&root, &record, taken.first_agent, &taken.state),
-        |record, root, task, ownership, group, (state, prompt)| Supervisor {
-            agent,
             group,
             redactor: Redactor::new(secret_values(&record.agents)),
             journal: Journal::new(&task),
@@ -180,8 +178,7 @@ fn take(
     root: Root,
     task: TaskDir,
     made: &Footprint,
-    build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, Taken) -> Supervisor,
-    build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, Group, (TaskState, String)) -> Supervisor,
+    build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, Group, Taken) -> Supervisor,
 ) -> Result<Supervisor, Refused> {
     let ownership = match own(&record, &root, &task) {
         Ok(ownership) => ownership,
@@ -203,13 +200,11 @@ fn take(
             write_launch(&mut record, &root, &task)
         });
     match launched {
-        Ok(taken) => Ok(build(record, root, task, ownership, taken)),
+        Ok(taken) => Ok(build(record, root, task, ownership, group, taken)),
         Err(refused) => {
             if let Some(stored) = stored {
                 stored.undo(&task);
             }
-        Ok(begun) => Ok(build(record, root, task, ownership, group, begun)),
-        Err(refused) => {
             group.leave();
             give_back(ownership, made, &written, &task);
             Err(refused)

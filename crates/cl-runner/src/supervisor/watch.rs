@@ -160,8 +160,7 @@ impl Supervisor {
         stream.read(run, u64::MAX);
         let stderr = output::tail(&run.stderr(), 200);
         let now = self.now().to_zoned(jiff::tz::TimeZone::system());
-        stream.finish(exit, stderr.as_bytes(), now)
-        let mut outcome = stream.finish(exit, stderr.as_bytes());
+        let mut outcome = stream.finish(exit, stderr.as_bytes(), now);
         if outcome.usage.is_none() {
             outcome.usage = self.usage_in_file(run);
         }

@@ -340,6 +340,7 @@ impl Session {
             run: solo.run.id(),
             agent: Some(&self.agent),
             adopted_by: i32::try_from(std::process::id()).ok(),
+            supervisor: None,
             root: solo.root.path(),
         })
     }
