@@ -50,7 +50,7 @@ fn check_stopped(stage: &Stage, flags: &str, text: &str) {
 
 #[test]
 fn claude_is_stopped_by_what_its_messages_count() {
-    let message = r#"  - event: {type: assistant, parent_tool_use_id: null, message: {id: m1, model: x, content: [], usage: {input_tokens: 900, output_tokens: 1, cache_read_input_tokens: 200, cache_creation_input_tokens: 0}}}"#;
+    let message = r"  - event: {type: assistant, parent_tool_use_id: null, message: {id: m1, model: x, content: [], usage: {input_tokens: 900, output_tokens: 1, cache_read_input_tokens: 200, cache_creation_input_tokens: 0}}}";
     let stage = spender("claude", message);
     check_stopped(&stage, "--max-tokens 1000", "1101 of 1000 tokens");
     let usage = stage.info("top").usage.unwrap();

@@ -142,6 +142,10 @@ impl GlobalArgs {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per process, and boxes would hide the grammar"
+)]
 pub enum Command {
     /// Run a task until it is done
     Task(TaskArgs),

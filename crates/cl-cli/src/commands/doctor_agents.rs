@@ -184,8 +184,7 @@ fn look(
     report.capabilities = Some(capabilities(&spec));
     if !spec.adapter().program.is_empty() {
         report.program = Some(spec.program.display().to_string());
-        let asked = ask(ctx, inspector, &spec, &mut report);
-        if let Err(exit) = asked? {
+        if let Err(exit) = ask(ctx, inspector, &spec, &mut report) {
             return Ok(Err(exit));
         }
     }
@@ -198,7 +197,7 @@ fn ask(
     inspector: &mut Inspector,
     spec: &AgentSpec,
     report: &mut Report,
-) -> Result<Result<(), Exit>, CliError> {
+) -> Result<(), Exit> {
     let table = spec.adapter();
     let base = ctx
         .environment
@@ -218,19 +217,19 @@ fn ask(
                 report.findings.push(text);
                 texts.push(String::new());
             }
-            Ok(Answer::Interrupted(2)) => return Ok(Err(Exit::Interrupted)),
-            Ok(Answer::Interrupted(_)) => return Ok(Err(Exit::Terminated)),
+            Ok(Answer::Interrupted(2)) => return Err(Exit::Interrupted),
+            Ok(Answer::Interrupted(_)) => return Err(Exit::Terminated),
             Err(error) => {
                 report.state = State::Unusable;
                 let error = CliError::failed("it cannot be started").caused_by(error);
                 report.findings.push(error.chain());
-                return Ok(Ok(()));
+                return Ok(());
             }
         }
     }
     note_version(spec, &texts[0], report);
     note_flags(spec, &texts[1], report);
-    Ok(Ok(()))
+    Ok(())
 }
 
 fn note_version(spec: &AgentSpec, text: &str, report: &mut Report) {

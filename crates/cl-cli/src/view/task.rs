@@ -16,6 +16,10 @@ use super::problem::describe_record_error;
 
 /// One task as it is shown; also its one JSON form.
 #[derive(Debug, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own that users read"
+)]
 pub(crate) struct TaskRow {
     pub(crate) project_id: ProjectId,
     pub(crate) task_id: TaskId,
