@@ -29,7 +29,8 @@ fn command_of(words: &[&str]) -> Option<String> {
         let has = |flag| words.contains(&flag);
         return Some(match (has("--project"), has("--task")) {
             (_, true) => "list-runs".to_owned(),
-            (true, false) => return None,
+            (true, false) if has("--blocked") => "list-blocked".to_owned(),
+            (true, false) => "list-tasks".to_owned(),
             (false, false) => "list-projects".to_owned(),
         });
     }
@@ -40,4 +41,4 @@ fn command_of(words: &[&str]) -> Option<String> {
 }
 
 /// What makes a command print one document per line, of another shape.
-const ONE_LINE_EACH: &[&str] = &["--follow", "-f", "--all", "--thread"];
+const ONE_LINE_EACH: &[&str] = &["--follow", "-f", "--all", "--thread", "--activity"];

@@ -18,8 +18,7 @@
 //! - the task's folder: a marker, an owner or a record that appears, vanishes or
 //!   is replaced by rename changes its ctime; so does replacing the folder itself;
 //! - the `runs` folder: the set of runs, and each run folder's identity;
-//! - `task-state.yaml`, `launch.yaml`, `STOP-REQUESTED`, `TASK-CONFIG.yaml` and each `run-info.yaml`:
-//!   their content, also if written in place.
+//! - `task-state.yaml`, `launch.yaml`, `STOP-REQUESTED`, `TASK-CONFIG.yaml`, each `run-info.yaml`: all of it.
 //!
 //! Tasks with an owner record, with children, with a run that is not recorded as
 //! ended, or with anything unreadable are left out, so nothing outside the

@@ -18,6 +18,7 @@ const POLL: &str = "--dependency-poll-interval 50ms";
 const WAITS: &str = "
   - run: echo $JRUN_TASK_ID >>@/began
   - run: 'while [ ! -e @/go-$JRUN_TASK_ID ]; do sleep 0.02; done'
+  - say: It is so.
   - done: true";
 
 /// An agent that is done at once.

@@ -131,7 +131,11 @@ fn only_what_is_asked_for_is_told_also_to_a_chat() {
 #[test]
 fn a_receiver_that_fails_is_asked_again_under_the_same_id() {
     let receiver = Receiver::start(&[500, 503]).unwrap();
-    let stage = stage("  - done: true", &receiver, ", events: [done]");
+    let stage = stage(
+        "  - say: It is so.\n  - done: true",
+        &receiver,
+        ", events: [done]",
+    );
     stage.task("top", "").assert_code(0);
     let received = arrived(&receiver, 1);
     quiet(&stage);

@@ -18,6 +18,7 @@ pub mod goal;
 pub mod import;
 pub mod iterate;
 pub mod job;
+mod launch_policy;
 mod launching;
 pub mod limits;
 pub mod list;

@@ -15,6 +15,7 @@ use super::nesting;
 use super::run_selector;
 use super::synthesize;
 use crate::args::ReviewRunArgs;
+use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -144,7 +145,7 @@ fn review(
     let around = nesting::around(scope)?;
     let policy = match &around {
         Some(around) => nesting::inherited_policy(around),
-        None => launching::configured_policy(&ctx.config()?.config),
+        None => launch_policy::configured_policy(&ctx.config()?.config),
     };
     // Two reviewers of one second are two tasks.
     let slug = format!("review-{}", cl_storage::id::random_text(6));

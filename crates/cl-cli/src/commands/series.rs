@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use super::launching::{self, Order};
 use super::nesting::{self, Around};
 use crate::args::LaunchArgs;
+use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -47,7 +48,7 @@ impl Common {
         let around = nesting::around(scope)?;
         let base = match &around {
             Some(around) => nesting::inherited_policy(around),
-            None => launching::configured_policy(&ctx.config()?.config),
+            None => launch_policy::configured_policy(&ctx.config()?.config),
         };
         let base = Policy {
             gates: Vec::new(),
@@ -55,7 +56,7 @@ impl Common {
         };
         Ok(Self {
             around,
-            policy: launching::policy(base, args, None),
+            policy: launch_policy::policy(base, args, None),
             parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
             is_inside_agent: ctx.environment.get("JRUN_ID").is_some(),
         })

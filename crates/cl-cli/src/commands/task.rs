@@ -9,6 +9,7 @@ use super::launching::{self, Order};
 use super::nesting;
 use super::waiting::{Wait, wait};
 use crate::args::{LaunchArgs, LoopArgs, ResumeArgs, RunArgs};
+use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
@@ -33,7 +34,7 @@ pub(super) fn start(
     let around = nesting::around(&scope)?;
     let mut base = match &around {
         Some(around) => nesting::inherited_policy(around),
-        None => launching::configured_policy(&ctx.config()?.config),
+        None => launch_policy::configured_policy(&ctx.config()?.config),
     };
     if prompt.is_none() {
         require_prompt_of_record(&scope, kind)?;
@@ -45,7 +46,7 @@ pub(super) fn start(
     };
     let id = launching::new_task_id(ctx, &scope, &project);
     let task = scope.root().task(&project, id.as_ref())?;
-    launching::add_task_gates(ctx, &mut base, &task)?;
+    launch_policy::add_task_gates(ctx, &mut base, &task)?;
     let keeps_prompt = launching::keeps_other_prompt(&task, prompt.as_deref());
     let order = Order {
         kind,
@@ -53,7 +54,7 @@ pub(super) fn start(
         task,
         prompt,
         cwd,
-        policy: launching::policy(base, args, restart),
+        policy: launch_policy::policy(base, args, restart),
         agent: args.agent.clone(),
         extra_env: launching::extra_env(args),
         parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
@@ -135,9 +136,9 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     let cwd = launching::working_folder(ctx, &args.launch, &folder)?;
     let mut base = match &file {
         Some(file) => file.policy.clone(),
-        None => launching::configured_policy(&ctx.config()?.config),
+        None => launch_policy::configured_policy(&ctx.config()?.config),
     };
-    launching::add_task_gates(ctx, &mut base, &task)?;
+    launch_policy::add_task_gates(ctx, &mut base, &task)?;
     let lineage = file
         .as_ref()
         .map_or((None, 0), |file| (file.parent.clone(), file.depth));
@@ -155,7 +156,7 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         task,
         prompt,
         cwd,
-        policy: launching::policy(base, &args.launch, Some(&args.restart)),
+        policy: launch_policy::policy(base, &args.launch, Some(&args.restart)),
         agent: args
             .launch
             .agent

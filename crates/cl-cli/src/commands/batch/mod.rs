@@ -18,6 +18,7 @@ use super::launching;
 use super::plan::{self, Next, State, View, Why};
 use super::series::{Common, Flight, Part, Request, Waiting, newest_run, why};
 use crate::args::{BatchArgs, LaunchArgs, PromptSource};
+use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -182,7 +183,7 @@ fn from_manifest(
             prompt: launching::prompt(ctx, &one)?.unwrap_or_default(),
             cwd: launching::working_folder(ctx, &one, ctx.environment.current_dir())?,
             agent: entry.agent.or_else(|| launch.agent.clone()),
-            policy: launching::policy(common.policy.clone(), &one, None),
+            policy: launch_policy::policy(common.policy.clone(), &one, None),
             env,
             needs: item.needs,
         });

@@ -19,6 +19,7 @@ use serde_json::json;
 use super::prompt;
 use super::spec::{self, Spec};
 use crate::args::{ApplyArgs, LaunchArgs};
+use crate::commands::launch_policy;
 use crate::commands::launching;
 use crate::commands::plan::{self, Next, State, View, Why};
 use crate::commands::series::{Common, Flight, Part, Request, Waiting};
@@ -320,7 +321,7 @@ impl Apply {
             .map_err(failed)?;
         let gates = match &self.common.around {
             Some(_) => Vec::new(),
-            None => launching::configured_policy(&ctx.config()?.config).gates,
+            None => launch_policy::configured_policy(&ctx.config()?.config).gates,
         };
         let policy = cl_runner::launch::Policy {
             gates,

@@ -33,6 +33,7 @@ use self::todo::Entry;
 use super::launching::{self, Order};
 use super::series::{Request, Waiting};
 use crate::args::{LaunchArgs, MonitorArgs};
+use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -413,7 +414,7 @@ impl Monitor {
         let of_launch = file.as_ref().and_then(|file| file.prompt.clone());
         let policy = match &file {
             Some(file) => file.policy.clone(),
-            None => launching::configured_policy(&ctx.config()?.config),
+            None => launch_policy::configured_policy(&ctx.config()?.config),
         };
         Ok(Order {
             kind: Kind::Task,
