@@ -20,7 +20,12 @@ pub(crate) fn check_output(line: &str, stdout: &[u8]) {
 
 /// Returns the name of the schema of what `words` print.
 fn command_of(words: &[&str]) -> Option<String> {
-    if words.iter().any(|word| ONE_LINE_EACH.contains(word)) {
+    if words.iter().any(|word| OTHER_SHAPES.contains(word)) {
+        return None;
+    }
+    // The bare word of one task.
+    let is_word = |pair: &[&str]| pair[0] == "--status" && pair[1].starts_with('-');
+    if words.last() == Some(&"--status") || words.windows(2).any(is_word) {
         return None;
     }
     let is_plain = |word: &&&str| !word.starts_with('-') && !word.contains(['/', '=']);
@@ -40,5 +45,12 @@ fn command_of(words: &[&str]) -> Option<String> {
         .find(|name| folder().join(format!("{name}.json")).is_file())
 }
 
-/// What makes a command print one document per line, of another shape.
-const ONE_LINE_EACH: &[&str] = &["--follow", "-f", "--all", "--thread", "--activity"];
+/// What makes a command print something of another shape.
+const OTHER_SHAPES: &[&str] = &[
+    "--follow",
+    "-f",
+    "--all",
+    "--thread",
+    "--activity",
+    "--explain-scope",
+];
