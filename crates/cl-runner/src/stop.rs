@@ -140,6 +140,8 @@ pub fn stop_task(
         source,
     };
     if let Some(owner) = live_owner(task) {
+        // Its owner only watches, and would refuse.
+        refuse_external(&TaskView::read(root, task, clock.now())?)?;
         let request = StopRequest {
             by: by.to_owned(),
             kill_at: after(clock, if options.kills { grace } else { NEVER }),
@@ -147,8 +149,6 @@ pub fn stop_task(
             suppress_ms: millis(options.suppression),
         };
         let request = ask_to_stop(task, &owner.launch_id, request, clock).map_err(request_error)?;
-        // Its owner only watches, and would refuse.
-        refuse_external(&TaskView::read(root, task, clock.now())?)?;
         let identity = owner.identity();
         // A supervisor that somebody has stopped with SIGSTOP could not act on it.
         crate::process::end::signal(&identity, rustix::process::Signal::CONT);

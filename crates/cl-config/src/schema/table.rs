@@ -11,7 +11,7 @@ pub static ROOT: &[Field] = &[
     section(
         "agents",
         Kind::Entries(AGENT),
-        "The agents, by names of your choice. Claude, Codex and Gemini work without an entry when their program is on PATH.",
+        "The agents, by names of your choice. Claude, Codex, Gemini, OpenCode, Qwen Code, Copilot and Pi work without an entry when their program is on PATH.",
     ),
     section(
         "defaults",
@@ -47,7 +47,7 @@ static DEFAULTS: &[Field] = &[
         "agent",
         Kind::Text,
         "",
-        "The agent to use when none is named: a name or a type. Without it, the alphabetically first entry of `agents`, else the first of claude, codex and gemini on PATH.",
+        "The agent to use when none is named: a name or a type. Without it, the alphabetically first entry of `agents`, else the first of claude, codex, gemini, opencode and qwen on PATH.",
     ),
     field(
         "timeout",

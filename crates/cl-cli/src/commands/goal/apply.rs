@@ -323,10 +323,11 @@ impl Apply {
             Some(_) => Vec::new(),
             None => launch_policy::configured_policy(&ctx.config()?.config).gates,
         };
-        let policy = cl_runner::launch::Policy {
+        let mut policy = cl_runner::launch::Policy {
             gates,
             ..self.common.policy.clone()
         };
+        launch_policy::add_task_gates(ctx, &mut policy, &item.task)?;
         let part = Part {
             kind: Kind::Task,
             task: item.task.clone(),

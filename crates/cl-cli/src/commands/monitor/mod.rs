@@ -412,10 +412,11 @@ impl Monitor {
         let file = file.filter(|_| action == Action::Resume);
         let has_prompt = task.prompt().is_file();
         let of_launch = file.as_ref().and_then(|file| file.prompt.clone());
-        let policy = match &file {
+        let mut policy = match &file {
             Some(file) => file.policy.clone(),
             None => launch_policy::configured_policy(&ctx.config()?.config),
         };
+        launch_policy::add_task_gates(ctx, &mut policy, task)?;
         Ok(Order {
             kind: Kind::Task,
             mode: if is_lost { Mode::Recover } else { Mode::TakeUp },

@@ -50,7 +50,7 @@ pub(super) static AGENT: &[Field] = &[
         "command",
         Kind::Command,
         "",
-        "The program, or a list of the program and its first arguments. Required for type `command`; replaces the program of the types `claude`, `codex` and `gemini`.",
+        "The program, or a list of the program and its first arguments. Required for type `command`; replaces the program of a type that has one.",
     ),
     field(
         "args",
