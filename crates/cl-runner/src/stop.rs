@@ -6,6 +6,7 @@ use cl_storage::control::{Outcome, StopRequest};
 use cl_storage::marker::{self, StopMark};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::snapshot::TaskView;
+use cl_storage::status::TaskStatus;
 use cl_storage::{Clock, LayoutError, Root, TaskDir};
 
 use crate::attach::{after, ask_to_stop, millis};
@@ -217,6 +218,19 @@ fn stop_without_owner(
     refuse_external(&view)?;
     if view.owner_state != OwnerState::Lost && active.is_empty() && view.active_children.is_empty()
     {
+        // Between two of its starts, only the marker tells the monitor of the wish.
+        if is_startable(&view) {
+            let mark = StopMark {
+                lasts: options.suppression,
+                ..StopMark::permanent(by)
+            };
+            marker::request_stop(task, &mark, clock.now()).map_err(|source| {
+                StopError::Request {
+                    task: task.id().to_string(),
+                    source,
+                }
+            })?;
+        }
         return Ok(StopReport::NothingRunning);
     }
     let children = view.active_children.len();
@@ -269,6 +283,14 @@ fn refuse_external(view: &TaskView) -> Result<(), StopError> {
             pid: info.pid,
         })
     })
+}
+
+/// Tells whether something that looks for work would start the task.
+fn is_startable(view: &TaskView) -> bool {
+    matches!(
+        view.status,
+        TaskStatus::Idle | TaskStatus::Failed | TaskStatus::Stopped
+    )
 }
 
 /// Stops the active children of a task that has no supervisor.

@@ -12,8 +12,10 @@
 //! | `APPROVED` `LGTM` `PASS` `+1` … | bare | pass |
 //! | `REJECTED` `NOT APPROVED` `CHANGES REQUESTED` `FAIL` … | bare | fail |
 //!
-//! The last explicit line decides, unless a bare rejection follows it. Without an
-//! explicit line the bare ones decide, and one rejection outweighs any number of
+//! The last explicit line decides, unless a rejection follows it. What is quoted (`>`)
+//! or stands in a fenced block may be somebody else's word: it only counts where no
+//! explicit line stands outside and nothing rejects, and a `RESULT:` in a fenced block
+//! never approves. Without any explicit line the bare ones decide, and one rejection outweighs any number of
 //! approvals. Where a bare approval may be a piece of something else, it does not
 //! count: in a fenced block, which shows what a program printed, and inside a
 //! paragraph, unless it stands there in capitals and without punctuation.
@@ -107,7 +109,10 @@ const LABELS: [&str; 2] = ["VERDICT", "RESULT"];
 #[derive(Debug, Default)]
 struct Reading {
     explicit: Option<Verdict>,
-    /// A bare rejection stands behind the last explicit line.
+    /// The last explicit line that is quoted or fenced.
+    cited: Option<Verdict>,
+    cited_fail: bool,
+    /// A rejection stands behind the last explicit line.
     rejected_since: bool,
     bare_pass: bool,
     bare_fail: bool,
@@ -136,7 +141,7 @@ impl Reading {
                 continue;
             }
             if let Some((verdict, length)) = object_verdict(&text[start..]) {
-                reading.explicit(verdict);
+                reading.explicit(verdict, fence.is_some());
                 skip_to = start + length;
                 continue;
             }
@@ -150,9 +155,16 @@ impl Reading {
         reading
     }
 
-    fn explicit(&mut self, verdict: Verdict) {
-        self.explicit = Some(verdict);
-        self.rejected_since = false;
+    fn explicit(&mut self, verdict: Verdict, is_cited: bool) {
+        if is_cited {
+            self.cited = Some(verdict);
+            let is_fail = verdict == Verdict::Fail;
+            self.cited_fail |= is_fail;
+            self.rejected_since |= is_fail;
+        } else {
+            self.explicit = Some(verdict);
+            self.rejected_since = false;
+        }
     }
 
     fn line(&mut self, line: &str, around: &Around<'_>) {
@@ -161,9 +173,11 @@ impl Reading {
             let label = canonical(label);
             if LABELS.contains(&label.as_str()) {
                 let verdict = Verdict::of_word(value);
-                // Results of many things are told in prose; a verdict is one.
-                if verdict != Verdict::Unknown || label == LABELS[0] {
-                    self.explicit(verdict);
+                let is_result = label != LABELS[0];
+                // Results of many things are told in prose and by programs; a verdict is one.
+                let is_of_program = is_result && around.is_fenced && verdict == Verdict::Pass;
+                if !is_of_program && (verdict != Verdict::Unknown || !is_result) {
+                    self.explicit(verdict, around.is_fenced || line.starts_with('>'));
                 }
                 return;
             }
@@ -182,7 +196,8 @@ impl Reading {
         match self.explicit {
             Some(Verdict::Pass) if self.rejected_since => Verdict::Fail,
             Some(verdict) => verdict,
-            None if self.bare_fail => Verdict::Fail,
+            None if self.bare_fail || self.cited_fail => Verdict::Fail,
+            None if self.cited.is_some() => self.cited.unwrap_or(Verdict::Unknown),
             None if self.bare_pass => Verdict::Pass,
             None => Verdict::Unknown,
         }
@@ -370,6 +385,28 @@ mod tests {
         ] {
             check(line, Verdict::Unknown);
         }
+    }
+
+    #[test]
+    fn what_is_cited_never_outweighs_a_rejection() {
+        for review in [
+            "VERDICT: fail\nIf it were mended:\n> VERDICT: pass\n",
+            "REJECTED\n\n```\nRESULT: PASS\n```\n\nbut nothing covers the new code.\n",
+            "VERDICT: fail\n\n```\nVERDICT: pass\n```\n",
+            "VERDICT: fail\n\n```json\n{\"verdict\": \"pass\"}\n```\n",
+            "```\nVERDICT: fail\n```\n\n> VERDICT: pass\n",
+            "VERDICT: pass\n\n> VERDICT: fail\n",
+        ] {
+            check(review, Verdict::Fail);
+        }
+        check(
+            "The tests say:\n\n```\nRESULT: PASS\n```\n",
+            Verdict::Unknown,
+        );
+        check(
+            "> VERDICT: fail\n\nIt was mended.\n\nVERDICT: pass\n",
+            Verdict::Pass,
+        );
     }
 
     #[test]

@@ -397,6 +397,10 @@ fn view_of(
     }
 }
 
+fn has_failed(result: Option<&TaskResult>) -> bool {
+    result.is_some_and(|result| result.status == ResultStatus::Failed)
+}
+
 /// Logs what is shown without a record, once for each file: commands tell the user.
 fn tell_if_synthetic(run: &RunDir, info: &Result<RunInfo, RecordError>) {
     match info {
@@ -455,7 +459,8 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
             state.result.as_ref().is_some_and(completed)
                 && launch.is_none_or(|launch| *launch == state.launch_id)
         }),
-        is_stopped: view.markers.has(Marker::StopRequested)
+        // A task that had failed did so, whoever wants it left alone since.
+        is_stopped: (view.markers.has(Marker::StopRequested) && !has_failed(result))
             || view
                 .state
                 .as_ref()
@@ -475,7 +480,7 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
             RunStatus::Failed => Some(false),
             RunStatus::Running | RunStatus::Unknown => None,
         }),
-        has_failed_result: result.is_some_and(|result| result.status == ResultStatus::Failed),
+        has_failed_result: has_failed(result),
         has_completed_result: result.is_some_and(|result| result.status == ResultStatus::Completed),
         has_runs: !view.runs.is_empty(),
         exists,

@@ -172,3 +172,22 @@ fn limits_that_are_none_are_refused() {
     }
     assert!(!stage.dir("top").exists());
 }
+
+#[test]
+fn a_task_whose_spending_cannot_be_read_spends_no_more() {
+    let stage = Stage::new("  - say: x");
+    stage
+        .task("top", "--max-attempts 1 --max-tokens 1000")
+        .assert_code(1);
+    let run = stage.runs("top").pop().unwrap();
+    std::fs::write(run.info(), "{{").unwrap();
+    let again = stage
+        .command(&format!("task resume {} --max-tokens 1000", id("top")))
+        .run();
+    again.assert_code(1);
+    let result = stage.ended("top");
+    let failure = result.failure.unwrap();
+    assert_eq!(failure.kind, cl_storage::FailureKind::MaxBudget);
+    assert!(failure.detail.contains("cannot be told"), "{failure}");
+    assert_eq!(stage.runs("top").len(), 1, "no further attempt");
+}

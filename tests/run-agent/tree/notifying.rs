@@ -155,7 +155,11 @@ fn a_receiver_that_fails_is_asked_again_under_the_same_id() {
 fn what_cannot_arrive_is_told_without_secrets_and_given_up() {
     let receiver = Receiver::start(&[]).unwrap();
     receiver.always(404);
-    let stage = stage("  - say: It is so.\n  - done: true", &receiver, ", events: [done]");
+    let stage = stage(
+        "  - say: It is so.\n  - done: true",
+        &receiver,
+        ", events: [done]",
+    );
     stage.task("top", "").assert_code(0);
     quiet(&stage);
     assert_eq!(receiver.received().len(), 1, "404 does not pass");

@@ -119,6 +119,21 @@ fn stopping_twice_says_that_nothing_runs() {
 }
 
 #[test]
+fn a_stop_between_two_starts_keeps_the_monitor_away() {
+    let stage = Stage::new("  - exit: 3");
+    stage.task("top", "--max-attempts 1").assert_code(1);
+    stage.ok(&format!("stop {} --no-restart", id("top")));
+    let marker = stage.dir("top").path().join("STOP-REQUESTED");
+    let text = std::fs::read_to_string(marker).unwrap();
+    assert!(text.starts_with("permanent\n"), "{text}");
+    assert_eq!(
+        stage.json("list")["tasks"][0]["status"],
+        "failed",
+        "it had failed before"
+    );
+}
+
+#[test]
 fn many_stops_at_once_all_succeed() {
     let stage = Stage::new(DEAF);
     stage.detach("top", "");

@@ -148,9 +148,9 @@ fn tell(
         "tasks were"
     };
     match report {
-        StopReport::NothingRunning => ctx
-            .console
-            .note(format_args!("nothing is running in task {id}")),
+        StopReport::NothingRunning => ctx.console.note(format_args!(
+            "nothing is running in task {id}; what would start it leaves it alone"
+        )),
         StopReport::Stopped { .. } => ctx.console.line(format_args!("Stopped task {id}"))?,
         StopReport::ChildrenStopped { .. } => ctx.console.line(format_args!(
             "Task {id} had ended already; {children} child {tasks} stopped"

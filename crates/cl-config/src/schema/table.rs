@@ -115,7 +115,7 @@ static DEFAULTS: &[Field] = &[
         "stop_suppression",
         Kind::Duration,
         "60s",
-        "How long the monitor leaves a stopped task alone. A stopped task is started by nothing else but a person.",
+        "How long the monitor leaves a stopped task alone; afterwards it may start it again. Nothing else but a person does.",
     ),
     field(
         "control_group",

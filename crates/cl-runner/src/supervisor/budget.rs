@@ -24,6 +24,8 @@ pub(super) struct Meter {
     /// By other runs of the project on this day.
     day: Usage,
     day_read: Option<Instant>,
+    /// Why it is not known what all earlier runs of the task have used.
+    unreadable: Option<String>,
     /// What the run itself had used at the last look.
     seen: Option<Usage>,
 }
@@ -44,8 +46,15 @@ impl Supervisor {
             if Some(earlier.id()) == run {
                 continue;
             }
-            let Ok(Some(info)) = RunInfo::read(&earlier) else {
-                continue;
+            let info = match RunInfo::read(&earlier) {
+                Ok(Some(info)) => info,
+                Ok(None) => continue,
+                Err(error) => {
+                    meter
+                        .unreadable
+                        .get_or_insert_with(|| crate::launch_error_text(&error));
+                    continue;
+                }
             };
             if let Some(used) = info.usage {
                 budget::add(&mut meter.task, &used);
@@ -102,7 +111,15 @@ impl Supervisor {
         self.note_overtime();
         if self.over.is_none() {
             let meter = self.meter_without(None);
-            self.over = self.weigh(&meter, &Usage::default());
+            self.over = self.weigh(&meter, &Usage::default()).or_else(|| {
+                // Going on would spend again what nobody can count any more.
+                let why = meter.unreadable.as_ref()?;
+                let text = format!(
+                    "it cannot be told what the task has used: {why}; restore the record, remove the \
+                     folder of its run, or go on without a budget"
+                );
+                Some(Failure::new(FailureKind::MaxBudget, text))
+            });
         }
         self.over.is_none()
     }

@@ -267,6 +267,15 @@ fn give_back(ownership: Ownership, made: &Footprint, written: &Written, task: &T
 
 fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Result<Taken, Refused> {
     let now = SystemClock.now();
+    // How it was launched before says which gates have yet to judge its claim.
+    if let Err(error) = LaunchFile::read(task) {
+        let path = task.launch();
+        return Err(Refused::conflict(format!(
+            "{}; restore {path}, or remove it to go on without what it says, gates included",
+            crate::launch_error_text(&error),
+            path = path.display(),
+        )));
+    }
     // Under the lock: a marker may have come since the first look.
     check_markers(task, record)?;
     let prompt = resolve_prompt(task, record)?;
