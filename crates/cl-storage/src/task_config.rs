@@ -190,21 +190,19 @@ impl TaskConfig {
         out.finish() + &self.rest
     }
 
-    /// Replaces the file of `task`, or removes it; returns after that is on disk.
+    /// Replaces the file of `task`, or removes it; returns its text after that is on disk.
     ///
     /// For holders of the project's lock, see [`crate::dependencies::locked`].
-    pub(crate) fn write(&self, task: &TaskDir) -> Result<(), RecordError> {
+    pub(crate) fn write(&self, task: &TaskDir) -> Result<Option<String>, RecordError> {
         let path = task.config();
-        let text = self.to_text();
-        let written = if text.trim().is_empty() {
-            if !path.exists() {
-                return Ok(());
-            }
-            durable::remove(&path)
-        } else {
-            durable::replace(&path, text.as_bytes(), Mode::Shared)
+        let text = Some(self.to_text()).filter(|text| !text.trim().is_empty());
+        let written = match &text {
+            None if !path.exists() => Ok(()),
+            None => durable::remove(&path),
+            Some(text) => durable::replace(&path, text.as_bytes(), Mode::Shared),
         };
-        written.map_err(RecordError::io(&path))
+        written.map_err(RecordError::io(&path))?;
+        Ok(text)
     }
 }
 

@@ -203,7 +203,7 @@ fn take(
         Ok(taken) => Ok(build(record, root, task, ownership, group, taken)),
         Err(refused) => {
             if let Some(stored) = stored {
-                stored.undo(&task);
+                stored.undo(&root, &task);
             }
             group.leave();
             give_back(ownership, made, &written, &task);

@@ -70,23 +70,37 @@ pub fn update<T>(
     })?
 }
 
-/// What stood in `TASK-CONFIG.yaml` before, so that it can be put back.
+/// What stood in `TASK-CONFIG.yaml` before and after, so that it can be put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     before: Option<String>,
+    after: Option<String>,
 }
 
 impl Stored {
-    /// Puts back what was there. Failing is logged: the caller has another error to tell.
-    pub fn undo(&self, task: &TaskDir) {
+    /// Puts back what was there, unless somebody has changed the file since.
+    ///
+    /// Blocks for the project's lock, for 5 s at the most. Failing is logged: the
+    /// caller has another error to tell.
+    pub fn undo(&self, root: &Root, task: &TaskDir) {
+        let undone = locked(root, task.project(), || self.put_back(task));
+        if let Err(error) = undone.flatten() {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "could not put the task's dependencies back");
+        }
+    }
+
+    /// Only under the project's lock.
+    fn put_back(&self, task: &TaskDir) -> Result<(), DependencyError> {
         let path = task.config();
+        if self.before == self.after || record::read_text(&path)? != self.after {
+            return Ok(());
+        }
         let undone = match &self.before {
             Some(text) => durable::replace(&path, text.as_bytes(), Mode::Shared),
             None => durable::remove(&path),
         };
-        if let Err(error) = undone {
-            tracing::error!(%error, "could not put the task's dependencies back");
-        }
+        Ok(undone.map_err(RecordError::io(&path))?)
     }
 }
 
@@ -113,8 +127,8 @@ pub fn set_dependencies(
                 return Err(DependencyError::Cycle(joined(&cycle, " -> ")));
             }
         }
-        config.write(task)?;
-        Ok(Stored { before })
+        let after = config.write(task)?;
+        Ok(Stored { before, after })
     })?
 }
 

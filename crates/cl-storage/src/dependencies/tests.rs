@@ -417,11 +417,51 @@ fn what_would_close_a_cycle_is_refused_before_anything_is_written() {
         error.to_string(),
         format!("task \"{}\" cannot depend on itself", a.id())
     );
-    before.undo(&a);
+    before.undo(&place.root, &a);
     assert!(!a.config().exists());
     set_dependencies(&place.root, &b, vec![a.id().clone()]).unwrap();
     set_dependencies(&place.root, &b, Vec::new()).unwrap();
     assert!(!b.config().exists(), "an empty list leaves no file");
+}
+
+#[test]
+fn taking_dependencies_back_leaves_alone_what_somebody_has_changed_since() {
+    let place = Place::new();
+    let (a, b, c) = (place.task("aaa"), place.task("bbb"), place.task("ccc"));
+    set_dependencies(&place.root, &a, vec![b.id().clone()]).unwrap();
+    let stored = set_dependencies(&place.root, &a, vec![b.id().clone(), c.id().clone()]).unwrap();
+    let lifted = [b.id().clone()];
+    update(&place.root, &a, |config| {
+        config.unblock(&lifted, "frozen", Timestamp::UNIX_EPOCH);
+    })
+    .unwrap();
+    stored.undo(&place.root, &a);
+    let config = TaskConfig::read(&a).unwrap();
+    assert_eq!(config.gating(), [c.id().clone()], "{config:?}");
+}
+
+#[test]
+fn taking_dependencies_back_waits_for_the_lock() {
+    let place = Place::new();
+    let (a, b) = (place.task("aaa"), place.task("bbb"));
+    let stored = set_dependencies(&place.root, &a, vec![b.id().clone()]).unwrap();
+    let undone = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        locked(&place.root, a.project(), || {
+            scope.spawn(|| {
+                stored.undo(&place.root, &a);
+                undone.store(true, std::sync::atomic::Ordering::SeqCst);
+            });
+            // Whoever holds the lock may rewrite the file, which then is not put back.
+            for _ in 0..1000 {
+                std::thread::yield_now();
+            }
+            assert!(!undone.load(std::sync::atomic::Ordering::SeqCst));
+            assert!(a.config().exists());
+        })
+        .unwrap();
+    });
+    assert!(!a.config().exists());
 }
 
 #[test]
