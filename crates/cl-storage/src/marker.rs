@@ -160,6 +160,11 @@ impl Markers {
     }
 }
 
+/// Tells whether `task` has a `DONE`; one that cannot be looked at is none.
+pub(crate) fn is_done(task: &TaskDir) -> bool {
+    presence(task, Marker::Done).is_ok_and(|found| found == Presence::Present)
+}
+
 fn presence(task: &TaskDir, marker: Marker) -> io::Result<Presence> {
     match fs::symlink_metadata(marker.path(task)) {
         Ok(meta) if meta.is_file() => Ok(Presence::Present),

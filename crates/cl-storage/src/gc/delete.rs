@@ -10,7 +10,8 @@ use super::{GcError, TaskDeleted, survey};
 use crate::durable::Mode;
 use crate::layout::{ProjectDir, Root, TaskDir};
 use crate::lock::HeldLock;
-use crate::record;
+use crate::marker;
+use crate::task_config::TaskConfig;
 use crate::{LayoutError, TaskId};
 
 /// A task that nobody can start any more, because its owner's lock is held here.
@@ -81,35 +82,18 @@ impl Deletion {
     }
 }
 
-/// What a task's configuration says, as far as it matters here.
-#[derive(Debug, Default, serde::Deserialize)]
-struct TaskConfig {
-    #[serde(default)]
-    depends_on: Vec<String>,
-}
-
 /// Lists the tasks of `project` that wait for `task` and have no `DONE`, by id.
 ///
 /// A configuration that cannot be read names nobody.
 pub fn dependents(project: &ProjectDir, task: &TaskId) -> Result<Vec<TaskId>, LayoutError> {
     let mut found = Vec::new();
     for other in project.tasks()? {
-        let path = other.path().join("TASK-CONFIG.yaml");
-        let config = record::read_text(&path)
-            .ok()
-            .flatten()
-            .and_then(|text| crate::yaml::parse::<TaskConfig>(&text).ok())
-            .unwrap_or_default();
-        let names_it = |name: &String| {
-            let (of, name) = name
-                .rsplit_once('/')
-                .unwrap_or((project.id().as_str(), name));
-            of.trim() == project.id().as_str() && name.trim() == task.as_str()
-        };
-        if other.id() != task
-            && config.depends_on.iter().any(names_it)
-            && !other.path().join("DONE").is_file()
-        {
+        let config = TaskConfig::read(&other).unwrap_or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(task = %other.id(), error, "left out of those that wait");
+            TaskConfig::default()
+        });
+        if other.id() != task && config.gating().contains(task) && !marker::is_done(&other) {
             found.push(other.id().clone());
         }
     }
@@ -167,41 +151,44 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let root = Root::at(place.path()).unwrap();
         let first = task(&root, "task-20260101-000000-first");
-        for (id, config, is_done) in [
+        let id = first.id();
+        for (name, config) in [
+            ("01-list", format!("depends_on: [{id}]")),
+            ("02-scalar", format!("depends_on: {id}")),
             (
-                "task-20260101-000001-waits",
-                "depends_on: [task-20260101-000000-first]",
-                false,
+                "03-commas",
+                format!("depends_on: ['task-20260101-000000-x, {id}']"),
+            ),
+            ("04-over", format!("depends_on: [{id}]")),
+            (
+                "05-lifted",
+                format!("depends_on: [{id}]\nunblocked:\n    dependencies: [{id}]"),
             ),
             (
-                "task-20260101-000002-named",
-                "depends_on: [p/task-20260101-000000-first]",
-                false,
+                "06-other",
+                "depends_on: [task-20260101-000000-x]".to_owned(),
             ),
-            (
-                "task-20260101-000003-over",
-                "depends_on: [task-20260101-000000-first]",
-                true,
-            ),
-            (
-                "task-20260101-000004-other",
-                "depends_on: [q/task-20260101-000000-first]",
-                false,
-            ),
-            ("task-20260101-000005-broken", "depends_on: {", false),
+            ("07-broken", "depends_on: {".to_owned()),
+            ("08-linked", format!("depends_on: [{id}]")),
         ] {
-            let other = task(&root, id);
-            std::fs::write(other.path().join("TASK-CONFIG.yaml"), config).unwrap();
-            if is_done {
-                std::fs::write(other.path().join("DONE"), "").unwrap();
+            let other = task(&root, &format!("task-20260101-0000{name}"));
+            std::fs::write(other.config(), config).unwrap();
+            match name {
+                "04-over" => std::fs::write(other.path().join("DONE"), "").unwrap(),
+                // No marker anywhere else either.
+                "08-linked" => {
+                    std::os::unix::fs::symlink(other.config(), other.path().join("DONE")).unwrap();
+                }
+                _ => {}
             }
         }
         let project = root.project(first.project()).unwrap();
         let found = dependents(&project, first.id()).unwrap();
         let found: Vec<&str> = found.iter().map(TaskId::as_str).collect();
+        let expected = ["01-list", "02-scalar", "03-commas", "08-linked"];
         assert_eq!(
             found,
-            ["task-20260101-000001-waits", "task-20260101-000002-named"]
+            expected.map(|name| format!("task-20260101-0000{name}"))
         );
     }
 }
