@@ -3,7 +3,9 @@
 //! Each is launched like a job and has a supervisor of its own: killing the
 //! command that waits never hurts one that runs.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cl_bus::{Bus, Draft};
@@ -14,6 +16,7 @@ use cl_storage::lock::HeldLock;
 use cl_storage::marker::{Marker, Markers};
 use cl_storage::owner::Owner;
 use cl_storage::process::ProcessIdentity;
+use cl_storage::redact::Redactor;
 use cl_storage::run_info::RunInfo;
 use cl_storage::task_state::{ResultStatus, TaskResult};
 use cl_storage::{RunDir, RunId, TaskDir};
@@ -26,10 +29,14 @@ use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
+use crate::view::open_regular;
 
 /// How long nothing may be looked at; the first looks follow each other faster.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// How much of an answer is read before the part that is wanted, to recognise secrets.
+const AHEAD: u64 = 16 * 1024;
 
 /// What all runs of a series have in common, found out before the first one.
 #[derive(Debug)]
@@ -284,11 +291,11 @@ pub(super) fn why(result: &TaskResult) -> Option<String> {
     Some(failure.unwrap_or_else(|| fallback.to_owned()))
 }
 
-/// Returns the newest run of `task`.
-pub(super) fn newest_run(task: &TaskDir) -> Option<RunId> {
-    let runs = task.runs().ok()?;
-    let newest = runs.into_iter().max_by_key(|run| run.id().started_at())?;
-    Some(newest.id().clone())
+/// Returns the newest run of `task`; none if it has none.
+pub(super) fn newest_run(task: &TaskDir) -> Result<Option<RunId>, CliError> {
+    let runs = task.runs()?;
+    let newest = runs.into_iter().max_by_key(|run| run.id().started_at());
+    Ok(newest.map(|run| run.id().clone()))
 }
 
 /// How one run of a series ended.
@@ -321,10 +328,10 @@ pub(super) fn run_part(
     waiting: &mut Waiting,
     part: Part,
 ) -> Result<Outcome, CliError> {
-    let before = newest_run(&part.task);
+    let before = newest_run(&part.task)?;
     let mut flight = Flight::launch(ctx, common, part)?;
     let end = wait_for(ctx, waiting, &mut flight)?;
-    let run = newest_run(&flight.task).filter(|run| Some(run) != before.as_ref());
+    let run = newest_run(&flight.task)?.filter(|run| Some(run) != before.as_ref());
     let run = run.map(|run| flight.task.run(&run)).transpose()?;
     Ok(Outcome {
         run,
@@ -370,19 +377,15 @@ pub(super) fn lock(task: &TaskDir) -> Result<HeldLock, CliError> {
     task.ensure()?;
     let path = task.path().join("series.lock");
     HeldLock::acquire(&path, FileMode::Shared, Duration::ZERO).map_err(|error| {
-        let exit = if error.is_timeout() {
-            Exit::Conflict
+        let task = task.id();
+        let refused = if error.is_timeout() {
+            CliError::conflict(format!(
+                "another `iterate` or `workflow run` is at work on task {task}"
+            ))
         } else {
-            Exit::Failed
+            CliError::failed(format!("could not lock task {task}"))
         };
-        CliError::new(
-            exit,
-            format!(
-                "another `iterate` or `workflow run` is at work on task {}",
-                task.id()
-            ),
-        )
-        .caused_by(error)
+        refused.caused_by(error)
     })
 }
 
@@ -394,33 +397,57 @@ pub(super) fn find_run(
     iteration: u32,
     since: Timestamp,
     known: &[RunId],
-) -> Option<(RunDir, RunInfo)> {
-    let runs = task.runs().ok()?;
-    let infos = runs
-        .into_iter()
-        .filter_map(|run| RunInfo::read(&run).ok().flatten().map(|info| (run, info)));
-    infos
-        .filter(|(run, info)| {
-            info.role == role
-                && info.iteration == Some(iteration)
-                && info.sort_time() >= since
-                && !known.contains(run.id())
-        })
-        .max_by_key(|(_, info)| info.sort_time())
+) -> Result<Option<(RunDir, RunInfo)>, CliError> {
+    let mut newest: Option<(RunDir, RunInfo)> = None;
+    for run in task.runs()? {
+        if known.contains(run.id()) {
+            continue;
+        }
+        // One that cannot be read may be the one that is looked for.
+        let info = RunInfo::read(&run).map_err(|error| {
+            CliError::failed(format!("could not look at run {}", run.id())).caused_by(error)
+        })?;
+        let Some(info) = info else { continue };
+        let fits = info.role == role
+            && info.iteration == Some(iteration)
+            && info.sort_time() >= since
+            && (newest.as_ref()).is_none_or(|(_, last)| last.sort_time() <= info.sort_time());
+        if fits {
+            newest = Some((run, info));
+        }
+    }
+    Ok(newest)
 }
 
-/// Returns what a run answered, its last `limit` bytes if it is longer.
-pub(super) fn answer(run: &RunDir, limit: u64) -> String {
-    use std::os::unix::fs::FileExt as _;
-    let read = || -> std::io::Result<Vec<u8>> {
-        let file = std::fs::File::open(run.output())?;
-        let size = file.metadata()?.len();
-        let start = size.saturating_sub(limit);
-        let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
-        file.read_exact_at(&mut bytes, start)?;
+/// Returns what a run answered without the configured secrets: its last `limit` bytes
+/// if it is longer, and nothing if it left no answer.
+///
+/// What cannot be read is an error: nobody may judge an empty text in its place.
+pub(super) fn answer(ctx: &Context, run: &RunDir, limit: u64) -> Result<String, CliError> {
+    let redactor = Redactor::new(ctx.config()?.config.all_secrets());
+    tail_of(&run.output(), limit, &redactor)
+}
+
+fn tail_of(path: &Path, limit: u64, redactor: &Redactor) -> Result<String, CliError> {
+    let unreadable =
+        |error| CliError::failed(format!("could not read {}", path.display())).caused_by(error);
+    let Some(mut file) = open_regular(path).map_err(unreadable)? else {
+        return Ok(String::new());
+    };
+    let read = |file: &mut File| -> std::io::Result<Vec<u8>> {
+        // A secret that the limit would cut in two is not recognised: read some more.
+        let start = file.metadata()?.len().saturating_sub(limit + AHEAD);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(limit + AHEAD).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+    let bytes = read(&mut file).map_err(unreadable)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let text = redactor.redact(&text);
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let start = text.ceil_char_boundary(text.len().saturating_sub(most));
+    Ok(text[start..].to_owned())
 }
 
 /// Posts a message about `task`; a bus that does not take it costs a warning only.
@@ -474,7 +501,86 @@ pub(super) fn check_free(ctx: &Context, task: &TaskDir) -> Result<(), CliError> 
 }
 
 /// Returns the launch that is under way in `task`, if any.
-pub(super) fn launch_under_way(task: &TaskDir) -> Option<String> {
-    let owner = Owner::read(task).ok().flatten();
-    owner.filter(Owner::is_alive).map(|owner| owner.launch_id)
+pub(super) fn launch_under_way(task: &TaskDir) -> Result<Option<String>, CliError> {
+    let owner = Owner::read(task).map_err(|error| {
+        CliError::failed(format!("could not tell who owns task {}", task.id())).caused_by(error)
+    })?;
+    let alive = owner.filter(Owner::is_alive);
+    Ok(alive.map(|owner| owner.launch_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cl_storage::durable;
+    use cl_storage::{ProjectId, Root, TaskId};
+
+    #[test]
+    fn answers_are_cut_at_their_beginning_and_masked() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("output.md");
+        let redactor = Redactor::new(["canary-0123456789".into()]);
+        let read = |limit| tail_of(&path, limit, &redactor).unwrap();
+        assert_eq!(read(9), "");
+        let write = |text: &str| durable::replace(&path, text.as_bytes(), FileMode::Shared);
+        write("ünd canary-0123456789 end").unwrap();
+        assert!(!read(100).contains("canary-"), "{}", read(100));
+        for limit in 0..30 {
+            let text = read(limit);
+            assert!(text.len() as u64 <= limit, "{text}");
+            assert!(!text.contains("56789"), "{text}");
+        }
+        assert_eq!(read(3), "end");
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error_and_never_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let redactor = Redactor::new([]);
+        let path = place.path().join("output.md");
+        std::os::unix::fs::symlink("/etc/hostname", &path).unwrap();
+        tail_of(&path, 9, &redactor).unwrap_err();
+        let pipe = place.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        tail_of(&pipe, 9, &redactor).unwrap_err();
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Root::at(place.path()).unwrap();
+        let id = TaskId::parse("task-20260101-000000-one").unwrap();
+        let task = root.task(&ProjectId::parse("p").unwrap(), &id).unwrap();
+        task.ensure().unwrap();
+        assert_eq!(launch_under_way(&task).unwrap(), None);
+        assert_eq!(newest_run(&task).unwrap(), None);
+        std::os::unix::fs::symlink("nowhere", task.owner()).unwrap();
+        launch_under_way(&task).unwrap_err();
+        std::fs::remove_dir_all(task.runs_folder()).unwrap_or_default();
+        std::fs::write(task.runs_folder(), "").unwrap();
+        newest_run(&task).unwrap_err();
+        find_run(&task, "stage", 1, Timestamp::UNIX_EPOCH, &[]).unwrap_err();
+    }
+
+    #[test]
+    fn only_a_lock_that_is_held_is_told_as_one() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Root::at(place.path()).unwrap();
+        let id = TaskId::parse("task-20260101-000000-one").unwrap();
+        let task = root.task(&ProjectId::parse("p").unwrap(), &id).unwrap();
+        let held = lock(&task).unwrap();
+        assert!(lock(&task).unwrap_err().chain().contains("another"));
+        drop(held);
+        std::fs::remove_file(task.path().join("series.lock")).unwrap_or_default();
+        std::fs::create_dir(task.path().join("series.lock")).unwrap();
+        let told = lock(&task).unwrap_err().chain();
+        assert!(!told.contains("another"), "{told}");
+    }
 }

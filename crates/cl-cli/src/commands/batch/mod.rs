@@ -417,7 +417,10 @@ fn tell_item(
 ) -> Result<(), CliError> {
     let task = item.task.id();
     if ctx.console.is_json() {
-        let last_run = end.launch_id.as_ref().and_then(|_| newest_run(&item.task));
+        let last_run = match end.launch_id {
+            Some(_) => newest_run(&item.task)?,
+            None => None,
+        };
         return ctx.console.json(&json!({
             "item": number, "of": of, "project": item.task.project(), "task": task,
             "status": end.status, "reason": end.reason, "launch_id": end.launch_id,

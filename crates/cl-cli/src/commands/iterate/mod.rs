@@ -79,7 +79,7 @@ pub fn run(ctx: &mut Context, args: &IterateArgs) -> Result<Exit, CliError> {
     }
     let task = scope.root().task(project, task)?;
     series::check_free(ctx, &task)?;
-    if !args.resume && series::launch_under_way(&task).is_some() {
+    if !args.resume && series::launch_under_way(&task)?.is_some() {
         return Err(
             CliError::conflict(format!("task {} is running already", task.id()))
                 .hint("`--resume` waits for it, if it belongs to iterations that were left"),
@@ -285,15 +285,18 @@ impl Iterate {
         if let Some(run) = current.and_then(|now| now.implement_run.clone()) {
             return Ok(Some(self.task.run(&run).map_err(CliError::from)?));
         }
-        let feedback = self.feedback(number);
+        let feedback = self.feedback(ctx, number)?;
         let prompt = prompts::implement(&self.prompt, feedback.as_ref());
         let previous = self
             .summary
             .iterations
             .iter()
             .rev()
-            .find_map(|iteration| iteration.implement_run.clone())
-            .or_else(|| series::newest_run(&self.task));
+            .find_map(|iteration| iteration.implement_run.clone());
+        let previous = match previous {
+            Some(run) => Some(run),
+            None => series::newest_run(&self.task)?,
+        };
         let agent = self.launch.agent.clone();
         let outcome = self.step(ctx, IMPLEMENT, number, prompt, agent, previous)?;
         let run = outcome.run.as_ref().map(|run| run.id().clone());
@@ -322,7 +325,7 @@ impl Iterate {
         index: usize,
         work: &RunDir,
     ) -> Result<Review, Broken> {
-        let answer = series::answer(work, prompts::QUOTED);
+        let answer = series::answer(ctx, work, prompts::QUOTED)?;
         let prompt = prompts::review(&self.review_prompt, work, &answer);
         let reviewer = self.reviewers[index].clone();
         let previous = Some(work.id().clone());
@@ -331,7 +334,8 @@ impl Iterate {
         self.say_run(ctx, "review run", run_id.as_ref())?;
         let (verdict, error) = match (outcome.end, &outcome.run) {
             (StepEnd::Good, Some(run)) => {
-                (Verdict::of_review(&series::answer(run, SEARCHED)), None)
+                let answer = series::answer(ctx, run, SEARCHED)?;
+                (Verdict::of_review(&answer), None)
             }
             (StepEnd::Good, None) => (Verdict::Unknown, Some("it made no run".to_owned())),
             (StepEnd::Bad(why), _) => (Verdict::Unknown, Some(why)),
@@ -399,17 +403,17 @@ impl Iterate {
             .filter_map(|review| review.run_id.clone());
         let known: Vec<RunId> = reviews.chain(current.implement_run.clone()).collect();
         let find = || series::find_run(&self.task, role, number, since, &known);
-        let Some((run, _)) = find() else {
+        let Some((run, _)) = find()? else {
             return Ok(None);
         };
-        if let Some(launch_id) = series::launch_under_way(&self.task) {
+        if let Some(launch_id) = series::launch_under_way(&self.task)? {
             let grace = self.common.policy.grace;
             let end = series::wait_for_found(ctx, &mut self.waiting, &self.task, launch_id, grace)?;
             let run = Some(run);
             return Ok(Some(Outcome { run, end }));
         }
         // Its owner has recorded the end; one that did not end well is made again.
-        Ok(find()
+        Ok(find()?
             .filter(|(_, info)| info.status == RunStatus::Completed)
             .map(|(run, _)| Outcome {
                 run: Some(run),
@@ -434,23 +438,25 @@ impl Iterate {
     }
 
     /// Returns what the work of iteration `number` is told of the one before.
-    fn feedback(&self, number: u32) -> Option<Feedback> {
+    fn feedback(&self, ctx: &Context, number: u32) -> Result<Option<Feedback>, CliError> {
         let mut before = self.summary.iterations.iter().rev();
-        let last = before.find(|iteration| iteration.iteration < number)?;
+        let Some(last) = before.find(|iteration| iteration.iteration < number) else {
+            return Ok(None);
+        };
         if last.reviews.is_empty() || last.result == IterationResult::Error {
             let why = last.error.clone().unwrap_or_default();
-            return Some(Feedback::Failed(last.iteration, why));
+            return Ok(Some(Feedback::Failed(last.iteration, why)));
         }
-        let reviews = last.reviews.iter().map(|review| {
-            let who = review.reviewer.clone().unwrap_or_else(|| "review".into());
-            let run = review
-                .run_id
-                .as_ref()
-                .and_then(|run| self.task.run(run).ok());
-            let text = run.map_or_else(String::new, |run| series::answer(&run, prompts::QUOTED));
-            (format!("{who}: {}", review.verdict), text)
-        });
-        Some(Feedback::Reviews(last.iteration, reviews.collect()))
+        let mut reviews = Vec::new();
+        for review in &last.reviews {
+            let who = review.reviewer.as_deref().unwrap_or("review");
+            let text = match &review.run_id {
+                Some(run) => series::answer(ctx, &self.task.run(run)?, prompts::QUOTED)?,
+                None => String::new(),
+            };
+            reviews.push((format!("{who}: {}", review.verdict), text));
+        }
+        Ok(Some(Feedback::Reviews(last.iteration, reviews)))
     }
 
     fn tell_review(

@@ -98,7 +98,7 @@ pub fn run(ctx: &mut Context, args: &WorkflowArgs) -> Result<Exit, CliError> {
     let common = Common::of(ctx, &scope, &launch)?;
     common.check_agent(ctx, launch.agent.as_deref())?;
     series::check_free(ctx, &task)?;
-    if !args.resume && series::launch_under_way(&task).is_some() {
+    if !args.resume && series::launch_under_way(&task)?.is_some() {
         return Err(
             CliError::conflict(format!("task {} is running already", task.id()))
                 .hint("`--resume` waits for it, if it belongs to a workflow that was left"),
@@ -279,16 +279,13 @@ impl Workflow {
             None => self.make_run(ctx, number, previous)?,
         };
         let run = outcome.run.as_ref().map(|run| run.id().clone());
-        if outcome.end != StepEnd::Left {
-            series::set_claim_aside(ctx, &self.task)?;
-        }
-        if outcome.end == StepEnd::Left {
-            // It runs, and the state says so.
-            let why = format!("stage {number} goes on without being waited for");
-            return Err(Broken::Aborted(Exit::Terminated, why));
-        }
         let (why, broken) = match outcome.end {
-            StepEnd::Good | StepEnd::Left => (None, None),
+            StepEnd::Left => {
+                // It runs, and the state says so; a claim is still its own.
+                let why = format!("stage {number} goes on without being waited for");
+                return Err(Broken::Aborted(Exit::Terminated, why));
+            }
+            StepEnd::Good => (None, None),
             StepEnd::Bad(why) => {
                 let text = format!("workflow stage {number} failed: {why}");
                 (Some(why), Some(Broken::Failed(CliError::failed(text))))
@@ -302,6 +299,7 @@ impl Workflow {
                 (Some("interrupted".into()), Some(Broken::Aborted(exit, why)))
             }
         };
+        series::set_claim_aside(ctx, &self.task)?;
         let now = ctx.now();
         let stage = self.state.stage(number);
         stage.status = if why.is_none() {
@@ -335,6 +333,10 @@ impl Workflow {
         number: usize,
         previous: Option<RunId>,
     ) -> Result<Outcome, Broken> {
+        let previous_run = match previous {
+            Some(run) => Some(run),
+            None => series::newest_run(&self.task)?,
+        };
         let now = ctx.now();
         let earlier = self.earlier(number);
         let stage = self.state.stage(number);
@@ -353,7 +355,7 @@ impl Workflow {
             agent: self.launch.agent.clone(),
             policy: self.common.policy.clone(),
             env: launching::extra_env(&self.launch),
-            previous_run: previous.or_else(|| series::newest_run(&self.task)),
+            previous_run,
             step: Some(Step {
                 role: STAGE.to_owned(),
                 iteration: u32::try_from(number).unwrap_or(u32::MAX),
@@ -375,15 +377,15 @@ impl Workflow {
         };
         let iteration = u32::try_from(number).unwrap_or(u32::MAX);
         let find = || series::find_run(&self.task, STAGE, iteration, since, &[]);
-        if let Some((run, _)) = find() {
-            if let Some(launch_id) = series::launch_under_way(&self.task) {
+        if let Some((run, _)) = find()? {
+            if let Some(launch_id) = series::launch_under_way(&self.task)? {
                 let grace = self.common.policy.grace;
                 let waiting = &mut self.waiting;
                 let end = series::wait_for_found(ctx, waiting, &self.task, launch_id, grace)?;
                 let run = Some(run);
                 return Ok(Some(Outcome { run, end }));
             }
-            let ended = find().filter(|(_, info)| info.status == RunStatus::Completed);
+            let ended = find()?.filter(|(_, info)| info.status == RunStatus::Completed);
             if let Some((run, _)) = ended {
                 let (run, end) = (Some(run), StepEnd::Good);
                 return Ok(Some(Outcome { run, end }));
