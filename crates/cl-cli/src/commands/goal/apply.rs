@@ -159,16 +159,13 @@ fn lock(
     durable::create_folders(folder, Mode::Shared).map_err(failed)?;
     let path = folder.join("apply.lock");
     HeldLock::acquire(&path, Mode::Shared, Duration::ZERO).map_err(|error| {
-        let exit = if error.is_timeout() {
-            Exit::Conflict
+        let id = &spec.workflow_id;
+        let refused = if error.is_timeout() {
+            CliError::conflict(format!("another command applies {id}"))
         } else {
-            Exit::Failed
+            CliError::failed(format!("could not lock {id}"))
         };
-        CliError::new(
-            exit,
-            format!("another command applies {}", spec.workflow_id),
-        )
-        .caused_by(error)
+        refused.caused_by(error)
     })
 }
 
