@@ -70,6 +70,8 @@ pub(super) enum Skip {
     Cancelled,
     Stopped,
     Blocked,
+    Queued,
+    Waiting,
     Unjudged,
     EndedWell,
     Unclear,
@@ -101,6 +103,8 @@ impl Action {
                 Skip::Cancelled => "it was given up",
                 Skip::Stopped => "skip restart: stop-requested within window",
                 Skip::Blocked => "it waits for other tasks",
+                Skip::Queued => "it waits for its turn",
+                Skip::Waiting => "it waits for a usage limit to end",
                 Skip::Unjudged => "its DONE was not judged by its gates",
                 Skip::EndedWell => "its run ended well without DONE",
                 Skip::Unclear => "its files do not tell where it stands",
@@ -136,9 +140,9 @@ pub(super) fn decide(view: &View, was_given_up: bool) -> Action {
             let action = match view.status {
                 _ if view.is_lost => Resume,
                 TaskStatus::Completed => return No(Skip::EndedWell),
-                TaskStatus::Blocked | TaskStatus::Queued | TaskStatus::Waiting => {
-                    return No(Skip::Blocked);
-                }
+                TaskStatus::Blocked => return No(Skip::Blocked),
+                TaskStatus::Queued => return No(Skip::Queued),
+                TaskStatus::Waiting => return No(Skip::Waiting),
                 TaskStatus::Failed | TaskStatus::Stopped => Resume,
                 TaskStatus::Idle => Start,
                 _ => return No(Skip::Unclear),
@@ -199,6 +203,11 @@ mod tests {
         check(&view(Stopped), Action::Resume);
         check(&view(Unknown), Action::Skip(Skip::Unclear));
         check(&view(Blocked), Action::Skip(Skip::Blocked));
+        check(&view(TaskStatus::Queued), Action::Skip(Skip::Queued));
+        check(&view(TaskStatus::Waiting), Action::Skip(Skip::Waiting));
+        let reasons = [Skip::Blocked, Skip::Queued, Skip::Waiting];
+        let [blocked, queued, waiting] = reasons.map(|skip| Action::Skip(skip).reason());
+        assert!(blocked != queued && blocked != waiting && queued != waiting);
         check(&view(Completed), Action::Skip(Skip::EndedWell));
         let running = View {
             is_active: true,

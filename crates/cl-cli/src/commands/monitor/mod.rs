@@ -335,32 +335,32 @@ impl Monitor {
             Action::Start | Action::Resume => self.start(ctx, entry, task, sight, action),
             Action::Recover => {
                 self.stop(task);
-                Ok(())
+                Ok(true)
             }
-            Action::Finalize => self.finalize(task),
-            Action::Tick => self.tick(&entry.task),
-            Action::GiveUp => self.give_up(ctx, task, sight),
-            Action::Skip(_) => Ok(()),
+            Action::Finalize => self.finalize(task).map(|()| true),
+            Action::Tick => self.tick(&entry.task).map(|()| true),
+            Action::GiveUp => self.give_up(ctx, task, sight).map(|()| true),
+            Action::Skip(_) => Ok(false),
         };
         match done {
-            Ok(()) => self.tell(
-                ctx,
-                &entry.task,
-                word,
-                &reason,
-                "ok",
-                &ctx.now().to_string(),
-            )?,
+            Ok(true) => {
+                let key = ctx.now().to_string();
+                self.tell(ctx, &entry.task, word, &reason, "ok", &key)?;
+                Ok(matches!(action, Action::Start | Action::Resume))
+            }
+            // The monitor was ended before it came to that.
+            Ok(false) => Ok(false),
             Err(error) => {
                 self.has_failed = true;
                 self.tell(ctx, &entry.task, word, &error.chain(), "failed", "")?;
-                return Ok(false);
+                Ok(false)
             }
         }
-        Ok(matches!(action, Action::Start | Action::Resume))
     }
 
     /// Launches the task's loop, after a pause since the last launch.
+    ///
+    /// Tells whether it did: a monitor that is ended during the pause starts nothing.
     fn start(
         &mut self,
         ctx: &mut Context,
@@ -368,7 +368,7 @@ impl Monitor {
         task: &TaskDir,
         sight: &Sight,
         action: Action,
-    ) -> Result<(), CliError> {
+    ) -> Result<bool, CliError> {
         while let Some(last) = self.last_start {
             let left = self.rate_limit.saturating_sub(last.elapsed());
             if left.is_zero() || self.is_ended {
@@ -377,7 +377,7 @@ impl Monitor {
             self.rest(left);
         }
         if self.is_ended {
-            return Ok(());
+            return Ok(false);
         }
         self.last_start = Some(Instant::now());
         // Counted before it happens: a monitor that dies here must not forget it.
@@ -395,7 +395,8 @@ impl Monitor {
         self.supervisors.push(supervisor);
         memory.launch_id = launch_id;
         self.memories.tasks.insert(entry.task.clone(), memory);
-        self.memories.write(&self.project)
+        self.memories.write(&self.project)?;
+        Ok(true)
     }
 
     fn order(
