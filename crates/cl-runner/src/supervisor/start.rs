@@ -17,10 +17,7 @@ use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 use super::choice::{self, Choice};
 use super::group::Group;
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{
-    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
-    is_prompt_of_record, is_same_prompt, secret_values,
-};
+use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -190,10 +187,11 @@ fn take(
     };
     let group = Group::begin(record.policy.use_control_group);
     cl_storage::crash::point("owned");
-    // Another starter may have made and finished the task since the first look.
     let written = Written::before(&task);
     let mut stored = None;
     let launched = check_lost(&record, &ownership, &task)
+        // Another starter may have made and finished the task since the first look.
+        .and_then(|()| check_markers(&task, &record))
         .and_then(|()| store_dependencies(&record, &root, &task))
         .and_then(|before| {
             stored = before;
@@ -241,7 +239,6 @@ fn store_dependencies(
         TaskConfig::read(task)?;
         return Ok(None);
     };
-    check_markers(task, record)?;
     match set_dependencies(root, task, given.clone()) {
         Ok(stored) => Ok(Some(stored)),
         Err(error @ (DependencyError::Cycle(_) | DependencyError::Itself(_))) => {
