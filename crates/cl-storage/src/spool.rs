@@ -135,6 +135,26 @@ pub fn delivery_id(parts: &[&str]) -> String {
     )
 }
 
+/// What is in the spool at one moment.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// What is to be delivered, the oldest first.
+    pub waiting: Vec<Delivery>,
+    /// Files that hold no delivery, by their content, name or type.
+    pub damaged: Vec<PathBuf>,
+    /// How many are of a newer build, and wait for a sender that understands them.
+    pub newer: usize,
+    /// Files that could not be read now, and why; they may be fine.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+impl Listing {
+    /// Returns whether there is nothing that this build could do.
+    pub fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.damaged.is_empty()
+    }
+}
+
 /// The spool of one root.
 #[derive(Debug, Clone)]
 pub struct Spool {
@@ -200,21 +220,33 @@ impl Spool {
         names(&self.deliveries()).is_ok_and(|names| names.is_empty())
     }
 
-    /// Returns what waits, the oldest first, and the files that are no deliveries.
-    pub fn list(&self) -> io::Result<(Vec<Delivery>, Vec<PathBuf>)> {
-        let (mut found, mut damaged) = (Vec::new(), Vec::new());
+    /// Returns what waits, the oldest first, and what is beside it.
+    ///
+    /// Fails if the folder cannot be read; a file that cannot be is in the listing.
+    pub fn list(&self) -> io::Result<Listing> {
+        self.list_by(content)
+    }
+
+    fn list_by(
+        &self,
+        content: impl Fn(&Path) -> io::Result<Option<Vec<u8>>>,
+    ) -> io::Result<Listing> {
+        let mut listing = Listing::default();
         for name in names(&self.deliveries())? {
-            let path = self.deliveries().join(name);
-            match read(&path) {
-                Ok(Some(delivery)) => found.push(delivery),
-                // A newer build's: it is for a sender that understands it.
-                Ok(None) => {}
+            let path = self.deliveries().join(&name);
+            match content(&path).map(|text| text.map_or(Found::Damaged, |text| parse(&name, &text)))
+            {
+                Ok(Found::Delivery(delivery)) => listing.waiting.push(*delivery),
+                Ok(Found::Newer) => listing.newer += 1,
+                Ok(Found::Damaged) => listing.damaged.push(path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(_) => damaged.push(path),
+                // It may pass, and says nothing about what the file holds.
+                Err(error) => listing.unreadable.push((path, error)),
             }
         }
-        found.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        Ok((found, damaged))
+        let age = |delivery: &Delivery| (delivery.created_at, delivery.id.clone());
+        listing.waiting.sort_by_key(age);
+        Ok(listing)
     }
 
     /// Replaces a delivery. Only for the holder of the lock.
@@ -347,29 +379,43 @@ fn to_text(delivery: &Delivery) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Reads a delivery; `None` if a newer build wrote it.
-fn read(path: &Path) -> io::Result<Option<Delivery>> {
+/// What a file of the folder holds.
+enum Found {
+    Delivery(Box<Delivery>),
+    /// A newer build's: it is for a sender that understands it.
+    Newer,
+    Damaged,
+}
+
+/// Reads a file of the folder; `None` if it is no regular one.
+fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     use std::io::Read as _;
     if !path.symlink_metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
+        return Ok(None);
     }
     let mut text = Vec::new();
     std::fs::File::open(path)?
         .take(LARGEST)
         .read_to_end(&mut text)?;
-    let value: serde_json::Value = serde_json::from_slice(&text)?;
+    Ok(Some(text))
+}
+
+fn parse(name: &str, text: &[u8]) -> Found {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(text) else {
+        return Found::Damaged;
+    };
     if value["version"]
         .as_u64()
         .is_some_and(|found| found > VERSION.into())
     {
-        return Ok(None);
+        return Found::Newer;
     }
-    let delivery: Delivery = serde_json::from_value(value)?;
-    let name = path.file_name().and_then(|name| name.to_str());
-    if name != file_name(&delivery.id).ok().as_deref() {
-        return Err(io::Error::other("the file is named like another delivery"));
+    match serde_json::from_value::<Delivery>(value) {
+        Ok(delivery) if file_name(&delivery.id).is_ok_and(|right| right == name) => {
+            Found::Delivery(Box::new(delivery))
+        }
+        _ => Found::Damaged,
     }
-    Ok(Some(delivery))
 }
 
 #[cfg(test)]
@@ -417,10 +463,9 @@ mod tests {
         for one in [&late, &early, &late] {
             spool.put(one).unwrap();
         }
-        assert_eq!(
-            spool.list().unwrap(),
-            (vec![early.clone(), late.clone()], vec![])
-        );
+        let listing = spool.list().unwrap();
+        assert_eq!(listing.waiting, [early.clone(), late.clone()]);
+        assert_eq!(listing.damaged, Vec::<PathBuf>::new());
         let tried = Delivery {
             tries: 2,
             last_error: "x".to_owned(),
@@ -429,7 +474,7 @@ mod tests {
         spool.update(&tried).unwrap();
         spool.put(&early).unwrap();
         assert_eq!(
-            spool.list().unwrap().0[0],
+            spool.list().unwrap().waiting[0],
             tried,
             "a second put forgets nothing"
         );
@@ -454,15 +499,39 @@ mod tests {
         ] {
             std::fs::write(spool.deliveries().join(name), text).unwrap();
         }
-        let (found, damaged) = spool.list().unwrap();
-        assert_eq!((found, damaged.len()), (vec![one.clone()], 1));
-        spool.set_aside(&damaged[0]).unwrap();
-        assert_eq!(spool.list().unwrap().1, Vec::<PathBuf>::new());
+        let listing = spool.list().unwrap();
+        assert_eq!(listing.waiting, std::slice::from_ref(&one));
+        assert_eq!((listing.damaged.len(), listing.newer), (1, 1));
+        spool.set_aside(&listing.damaged[0]).unwrap();
+        spool.remove(&one).unwrap();
+        let listing = spool.list().unwrap();
+        assert_eq!(listing.damaged, Vec::<PathBuf>::new());
+        assert!(listing.is_done() && !spool.is_empty());
         let escape = Delivery {
             id: "../../x".to_owned(),
             ..one
         };
         assert!(spool.put(&escape).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_now_is_not_damaged() {
+        let (_folder, spool) = spool();
+        let (good, bad) = (delivery("good", 1), delivery("bad", 2));
+        spool.put(&good).unwrap();
+        spool.put(&bad).unwrap();
+        let hidden = spool.deliveries().join(file_name(&bad.id).unwrap());
+        let listing = spool.list_by(|path| {
+            if path == hidden {
+                return Err(rustix::io::Errno::IO.into());
+            }
+            content(path)
+        });
+        let listing = listing.unwrap();
+        assert_eq!(listing.waiting, [good]);
+        assert_eq!(listing.damaged, Vec::<PathBuf>::new());
+        assert_eq!(listing.unreadable[0].0, hidden);
+        assert_eq!(spool.list().unwrap().waiting.len(), 2, "it has passed");
     }
 
     #[test]

@@ -197,7 +197,7 @@ fn a_dead_receiver_costs_the_task_nothing_and_a_killed_sender_loses_nothing() {
     no_canary_below(stage.scenario.root().path());
     kill_process(Pid::from_raw(sender.pid).unwrap(), Signal::KILL).unwrap();
     eventually("its death", || (!sender.is_alive()).then_some(()));
-    assert_eq!(spool.list().unwrap().0.len(), 2, "both wait");
+    assert_eq!(spool.list().unwrap().waiting.len(), 2, "both wait");
     receiver.always(200);
     stage.ok("gc");
     let received = arrived(&receiver, 2);
@@ -305,7 +305,11 @@ attempts:
     assert_eq!(stage.ended("top").status, ResultStatus::Completed);
     assert!(sender.is_alive(), "nobody has ended it");
     kill_process(Pid::from_raw(sender.pid).unwrap(), Signal::KILL).unwrap();
-    assert_eq!(spool.list().unwrap().0.len(), 3, "two runs and a task");
+    assert_eq!(
+        spool.list().unwrap().waiting.len(),
+        3,
+        "two runs and a task"
+    );
 }
 
 #[test]

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! There is one for each root, by a kernel lock. Killed at any line, it leaves a
-//! delivery that is delivered again under the same id. It ends when nothing waits:
-//! with a dead receiver that is after a day.
+//! delivery that is delivered again under the same id. It ends when nothing waits
+//! that it can read and understand: with a dead receiver that is after a day.
 
 use std::path::Path;
 use std::time::Duration;
@@ -86,19 +86,24 @@ impl Sender<'_> {
         self.spool.announce()?;
         // A lock on a file without its name excludes nobody: the root is gone.
         while lock.is_in_place() && self.root.exists() {
-            let (waiting, damaged) = self.spool.list()?;
-            for path in damaged {
-                self.spool.set_aside(&path)?;
+            let listing = self.spool.list()?;
+            for path in &listing.damaged {
+                self.spool.set_aside(path)?;
             }
-            if waiting.is_empty() {
+            if listing.waiting.is_empty() {
                 self.spool.withdraw()?;
-                if self.spool.is_empty() {
-                    return Ok(());
+                // What only others could deliver, or read, is for the next sender.
+                let mut last = self.spool.list()?;
+                if last.is_done() {
+                    return last
+                        .unreadable
+                        .pop()
+                        .map_or(Ok(()), |(_, error)| Err(error));
                 }
                 self.spool.announce()?;
                 continue;
             }
-            for delivery in &waiting {
+            for delivery in &listing.waiting {
                 if delivery.next_at <= self.clock.now() {
                     self.try_one(delivery.clone()).await?;
                 }
@@ -110,7 +115,7 @@ impl Sender<'_> {
 
     /// Waits until the next delivery is due, or something new may be there.
     async fn sleep(&self, wake: &mut Signal) -> std::io::Result<()> {
-        let (waiting, _) = self.spool.list()?;
+        let waiting = self.spool.list()?.waiting;
         let now = self.clock.now();
         let until = |delivery: &Delivery| {
             Duration::try_from(delivery.next_at.duration_since(now)).unwrap_or_default()
@@ -240,6 +245,30 @@ mod tests {
             Next::GiveUp => None,
         };
         assert_eq!(found, pause, "after {tries}");
+    }
+
+    #[tokio::test]
+    async fn what_only_a_newer_sender_can_deliver_does_not_keep_this_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let spool = Spool::of(&root);
+        let damaged = delivery(0);
+        spool.put(&damaged).unwrap();
+        let waiting = folder.path().join(".conductor/spool/deliveries");
+        let of_damaged = waiting.join(format!("{}.json", damaged.id));
+        std::fs::write(&of_damaged, "{").unwrap();
+        let newer = waiting.join("newer.json");
+        std::fs::write(&newer, "{\"version\": 9}").unwrap();
+        let sender = Sender {
+            spool: spool.clone(),
+            root,
+            environment: &Environment::new([("HOME", "/")], "/"),
+            clock: SystemClock,
+        };
+        // Without an end it would not even yield: the limit is that of the test runner.
+        sender.work().await.unwrap();
+        assert!(newer.exists() && !of_damaged.exists());
+        assert_eq!(spool.sender(), None);
     }
 
     #[test]
