@@ -156,6 +156,14 @@ pub(crate) struct SoloEnd {
     pub(crate) event: Option<(&'static str, String)>,
 }
 
+/// A wish to stop that was taken, recorded and answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Wished {
+    pub(crate) stop: StopRequest,
+    /// When it was made.
+    pub(crate) at: Timestamp,
+}
+
 /// A task and its one run, owned by this process.
 #[derive(Debug)]
 pub(crate) struct Solo {
@@ -166,6 +174,8 @@ pub(crate) struct Solo {
     agent_name: String,
     ownership: Ownership,
     state: TaskState,
+    /// A wish to stop was recorded by this owner.
+    is_stopping: bool,
     redactor: Redactor,
 }
 
@@ -205,6 +215,7 @@ impl Solo {
                 agent_name: order.agent_name.clone(),
                 ownership,
                 state,
+                is_stopping: false,
                 redactor,
             }),
             Err(error) => {
@@ -243,6 +254,7 @@ impl Solo {
             agent_name: info.agent_name.clone(),
             ownership,
             state,
+            is_stopping: false,
             redactor,
         };
         Ok((solo, info))
@@ -289,11 +301,14 @@ impl Solo {
     }
 
     /// Answers what is asked of the owner; a wish to stop is answered with `refusal`, or taken.
-    pub(crate) fn take_requests(&mut self, refusal: Option<&str>) -> Option<StopRequest> {
+    ///
+    /// One that is taken is on record before it is answered. Of several the most
+    /// urgent is returned.
+    pub(crate) fn take_requests(&mut self, refusal: Option<&str>) -> Option<Wished> {
         if !control::has_requests(&self.task) {
             return None;
         }
-        let mut wish = None;
+        let mut wish: Option<Wished> = None;
         for request in control::claim_all(&self.task).unwrap_or_default() {
             let refused = |why: &str| Answer::new(Outcome::Refused, why);
             let answer = match (&request.body, refusal) {
@@ -303,7 +318,16 @@ impl Solo {
                 (RequestBody::Wake, _) => Answer::new(Outcome::Done, "awake"),
                 (RequestBody::Stop(_), Some(why)) => refused(why),
                 (RequestBody::Stop(stop), None) => {
-                    wish = Some(stop.clone());
+                    let lasts = stop.suppress_ms.map(Duration::from_millis);
+                    self.record_stop(&stop.by, request.at, lasts);
+                    if let Some(wish) = &mut wish {
+                        wish.stop.kill_at = wish.stop.kill_at.min(stop.kill_at);
+                    } else {
+                        wish = Some(Wished {
+                            stop: stop.clone(),
+                            at: request.at,
+                        });
+                    }
                     Answer::new(Outcome::Done, "stopping")
                 }
                 (RequestBody::LaunchChild(_), _) => {
@@ -318,20 +342,25 @@ impl Solo {
         wish
     }
 
-    /// Writes down a wish to stop before it is acted on.
-    pub(crate) fn record_stop(&mut self, by: &str) {
-        let now = self.now();
+    /// Writes down a wish to stop, the first one, before it is acted on or answered.
+    ///
+    /// The monitor leaves the task alone for as long as it `lasts`.
+    pub(crate) fn record_stop(&mut self, by: &str, at: Timestamp, lasts: Option<Duration>) {
+        if self.is_stopping {
+            return;
+        }
+        self.is_stopping = true;
         self.state.stop = Some(StopWish {
-            requested_at: now,
+            requested_at: at,
             by: by.to_owned(),
         });
         let recorded = self.state.write(&self.task);
         let mark = marker::StopMark {
             by,
             run: Some(self.run.id()),
-            lasts: Some(marker::STOP_SUPPRESSION),
+            lasts,
         };
-        let marked = marker::request_stop(&self.task, &mark, now);
+        let marked = marker::request_stop(&self.task, &mark, at);
         if recorded.is_err() || marked.is_err() {
             tracing::error!("could not record the wish to stop");
         }
@@ -543,4 +572,70 @@ pub(crate) fn summary_of(exit_code: i32) -> String {
 /// Why a run with this exit code failed.
 pub(crate) fn failure_of(exit_code: i32) -> Option<Failure> {
     (exit_code != 0).then(|| Failure::new(FailureKind::AgentCrash, summary_of(exit_code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cl_storage::control::Request;
+    use cl_storage::{ProjectId, TaskId};
+
+    fn solo(folder: &std::path::Path) -> Solo {
+        let root = Root::at(folder).unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        let task = TaskId::parse("task-20260101-000000-abc").unwrap();
+        let task = root.task(&project, &task).unwrap();
+        let order = SoloOrder {
+            kind: WRAPPED,
+            origin: "foreground",
+            agent_name: "a".to_owned(),
+            agent: "command".to_owned(),
+            cwd: folder.to_owned(),
+            prompt: "Work.".to_owned(),
+            commandline: String::new(),
+            argv: Vec::new(),
+            parent_run: None,
+            previous_run: None,
+            is_external: false,
+            details: None,
+        };
+        Solo::begin(&root, &task, &order, Redactor::new([])).unwrap()
+    }
+
+    fn ask(solo: &Solo, by: &str, kill_at: i64, suppress_ms: Option<u64>) -> Request {
+        let stop = StopRequest {
+            by: by.to_owned(),
+            kill_at: Timestamp::from_second(kill_at).unwrap(),
+            exit_code: 0,
+            suppress_ms,
+        };
+        // Older than now, as one that an owner finds late.
+        let at = solo.now() - jiff::SignedDuration::from_secs(10);
+        let request = Request::new(RequestBody::Stop(stop), &solo.state.launch_id, at).unwrap();
+        request.submit(&solo.task).unwrap();
+        request
+    }
+
+    #[test]
+    fn a_stop_is_on_record_as_it_was_asked_for_once_it_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut solo = solo(folder.path());
+        let request = ask(&solo, "first", 200, None);
+        let wished = solo.take_requests(None).unwrap();
+        assert_eq!((wished.stop.by.as_str(), wished.at), ("first", request.at));
+        let answer = request.answer(&solo.task).unwrap().unwrap();
+        assert_eq!(answer.outcome, Outcome::Done);
+        // Nothing else was called: a crash here loses nothing.
+        let found = TaskState::read(&solo.task).unwrap().unwrap();
+        let stop = found.stop.clone().unwrap();
+        assert_eq!((stop.by.as_str(), stop.requested_at), ("first", request.at));
+        let much_later = solo.now() + jiff::SignedDuration::from_hours(48);
+        let markers = Markers::read(&solo.task, much_later).unwrap();
+        assert!(markers.has(Marker::StopRequested), "until it is resumed");
+
+        ask(&solo, "second", 100, Some(1));
+        assert_eq!(solo.take_requests(None).unwrap().stop.by, "second");
+        let again = TaskState::read(&solo.task).unwrap().unwrap();
+        assert_eq!(again.stop, found.stop, "the first one counts");
+    }
 }

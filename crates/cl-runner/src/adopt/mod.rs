@@ -401,10 +401,9 @@ impl Watcher {
         };
         if let Some(wish) = self.solo.take_requests(refusal) {
             if let Some((stop, _)) = &mut self.stop {
-                stop.kill_at = stop.kill_at.min(wish.kill_at);
+                stop.kill_at = stop.kill_at.min(wish.stop.kill_at);
             } else {
-                self.solo.record_stop(&wish.by);
-                self.stop = Some((wish, self.solo.now()));
+                self.stop = Some((wish.stop, wish.at));
             }
         }
     }

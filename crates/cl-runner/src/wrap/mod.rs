@@ -28,6 +28,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use cl_agent::Exit;
+use cl_storage::marker;
 use cl_storage::process::ProcessIdentity;
 use cl_storage::redact::Redactor;
 use cl_storage::run_info::{RunStatus, StopRecord};
@@ -41,7 +42,7 @@ use crate::process::end::{Ending, LOOK_AGAIN, signal as signal_process};
 use crate::process::reaper::Reaper;
 use crate::process::spawn::{Program, spawn, why_not_started};
 use crate::process::tree::{self, Search};
-use crate::solo::{Solo, SoloEnd, SoloError, failure_of, summary_of};
+use crate::solo::{Solo, SoloEnd, SoloError, Wished, failure_of, summary_of};
 use prepare::{Streams, argv, environment, solo_order};
 use relay::{Copy, Transcript};
 use signals::{Event, Signals};
@@ -375,7 +376,11 @@ impl Session {
                 }
                 Event::End(signal, by) => {
                     signal_process(&self.agent, signal);
-                    self.wants_end(&mut solo, by, Instant::now() + order.grace);
+                    let now = solo.now();
+                    if self.wish.is_none() {
+                        solo.record_stop(by, now, Some(marker::STOP_SUPPRESSION));
+                    }
+                    self.wants_end(by.to_owned(), now, Instant::now() + order.grace);
                 }
                 Event::Resize => {
                     if let Some(master) = &self.master {
@@ -420,10 +425,10 @@ impl Session {
             }
             return;
         }
-        if let Some(stop) = solo.take_requests(None) {
+        if let Some(Wished { stop, at }) = solo.take_requests(None) {
             let left = stop.kill_at.duration_since(solo.now());
             let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
-            self.wants_end(solo, &stop.by, Instant::now() + left);
+            self.wants_end(stop.by, at, Instant::now() + left);
         }
         let is_late = order
             .max_duration
@@ -434,18 +439,14 @@ impl Session {
         }
     }
 
-    /// Takes a wish to stop; it can only get sooner.
-    fn wants_end(&mut self, solo: &mut Solo, by: &str, kill_at: Instant) {
+    /// Takes a wish to stop that is on record; it can only get sooner.
+    fn wants_end(&mut self, by: String, requested_at: Timestamp, kill_at: Instant) {
         if self.wish.is_some() {
             self.kill_at = self.kill_at.min(kill_at);
             return;
         }
-        solo.record_stop(by);
         self.kill_at = kill_at;
-        self.wish = Some(Wish::Stop {
-            by: by.to_owned(),
-            requested_at: solo.now(),
-        });
+        self.wish = Some(Wish::Stop { by, requested_at });
     }
 
     /// Ends what the session has left running; returns how many processes survive.
