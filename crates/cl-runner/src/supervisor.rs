@@ -216,6 +216,10 @@ impl Supervisor {
         let is_new = self.state.waiting_for.as_deref() != waiting_for;
         self.state.waiting_for = waiting_for.map(str::to_owned);
         (self.state.wake_at, self.state.limit) = (wake_at, limit);
+        if is_new {
+            // Before the state: whoever finds that written tells nobody again.
+            self.spool_waiting();
+        }
         self.state.write(&self.task)?;
         if let (Some(wake_at), Some(limit), false) = (wake_at, &self.state.limit, is_told) {
             let until = wake_at.strftime("%Y-%m-%d %H:%M:%SZ");
@@ -228,8 +232,8 @@ impl Supervisor {
             self.post("INFO", &text, &meta);
             cl_storage::crash::point("limit-waiting");
         }
-        if is_new {
-            self.tell_waiting();
+        if is_new && waiting_for == Some("limit") {
+            crate::notify::start::kick(&self.root);
         }
         Ok(())
     }

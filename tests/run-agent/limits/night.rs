@@ -1,6 +1,8 @@
 //! A night of three hours in fast time.
 
+use cl_storage::spool::Spool;
 use cl_testkit::patience::until;
+use cl_testkit::receiver::Receiver;
 use cl_testkit::scenario::PROJECT;
 use jiff::Timestamp;
 use rustix::process::Signal;
@@ -177,7 +179,13 @@ fn a_supervisor_that_dies_around_the_wait_loses_nothing_of_it() {
     const TASK: &str = "task-20260101-000000-dies";
     // Behind the run's record alone, and behind the wait that was written.
     for point in ["end-recorded", "limit-waiting"] {
-        let bed = Bed::new().agent("gemini", "type: gemini", &limited("gemini"));
+        let receiver = Receiver::start(&[]).unwrap();
+        let bed = Bed::new()
+            .agent("gemini", "type: gemini", &limited("gemini"))
+            .settings(&format!(
+                "webhook: {{url: \"{}\", events: [waiting]}}\n",
+                receiver.url()
+            ));
         let args = [
             "task",
             TASK,
@@ -197,6 +205,18 @@ fn a_supervisor_that_dies_around_the_wait_loses_nothing_of_it() {
         let row = bed.wait_for(TASK, "waiting");
         assert_eq!(row["attempts"], 0, "{point}: {row:#}");
         assert_eq!(bed.scenario.begun().len(), 1, "{point}");
+        let spool = Spool::of(&bed.scenario.root());
+        until("the wait to be told", || {
+            !receiver.received().is_empty() && spool.is_empty() && spool.sender().is_none()
+        });
+        let received = receiver.received();
+        let told: Vec<_> = received.iter().map(|one| one.json()).collect();
+        assert!(
+            told.iter().all(
+                |one| one["event"] == "waiting" && one["delivery_id"] == told[0]["delivery_id"]
+            ),
+            "{point}: {told:#?}"
+        );
         bed.set_clock(2 * THREE_HOURS);
         let row = bed.wait_for(TASK, "all_finished");
         assert_eq!(row["attempts"], 1, "{point}: {row:#}");

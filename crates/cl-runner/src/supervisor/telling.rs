@@ -72,10 +72,9 @@ impl Supervisor {
         }
     }
 
-    /// Tells that the task waits for a limit to end, once for each wait.
-    ///
-    /// To be called after the wait is recorded; anything else it waits for is no news.
-    pub(super) fn tell_waiting(&self) {
+    /// Writes down, before the wait is recorded, who is to be told that the task waits
+    /// for a limit to end, once for each wait; anything else it waits for is no news.
+    pub(super) fn spool_waiting(&self) {
         if self.state.waiting_for.as_deref() != Some("limit") {
             return;
         }
@@ -93,7 +92,6 @@ impl Supervisor {
             failure,
             self.now(),
         ));
-        notify::start::kick(&self.root);
     }
 
     fn spool(&self, event: &Event) {
