@@ -111,10 +111,10 @@ struct Reading {
     explicit: Option<Verdict>,
     /// The last explicit line that is quoted or fenced.
     cited: Option<Verdict>,
-    cited_fail: bool,
     /// A rejection stands behind the last explicit line.
     rejected_since: bool,
     bare_pass: bool,
+    /// Somebody rejects, without an explicit line of his own.
     bare_fail: bool,
 }
 
@@ -159,7 +159,7 @@ impl Reading {
         if is_cited {
             self.cited = Some(verdict);
             let is_fail = verdict == Verdict::Fail;
-            self.cited_fail |= is_fail;
+            self.bare_fail |= is_fail;
             self.rejected_since |= is_fail;
         } else {
             self.explicit = Some(verdict);
@@ -196,7 +196,7 @@ impl Reading {
         match self.explicit {
             Some(Verdict::Pass) if self.rejected_since => Verdict::Fail,
             Some(verdict) => verdict,
-            None if self.bare_fail || self.cited_fail => Verdict::Fail,
+            None if self.bare_fail => Verdict::Fail,
             None if self.cited.is_some() => self.cited.unwrap_or(Verdict::Unknown),
             None if self.bare_pass => Verdict::Pass,
             None => Verdict::Unknown,
