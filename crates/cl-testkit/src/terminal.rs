@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -20,7 +22,11 @@ pub struct Terminal {
     child: Child,
     master: Option<File>,
     shown: Arc<Mutex<Vec<u8>>>,
+    listener: Option<JoinHandle<()>>,
 }
+
+/// How long what was printed last may be on its way once the program has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Terminal {
     /// Starts `command` as the leader of a session on a new terminal of 24 by 80.
@@ -60,7 +66,8 @@ impl Terminal {
             wrapped.current_dir(folder);
         }
         let master = File::from(master);
-        let terminal = Self {
+        let mut terminal = Self {
+            listener: None,
             shown: Arc::default(),
             child: wrapped.spawn().expect("the program under test"),
             master: Some(master),
@@ -68,7 +75,7 @@ impl Terminal {
         // The command holds the terminal's other end, too, until it is dropped.
         drop(wrapped);
         terminal.resize(24, 80);
-        terminal.listen();
+        terminal.listener = Some(terminal.listen());
         terminal
     }
 
@@ -77,7 +84,7 @@ impl Terminal {
     }
 
     /// Gathers what is shown; ends when nobody holds the terminal any more.
-    fn listen(&self) {
+    fn listen(&self) -> JoinHandle<()> {
         let mut from = self.master().try_clone().expect("a descriptor");
         let shown = Arc::clone(&self.shown);
         std::thread::spawn(move || {
@@ -86,7 +93,7 @@ impl Terminal {
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 shown.extend_from_slice(&buffer[..read]);
             }
-        });
+        })
     }
 
     /// Returns its process id.
@@ -162,6 +169,10 @@ impl Terminal {
         let Some(status) = status else {
             panic!("the program does not end; it showed:\n{}", self.shown());
         };
+        // The listener ends when nobody holds the terminal any more; somebody else may.
+        if let Some(listener) = &self.listener {
+            patience::within(LAST_WORDS, || listener.is_finished().then_some(()));
+        }
         let code = status.code().or_else(|| Some(128 + status.signal()?));
         (code.expect("an end"), self.shown())
     }
