@@ -117,6 +117,9 @@ impl Compiler {
         crates: &[&str],
     ) -> Cmd<'a> {
         let packages = crates.iter().flat_map(|name| ["--package", name]);
+        // Nothing is linked: what a library compiles from C is not needed, and there is no
+        // compiler for it.
+        let tool = |name: &str| format!("{name}_{}", system.replace('-', "_"));
         workspace
             .cargo("check")
             .args(["-Zbuild-std=std,panic_abort", "--target", system])
@@ -125,6 +128,9 @@ impl Compiler {
             .env("RUSTC", self.program())
             .env("LD_LIBRARY_PATH", self.libraries())
             .env("CARGO_TARGET_DIR", folder.join("target"))
+            .env(tool("CC"), "true")
+            .env(tool("AR"), "true")
+            .env("SDKROOT", "/")
     }
 }
 
