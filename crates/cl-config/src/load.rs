@@ -90,7 +90,8 @@ fn read_file(found: &Found, environment: &Environment) -> Result<Outcome, Config
                 line,
                 column,
                 length,
-                source_line: mask_line(source_line),
+                // What it is the value of is not known, so no address keeps its path.
+                source_line: mask_line(&read::without_paths(source_line)),
             },
             key: String::new(),
             message,

@@ -337,8 +337,8 @@ impl Storage {
 /// A URL that is told about events.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// Where the events are sent.
-    pub url: String,
+    /// Where the events are sent; the path of a chat service's hook is a secret.
+    pub url: SecretString,
     /// The events that are sent.
     pub events: Vec<NotifyEvent>,
     /// The key that signs each body.

@@ -131,7 +131,10 @@ impl Config {
         let agents = self.agents.values().chain(self.built_in.values());
         let mut secrets: Vec<SecretString> = agents.flat_map(agent_secrets).collect();
         secrets.extend(self.api.api_key.clone());
-        secrets.extend(self.webhook.as_ref().and_then(|hook| hook.secret.clone()));
+        if let Some(hook) = &self.webhook {
+            secrets.extend(hook.secret.clone());
+            secrets.push(hook.url.clone());
+        }
         secrets
     }
 }

@@ -106,8 +106,11 @@ impl Settings {
 }
 
 fn parse_url(text: &str) -> Result<reqwest::Url, SettingsError> {
-    // The text may hold a password: what is shown of a bad one is its start.
-    let shown = || text.split('@').next_back().unwrap_or_default();
+    // The text may hold a password before the host and a key in its query.
+    let shown = || {
+        let before_query = text.split('?').next().unwrap_or_default();
+        before_query.split('@').next_back().unwrap_or_default()
+    };
     reqwest::Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())

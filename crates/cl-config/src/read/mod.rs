@@ -5,6 +5,7 @@
 //! and `lists` turn what stands there into what the settings hold; `agents` and
 //! `settings` put the settings together.
 
+mod address;
 mod agents;
 mod lists;
 mod retry;
@@ -12,6 +13,7 @@ mod section;
 mod settings;
 mod values;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use cl_storage::redact::Redactor;
@@ -25,6 +27,7 @@ use crate::origin::{Origin, Origins};
 use crate::schema;
 use crate::tree::{Document, Value};
 
+pub(crate) use address::without_paths;
 pub(crate) use section::Section;
 
 /// What is known about the file that is read.
@@ -183,7 +186,14 @@ impl Reader<'_> {
     }
 
     /// Remembers where the value of `key` came from.
+    ///
+    /// Whatever looks like a secret in what is shown of it is masked.
     fn note(&mut self, key: String, shown: String, at: Location) {
+        let shown = match Redactor::default().redact(&shown) {
+            Cow::Borrowed(_) => shown,
+            Cow::Owned(masked) => masked,
+        };
+        let shown = address::without_users(&shown);
         let origin = Origin::File {
             path: self.file.shown.to_owned(),
             line: at.line(),

@@ -352,7 +352,7 @@ fn milliseconds(number: u32) -> Duration {
 }
 
 fn webhook<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<Webhook> {
-    let url = reader.url(section, "url");
+    let url = reader.secret_url(section, "url");
     let events = events(reader, section);
     let format = match reader.choice(section, "format") {
         Some("slack") => WebhookFormat::Slack,
@@ -375,7 +375,7 @@ fn webhook<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Option<Webhook
 fn notify<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Notify {
     let unset = Notify::default();
     Notify {
-        command: reader.text(section, "command"),
+        command: reader.shell_command(section, "command"),
         events: events(reader, section),
         timeout: reader
             .duration(section, "timeout")

@@ -15,8 +15,8 @@ use crate::schema::{self, Kind};
 use crate::secret::is_secret_name;
 use crate::tree::{Key, Node, Value};
 
-use super::Reader;
 use super::section::{Entry, Section};
+use super::{Reader, address};
 
 impl<'d> Reader<'d> {
     /// Reads a text; blank counts as absent.
@@ -62,16 +62,46 @@ impl<'d> Reader<'d> {
             .ok()
     }
 
-    /// Reads an `http` or `https` URL; blank counts as absent.
+    /// Reads the address of a server, which is put on command lines; blank counts as absent.
     pub(super) fn url(&mut self, section: &Section<'d>, key: &str) -> Option<String> {
         let text = self.text(section, key)?;
-        if !is_http_url(&text) {
-            let entry = section.get(key)?;
-            let dotted = section.dotted(key);
+        let entry = section.get(key)?;
+        let dotted = section.dotted(key);
+        if address::holds_secret(&text) {
+            self.note(dotted.clone(), MASK.to_owned(), entry.key.at);
+            self.hide(&text);
+            let message = format!(
+                "{dotted} must hold no user, password or key, for others can see it on command lines; use token or token_file"
+            );
+            self.problem(entry.node.at, dotted, message);
+        } else if !address::is_http_url(&text) {
             let message =
                 format!("{dotted} \"{text}\" is not an http or https URL; write https://host/path");
             self.problem(entry.node.at, dotted, message);
         }
+        Some(text)
+    }
+
+    /// Reads an address of which only the host is ever shown; blank counts as absent.
+    pub(super) fn secret_url(&mut self, section: &Section<'d>, key: &str) -> Option<SecretString> {
+        let text = self.text(section, key)?;
+        let entry = section.get(key)?;
+        let dotted = section.dotted(key);
+        let shown = address::without_paths(&text);
+        self.note(dotted.clone(), shown, entry.key.at);
+        self.hide(&text);
+        if !address::is_http_url(&text) {
+            let message = format!("{dotted} is not an http or https URL; write https://host/path");
+            self.problem(entry.node.at, dotted, message);
+        }
+        Some(SecretString::from(text))
+    }
+
+    /// Reads a command, of whose addresses only the hosts are ever shown; blank counts as absent.
+    pub(super) fn shell_command(&mut self, section: &Section<'d>, key: &str) -> Option<String> {
+        let text = self.text(section, key)?;
+        let shown = shown(&address::without_paths(&text));
+        self.note(section.dotted(key), shown, section.get(key)?.key.at);
         Some(text)
     }
 
@@ -285,49 +315,4 @@ pub(super) fn quoted(text: &str) -> String {
     let mut shown = String::new();
     write_scalar(&mut shown, text);
     shown
-}
-
-fn is_http_url(text: &str) -> bool {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let Some(rest) = rest else {
-        return false;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-    let host_and_port = authority.rsplit('@').next().unwrap_or("");
-    let port_is_valid = match host_and_port.rsplit_once(':') {
-        Some((_, port)) if !port.ends_with(']') => port.parse::<u16>().is_ok(),
-        _ => true,
-    };
-    let host_is_given = !host_and_port.is_empty() && !host_and_port.starts_with(':');
-    host_is_given && port_is_valid && !text.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check_url(text: &str, expected: bool) {
-        assert_eq!(is_http_url(text), expected, "{text}");
-    }
-
-    #[test]
-    fn urls_need_scheme_and_host() {
-        check_url("http://localhost", true);
-        check_url("https://example.invalid/hook?x=1#y", true);
-        check_url("http://127.0.0.1:8080/v1", true);
-        check_url("http://[::1]:8080", true);
-        check_url("http://[::1]", true);
-        check_url("https://user:secret@host/", true);
-        check_url("http://", false);
-        check_url("https:///path", false);
-        check_url("http://:80", false);
-        check_url("http://host:port", false);
-        check_url("http://host:99999", false);
-        check_url("ftp://host", false);
-        check_url("example.invalid/hook", false);
-        check_url("https://a b", false);
-    }
 }

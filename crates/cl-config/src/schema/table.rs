@@ -389,7 +389,12 @@ static STORAGE: &[Field] = &[
 ];
 
 static WEBHOOK: &[Field] = &[
-    field("url", Kind::Url, "", "Where events are sent."),
+    field(
+        "url",
+        Kind::Url,
+        "",
+        "Where events are sent. Only its host is ever shown.",
+    ),
     field(
         "events",
         Kind::Choices(EVENTS),

@@ -144,21 +144,36 @@ fn sources_are_resolved_again() {
 
 #[test]
 fn no_secret_is_shown() {
-    let yaml = "agents:\n  claude: {token: canary-1, env: {MY_TOKEN: canary-2, PLAIN: plain-value}}\napi: {api_key: canary-3}\nwebhook: {url: http://h, secret: canary-4}\n";
+    let yaml = "agents:\n  claude: {token: canary-1, env: {MY_TOKEN: canary-2, PLAIN: plain-value}}\napi: {api_key: canary-3}\nwebhook: {url: http://h/services/canary-6, secret: canary-4}\nnotify: {command: curl http://h/canary-7}\n";
     let variables = [("CONDUCTOR_AGENT_CODEX_TOKEN", "canary-5")];
     let loaded = loaded_with(yaml, &variables);
-    let mut shown = format!("{loaded:?}\n{}", show_text(&loaded));
+    // Of the command, the listing alone has a part that must not be seen.
+    let config = &loaded.config;
+    let mut shown = format!(
+        "{:?}\n{:?}\n{}",
+        config.webhook,
+        config.agents,
+        show_text(&loaded)
+    );
     for warning in &loaded.warnings {
         shown.push_str(&render_warning(warning));
     }
     assert!(!shown.contains("canary"), "{shown}");
     assert!(shown.contains("plain-value"), "{shown}");
+    assert!(
+        shown.contains("webhook.url: http://h/[REDACTED]"),
+        "{shown}"
+    );
     let redactor = Redactor::new(loaded.config.all_secrets());
     for n in 1..=5 {
         let text = format!("x canary-{n} y");
         assert_eq!(redactor.redact(&text), "x [REDACTED] y");
     }
     assert_eq!(redactor.redact("plain-value"), "plain-value");
+    assert_eq!(
+        redactor.redact("at http://h/services/canary-6"),
+        "at [REDACTED]"
+    );
 }
 
 #[test]
@@ -174,6 +189,12 @@ fn no_secret_is_quoted_in_an_error() {
         "agents:\n  claude:\n    token: \"canary\n",
         "agents: {claude: {type: y, \"token\": 'canary'}}",
         "api: {api_key: canary, port: x}\nwebhook: {secret: canary, url: 5}",
+        "webhook: {url: ftp://h/canary}\n",
+        "webhook:\n  url: \"https://h/canary\n",
+        "webhook:\n  url: https://h/canary\n  evnts: []\n",
+        "agents:\n  xai: {base_url: \"https://u:canary@h/v1\"}\n",
+        "agents:\n  perplexity: {base_url: https://h/v1?key=canary}\n",
+        "agents: {claude: {base_url: u:canary@h}}\n",
     ] {
         let place = Place::new();
         place.write("work/conductor.yaml", yaml);
@@ -182,6 +203,20 @@ fn no_secret_is_quoted_in_an_error() {
         let shown = format!("{}\n{error:?}", render(&error));
         assert!(!shown.contains("canary"), "{shown}");
     }
+}
+
+#[test]
+fn addresses_and_texts_of_an_agent_are_shown_without_secrets() {
+    let loaded = loaded(
+        "agents:\n  xai: {base_url: \"https://h/some/path/v1\"}\n  claude: {env: {PLAIN_URL: \"http://u:canary@h/\"}, args: [--key, sk-ant-canary-0123456789abcdef]}\n",
+    );
+    let shown = show_text(&loaded);
+    assert!(
+        shown.contains("base_url: https://h/some/path/v1"),
+        "{shown}"
+    );
+    assert!(shown.contains("http://[REDACTED]@h/"), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
 }
 
 /// Every file that one slip makes of the full example is read or refused in good order.

@@ -74,8 +74,8 @@ async fn post(
         why,
         can_repeat: false,
     };
-    let url =
-        reqwest::Url::parse(&hook.url).map_err(|_| invalid("the address is not one".to_owned()))?;
+    let url = reqwest::Url::parse(hook.url.expose_secret())
+        .map_err(|_| invalid("the address is not one".to_owned()))?;
     let place = place(&url);
     let ca_files: Vec<String> = tls::CA_VARIABLES
         .iter()

@@ -38,7 +38,7 @@ pub(super) static AGENT: &[Field] = &[
         "base_url",
         Kind::Url,
         "",
-        "The server to talk to instead of the agent's own.",
+        "The server to talk to instead of the agent's own; without user, password or key, for command lines show it.",
     ),
     field(
         "model",
