@@ -77,11 +77,25 @@ const COMMON: &[&str] = &[
     "GIT_COMMITTER_*",
     "SYSTEMROOT",
     "SystemRoot",
+    "windir",
     "COMSPEC",
+    "ComSpec",
     "PATHEXT",
     "USERPROFILE",
+    "HOMEDRIVE",
+    "HOMEPATH",
     "APPDATA",
     "LOCALAPPDATA",
+    "ProgramData",
+    "ProgramFiles*",
+];
+
+/// Inherited by commands of the user's own that want to show something on the desktop.
+const DESKTOP: &[&str] = &[
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
 ];
 
 /// Tool chains that an agent's shell commands need.
@@ -245,6 +259,30 @@ pub fn environment(
     env
 }
 
+/// Returns the environment of a command of the user's own that works for no agent, by name.
+///
+/// Besides the usual variables it inherits those in `inherit`, names or prefixes such as
+/// `MYTOOL_*`. It gets an agent's secret only by its exact name.
+pub fn environment_of_hook(
+    base: &BTreeMap<String, String>,
+    inherit: &[String],
+) -> BTreeMap<String, String> {
+    let is_usual = |name: &str| {
+        let usual = [COMMON, TOOL_CHAINS, DESKTOP];
+        usual
+            .into_iter()
+            .flatten()
+            .any(|known| matches(known, name))
+    };
+    let is_wanted = |name: &str| inherit.iter().any(|pattern| matches(pattern, name));
+    let is_secret = |name: &str| is_agent_secret(name) && !inherit.iter().any(|own| own == name);
+    base.iter()
+        .filter(|(name, _)| is_usual(name) || is_wanted(name))
+        .filter(|(name, _)| !is_reserved(&name.to_ascii_uppercase()) && !is_secret(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 /// Returns the settings that make OpenCode ask another server; it merges them with its files.
 fn opencode_server(spec: &AgentSpec) -> Option<String> {
     let (provider, _) = spec.model.as_deref()?.split_once('/')?;
@@ -258,11 +296,7 @@ fn opencode_server(spec: &AgentSpec) -> Option<String> {
 /// of type `command` may need it); a pattern or a launcher may not.
 fn is_forbidden(name: &str, spec: &AgentSpec, runner: &RunnerVars) -> bool {
     let upper = name.to_ascii_uppercase();
-    if upper.starts_with("JRUN_")
-        || upper == "CONDUCTOR_API_KEY"
-        || (upper.starts_with("CONDUCTOR_AGENT_") && upper.ends_with("_TOKEN"))
-        || SESSION.iter().any(|pattern| matches(pattern, &upper))
-    {
+    if is_reserved(&upper) {
         return true;
     }
     let is_own = adapter(spec.kind)
@@ -273,11 +307,23 @@ fn is_forbidden(name: &str, spec: &AgentSpec, runner: &RunnerVars) -> bool {
     let is_granted = spec.env.contains_key(name)
         || runner.secret_env.contains_key(name)
         || spec.inherit_env.iter().any(|granted| granted == name);
-    let is_secret = OTHER_SECRETS.contains(&upper.as_str())
-        || AgentKind::ALL
-            .into_iter()
-            .any(|kind| adapter(kind).secret_vars.contains(&upper.as_str()));
-    is_secret && !is_own && !is_granted
+    is_agent_secret(&upper) && !is_own && !is_granted
+}
+
+/// Returns whether `upper` is for us alone, or belongs to an enclosing agent session.
+fn is_reserved(upper: &str) -> bool {
+    upper.starts_with("JRUN_")
+        || upper == "CONDUCTOR_API_KEY"
+        || (upper.starts_with("CONDUCTOR_AGENT_") && upper.ends_with("_TOKEN"))
+        || SESSION.iter().any(|pattern| matches(pattern, upper))
+}
+
+/// Returns whether a variable is the secret of some agent.
+fn is_agent_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let mut kinds = AgentKind::ALL.into_iter();
+    OTHER_SECRETS.contains(&upper.as_str())
+        || kinds.any(|kind| adapter(kind).secret_vars.contains(&upper.as_str()))
 }
 
 /// Returns whether `name` is `pattern`, or starts with it where it ends in `*`.
@@ -568,6 +614,34 @@ mod tests {
         ]);
         assert_eq!(env, expected);
         assert!(!format!("{runner:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_hook_gets_no_agents_secret_unless_it_is_named() {
+        let base = [
+            "ANTHROPIC_API_KEY",
+            "CLAUDECODE",
+            "CONDUCTOR_API_KEY",
+            "DISPLAY",
+            "HOME",
+            "JRUN_ID",
+            "MY_HOOK_KEY",
+            "OPENAI_API_KEY",
+            "OTHER",
+            "PATH",
+        ]
+        .map(|name| (name.to_owned(), "1".to_owned()))
+        .into();
+        let names = |inherit: &[&str]| {
+            let inherit: Vec<String> = inherit.iter().map(|&name| name.to_owned()).collect();
+            let env = environment_of_hook(&base, &inherit);
+            env.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["DISPLAY", "HOME", "PATH"]);
+        let more = ["MY_*", "OPENAI_*", "JRUN_*", "CLAUDECODE", "CONDUCTOR_*"];
+        assert_eq!(names(&more), ["DISPLAY", "HOME", "MY_HOOK_KEY", "PATH"]);
+        let named = names(&["OPENAI_API_KEY"]);
+        assert_eq!(named, ["DISPLAY", "HOME", "OPENAI_API_KEY", "PATH"]);
     }
 
     #[track_caller]

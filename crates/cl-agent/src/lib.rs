@@ -36,7 +36,7 @@ pub mod stream;
 pub mod version;
 
 pub use adapter::{Adapter, Told, adapter};
-pub use environment::{RunnerVars, environment};
+pub use environment::{RunnerVars, environment, environment_of_hook};
 pub use kind::{AgentKind, Dialect, KindError, PromptChannel};
 pub use resolve::{ResolveError, Surroundings, resolve};
 pub use spec::{AgentSpec, CommandLine, CommandRequest, Stdin};

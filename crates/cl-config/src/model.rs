@@ -370,6 +370,8 @@ pub struct Notify {
     pub timeout: Duration,
     /// Whether a waiting command shows a notification on its terminal.
     pub terminal: bool,
+    /// Variables that the command inherits besides the usual ones: names, or `PREFIX_*`.
+    pub inherit_env: Vec<String>,
 }
 
 impl Default for Notify {
@@ -379,6 +381,7 @@ impl Default for Notify {
             events: NotifyEvent::ALL.to_vec(),
             timeout: Duration::from_secs(30),
             terminal: false,
+            inherit_env: Vec::new(),
         }
     }
 }

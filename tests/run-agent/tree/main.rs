@@ -26,5 +26,6 @@ mod schema;
 mod services;
 mod stage;
 mod stopping;
+mod surroundings;
 mod workflow;
 mod worktree;

@@ -197,7 +197,12 @@ impl<'d> Reader<'d> {
         let mut names = Vec::new();
         for (text, node, dotted) in items {
             let name = text.trim();
-            if is_variable_name(name.strip_suffix('*').unwrap_or(name)) {
+            if is_reserved(name) {
+                let message = format!(
+                    "{dotted} \"{name}\" is never passed on: JRUN_* and CONDUCTOR_* are for Conductor Loop alone"
+                );
+                self.problem(node.at, dotted, message);
+            } else if is_variable_name(name.strip_suffix('*').unwrap_or(name)) {
                 names.push(name.to_owned());
             } else {
                 let message = format!(
@@ -245,6 +250,12 @@ fn is_variable_name(name: &str) -> bool {
         .next()
         .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Returns whether a name or prefix stands for variables of ours only.
+fn is_reserved(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    upper.starts_with("JRUN_") || upper.starts_with("CONDUCTOR_")
 }
 
 #[cfg(test)]

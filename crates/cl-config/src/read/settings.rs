@@ -382,6 +382,7 @@ fn notify<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Notify {
             .filter(|timeout| !timeout.is_zero())
             .unwrap_or(unset.timeout),
         terminal: reader.truth(section, "terminal").unwrap_or(unset.terminal),
+        inherit_env: reader.variable_names(section, "inherit_env"),
     }
 }
 

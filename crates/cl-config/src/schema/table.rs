@@ -446,6 +446,12 @@ static NOTIFY: &[Field] = &[
         "false",
         "Whether a command that waits for a task shows a notification on its terminal when the task ends.",
     ),
+    field(
+        "inherit_env",
+        Kind::VariableNames,
+        "[]",
+        "Variables passed on to the command besides the usual ones: names, or prefixes such as `MYTOOL_*`.",
+    ),
 ];
 
 static EVENTS: &[&str] = &[

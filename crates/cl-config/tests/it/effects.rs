@@ -339,6 +339,7 @@ const EFFECTS: &[Effect] = &[
     ),
     effect("notify.timeout", "notify: {timeout: 5}", ""),
     effect("notify.terminal", "notify: {terminal: true}", ""),
+    effect("notify.inherit_env", "notify: {inherit_env: [MY_*]}", ""),
     effect("delegation", "delegation: {max_depth: 5}", ""),
     effect("delegation.max_depth", "delegation: {max_depth: 5}", ""),
     effect(

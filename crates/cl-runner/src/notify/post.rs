@@ -1,5 +1,6 @@
 //! One try of one delivery.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ pub(super) async fn deliver(delivery: &Delivery, environment: &Environment) -> R
         Target::Command => {
             let command = config.notify.command.as_deref();
             let command = command.ok_or_else(|| gone("notify.command", delivery))?;
-            run(command, config.notify.timeout, delivery).await
+            let env = hook_environment(&config.notify.inherit_env, environment);
+            run(command, config.notify.timeout, delivery, &env).await
         }
     }
 }
@@ -122,11 +124,25 @@ fn place(url: &reqwest::Url) -> String {
     format!("{}://{host}{port}", url.scheme())
 }
 
-async fn run(command: &str, limit: Duration, delivery: &Delivery) -> Result<(), Failed> {
+/// Returns what the command may know: no agent's token and nothing of a run.
+///
+/// Who happens to start the sender must not decide what it finds.
+fn hook_environment(inherit: &[String], environment: &Environment) -> BTreeMap<String, String> {
+    cl_agent::environment_of_hook(&crate::launch_text_variables(environment), inherit)
+}
+
+async fn run(
+    command: &str,
+    limit: Duration,
+    delivery: &Delivery,
+    env: &BTreeMap<String, String>,
+) -> Result<(), Failed> {
     use tokio::io::AsyncWriteExt as _;
     let text = |error: std::io::Error| Failed::passing(format!("the command: {error}"));
     let mut line = Command::new("/bin/sh");
     line.args(["-c", command])
+        .env_clear()
+        .envs(env)
         .env(
             "CONDUCTOR_EVENT",
             delivery.payload["event"].as_str().unwrap_or_default(),

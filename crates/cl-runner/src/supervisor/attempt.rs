@@ -210,6 +210,9 @@ impl Supervisor {
             resume_session: self.session(),
         });
         let env = self.agent_environment(Some(run.id()), info.attempt);
+        if self.state.attempts.this_launch <= 1 {
+            self.log_environment(&env);
+        }
         let stdin = match command.stdin {
             Stdin::PromptFile => Some(File::open(&prompt_path)?),
             _ => None,

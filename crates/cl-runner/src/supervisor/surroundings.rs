@@ -41,6 +41,17 @@ impl Supervisor {
         env
     }
 
+    /// Tells in the log what the agent is given and what is kept from it: names, never values.
+    pub(super) fn log_environment(&self, env: &BTreeMap<String, String>) {
+        let withheld = self.base_env.keys().filter(|name| !env.contains_key(*name));
+        tracing::info!(
+            agent = self.agent.spec.name,
+            passed = ?env.keys().collect::<Vec<_>>(),
+            withheld = ?withheld.collect::<Vec<_>>(),
+            "variables of the agent"
+        );
+    }
+
     /// The limits of an agent that is asked over the network, for its worker.
     fn service_limits(&self) -> BTreeMap<String, String> {
         if !self.agent.spec.kind.is_service() {
