@@ -190,3 +190,81 @@ fn the_configured_root_is_used() {
         "{out}"
     );
 }
+
+#[test]
+fn a_first_file_is_private_and_never_written_over() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let out = place.run("config init").ok();
+    let path = std::path::PathBuf::from(out.trim());
+    assert!(path.ends_with("home/.run-agent/config.yaml"), "{out}");
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    let out = place.run_changing_nothing("config path").ok();
+    assert_eq!(out.trim(), path.to_str().unwrap());
+    place
+        .run_changing_nothing("config init")
+        .fails(4, "is there already");
+    place
+        .run_changing_nothing("config init --nonsense")
+        .fails(2, "--nonsense");
+    let other = Place::new();
+    let json = other.run("config init --json").json();
+    assert!(
+        json["path"].as_str().unwrap().ends_with("config.yaml"),
+        "{json}"
+    );
+    // Who only looks makes nothing in the home folder.
+    let third = Place::new();
+    for line in [
+        "config show",
+        "config path",
+        "config migrate",
+        "validate",
+        "list",
+    ] {
+        third.run_changing_nothing(line);
+    }
+}
+
+#[test]
+fn a_file_of_the_earlier_implementation_is_refused_and_translated() {
+    let place = Place::new();
+    let folder = place.path().join("home/.run-agent");
+    place
+        .run_changing_nothing("config migrate")
+        .fails(3, "no file of the earlier implementation");
+    std::fs::create_dir(&folder).unwrap();
+    let hcl = "codex {\n  token = \"canary-old\"\n}\ndefaults {\n  max_attempts = 7\n}\n";
+    std::fs::write(folder.join("conductor-loop.hcl"), hcl).unwrap();
+    std::fs::write(place.work().join("x.hcl"), hcl).unwrap();
+    for line in [
+        "config show",
+        "config show --config x.hcl",
+        "task --project demo --prompt x",
+    ] {
+        let ran = place.run_changing_nothing(line);
+        assert!(!ran.err.contains("canary"), "{}", ran.err);
+        assert!(ran.err.contains("agents:\n  codex:"), "{}", ran.err);
+        ran.fails(2, "old HCL format");
+    }
+    let out = place.run_changing_nothing("config migrate").ok();
+    assert!(
+        out.contains("max_attempts: 7") && !out.contains("canary"),
+        "{out}"
+    );
+    let json = place
+        .run_changing_nothing("config migrate x.hcl --json")
+        .json();
+    assert_eq!(json["not_understood"], serde_json::Value::Null);
+    std::fs::write(place.work().join("conductor.yaml"), out).unwrap();
+    let shown = place.run_changing_nothing("config show").ok();
+    assert!(shown.contains("defaults.max_attempts: 7"), "{shown}");
+    std::fs::write(place.work().join("half.hcl"), "codex {\n").unwrap();
+    place
+        .run_changing_nothing("config migrate half.hcl")
+        .fails(1, "not all of");
+    place
+        .run_changing_nothing("config migrate none.hcl")
+        .fails(2, "none.hcl");
+}

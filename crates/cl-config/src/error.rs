@@ -124,7 +124,7 @@ pub fn render(error: &ConfigError) -> String {
             }
             write!(
                 text,
-                "\nwrite these settings to {}:\n\n{}",
+                "\nwrite these settings to {} (`run-agent config migrate` prints them):\n\n{}",
                 write_to.display(),
                 yaml.trim_end()
             )

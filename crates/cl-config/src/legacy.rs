@@ -6,9 +6,11 @@
 
 use std::fmt::Write as _;
 
+use cl_storage::redact::Redactor;
 use cl_storage::yaml::write_scalar;
 
 use crate::agent::AgentKind;
+use crate::read::without_users;
 use crate::secret::is_secret_name;
 
 /// The blocks that are sections of the config file; any other is an agent.
@@ -106,7 +108,7 @@ impl Block {
 
     fn write_pairs(&self, yaml: &mut String, indent: &str) {
         for (key, value) in &self.pairs {
-            if is_secret_name(key) {
+            if is_secret_name(key) || holds_secret(value) {
                 // Writing to a String cannot fail.
                 writeln!(
                     yaml,
@@ -118,6 +120,11 @@ impl Block {
             }
         }
     }
+}
+
+/// Whether a value that is not called one looks like a secret, or an address with one.
+fn holds_secret(value: &str) -> bool {
+    Redactor::default().redact(value) != value || without_users(value) != value
 }
 
 fn write_scalar_line(yaml: &mut String, indent: &str, key: &str, value: Option<&str>) {
@@ -160,15 +167,13 @@ fn without_comment(line: &str) -> &str {
 
 /// Reads `name {` or `name {}`; the second part says whether it is closed already.
 fn block_name(line: &str) -> Result<(String, bool), String> {
-    let (name, rest) = line
-        .split_once('{')
-        .ok_or_else(|| format!("expected a block such as \"claude {{\", got \"{line}\""))?;
+    // The line may hold a secret, so the message does not repeat it.
+    let no_block = || "expected a block such as \"claude {\"".to_owned();
+    let (name, rest) = line.split_once('{').ok_or_else(no_block)?;
     let name = name.trim().trim_matches('"');
     let rest = rest.trim();
     if name.is_empty() || name.contains(char::is_whitespace) || !matches!(rest, "" | "}") {
-        return Err(format!(
-            "expected a block such as \"claude {{\", got \"{line}\""
-        ));
+        return Err(no_block());
     }
     Ok((name.to_owned(), rest == "}"))
 }
@@ -237,8 +242,19 @@ mod tests {
             !yaml.contains("canary") && yaml.contains("token: \"\" #"),
             "{yaml}"
         );
+        let url = read("xai {\n base_url = \"https://u:canary@h\"\n}\n").to_yaml();
+        assert!(
+            !url.contains("canary") && url.contains("base_url: \"\" #"),
+            "{url}"
+        );
         let settings = read("claude {\n canary\n}\n");
         assert_eq!(settings.reason(), Some("line 2: expected key = value"));
+        let settings = read("claude {\n}\ntoken = \"canary\"\n");
+        let reason = settings.reason().unwrap();
+        assert!(
+            reason.contains("line 3") && !reason.contains("canary"),
+            "{reason}"
+        );
     }
 
     #[test]
@@ -257,7 +273,7 @@ mod tests {
         check(
             "a {\n b = \"\\\"q\\\"\\\\\"\n}\nx y {\n",
             "agents:\n  a:\n    b: '\"q\"\\'\n",
-            Some("line 4: expected a block such as \"claude {\", got \"x y {\""),
+            Some("line 4: expected a block such as \"claude {\""),
         );
     }
 }

@@ -48,14 +48,14 @@ pub use agent::{
 pub use duration::{DurationError, LONGEST_DURATION, parse_age, parse_duration};
 pub use environment::Environment;
 pub use error::{ConfigError, Place, Problem, Warning, render, render_warning};
-pub use load::{Flags, Loaded, load};
+pub use load::{Flags, Loaded, TEMPLATE, Translation, load, translate};
 pub use model::{
     Api, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits, Notify,
     NotifyEvent, OnLost, Retry, RetryAction, Sse, Storage, Strategy, Webhook, WebhookFormat,
 };
 pub use origin::{Entry, Origin, Origins, show, show_text};
 pub use schema::schema;
-pub use search::{Source, paths_searched};
+pub use search::{Source, home_config_path, paths_searched};
 pub use secret::{
     AgentToken, SecretSource, TokenError, TokenReport, TokenState, resolve_secret, token_reports,
     token_variable,

@@ -29,6 +29,46 @@ impl Flags {
     }
 }
 
+/// A first config file: comments only, so that it changes nothing.
+pub const TEMPLATE: &str = include_str!("template.yaml");
+
+/// A file of the earlier implementation, in YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translation {
+    /// The file.
+    pub path: PathBuf,
+    /// The same settings in YAML, without secrets.
+    pub yaml: String,
+    /// Why a part of the file is missing in `yaml`.
+    pub reason: Option<String>,
+    /// Where to write them.
+    pub write_to: PathBuf,
+}
+
+/// Translates `path`, else the file below the home folder; none if there is none there.
+pub fn translate(
+    path: Option<&Path>,
+    environment: &Environment,
+) -> Result<Option<Translation>, ConfigError> {
+    let is_named = path.is_some();
+    let path = path.map(Path::to_owned);
+    let Some(path) = path.or_else(|| search::legacy_path(environment)) else {
+        return Ok(None);
+    };
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => return Ok(None),
+        Err(source) => return Err(ConfigError::Read { path, source }),
+    };
+    let settings = legacy::read(&String::from_utf8_lossy(&bytes));
+    Ok(Some(Translation {
+        path,
+        yaml: settings.to_yaml(),
+        reason: settings.reason().map(str::to_owned),
+        write_to: search::home_config_path(environment),
+    }))
+}
+
 /// A configuration, and where it came from.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

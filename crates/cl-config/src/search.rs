@@ -48,7 +48,7 @@ pub(crate) fn legacy_path(environment: &Environment) -> Option<PathBuf> {
 }
 
 /// Returns the file a user should write settings to: the one below the home folder.
-pub(crate) fn home_config_path(environment: &Environment) -> PathBuf {
+pub fn home_config_path(environment: &Environment) -> PathBuf {
     let folder = environment.home().unwrap_or(environment.current_dir());
     folder.join(".run-agent/config.yaml")
 }

@@ -1,5 +1,6 @@
 //! Commands that only look.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -164,6 +165,14 @@ pub enum ConfigCommand {
     Path,
     /// Print the JSON schema of the config file
     Schema,
+    /// Write a first config file, all of it comments, unless there is one
+    Init,
+    /// Print a file of the earlier implementation (HCL) as YAML
+    Migrate {
+        /// The file; without it the one below the home folder
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
 }
 
 /// A shell that completion scripts are made for.

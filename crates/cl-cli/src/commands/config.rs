@@ -1,5 +1,7 @@
 //! `config`: what is configured, and where that is written.
 
+mod setup;
+
 use serde_json::json;
 
 use crate::args::ConfigCommand;
@@ -11,6 +13,8 @@ pub fn run(ctx: &mut Context, command: &ConfigCommand) -> Result<Exit, CliError>
     match command {
         ConfigCommand::Show { origin } => show(ctx, *origin),
         ConfigCommand::Path => path(ctx),
+        ConfigCommand::Init => setup::init(ctx),
+        ConfigCommand::Migrate { file } => setup::migrate(ctx, file.as_deref()),
         ConfigCommand::Schema => {
             let schema = serde_json::to_string_pretty(&cl_config::schema::schema())
                 .map_err(|error| CliError::failed("could not write JSON").caused_by(error))?;

@@ -39,7 +39,7 @@ pub(crate) fn without_paths(text: &str) -> String {
 }
 
 /// Returns `text` with a mask for users and passwords of addresses in it.
-pub(super) fn without_users(text: &str) -> String {
+pub(crate) fn without_users(text: &str) -> String {
     masked(text, |_| "")
 }
 

@@ -27,7 +27,7 @@ use crate::origin::{Origin, Origins};
 use crate::schema;
 use crate::tree::{Document, Value};
 
-pub(crate) use address::without_paths;
+pub(crate) use address::{without_paths, without_users};
 pub(crate) use section::Section;
 
 /// What is known about the file that is read.

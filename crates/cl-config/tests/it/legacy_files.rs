@@ -19,7 +19,7 @@ fn settings_in_the_old_format_are_translated() {
     assert_eq!(
         text.replace(home, "~"),
         "~/.run-agent/conductor-loop.hcl is in the old HCL format, which is no longer read\n\
-         write these settings to ~/.run-agent/config.yaml:\n\n\
+         write these settings to ~/.run-agent/config.yaml (`run-agent config migrate` prints them):\n\n\
          agents:\n  codex:\n    type: codex\n    token_file: ~/.codex-token\n  claude:\n    type: claude\n    \
          token: \"\" # copy the value from the old file\ndefaults:\n  timeout: 300"
     );
@@ -58,4 +58,36 @@ fn a_named_file_in_the_old_format_is_refused() {
     assert!(text.contains("x.hcl is in the old HCL format"), "{text}");
     assert!(text.contains("line 2: expected key = value"), "{text}");
     assert!(text.contains("agents:\n  codex:"), "{text}");
+}
+
+#[test]
+fn a_file_is_translated_on_request() {
+    let place = Place::new();
+    let environment = place.environment(&[]);
+    assert_eq!(cl_config::translate(None, &environment).unwrap(), None);
+    place.write(HCL, "codex {\n  token = \"canary\"\n}\n");
+    let found = cl_config::translate(None, &environment).unwrap().unwrap();
+    assert!(found.path.ends_with("conductor-loop.hcl"));
+    assert!(found.yaml.contains("type: codex") && !found.yaml.contains("canary"));
+    assert_eq!(found.reason, None);
+    let missing = place.home().join("none.hcl");
+    assert!(cl_config::translate(Some(&missing), &environment).is_err());
+}
+
+#[test]
+fn the_template_changes_nothing_and_each_of_its_lines_is_valid() {
+    let place = Place::new();
+    place.write("work/conductor.yaml", cl_config::TEMPLATE);
+    let loaded = place.load().unwrap();
+    assert!(loaded.config.agents.is_empty() && loaded.warnings.is_empty());
+    // Without the marks, the comments behind the first two lines are settings.
+    let lines = cl_config::TEMPLATE.lines().skip(2);
+    let bare: Vec<&str> = lines
+        .map(|line| line.strip_prefix("# ").unwrap_or(line))
+        .collect();
+    place.write("work/conductor.yaml", &bare.join("\n"));
+    let loaded = place
+        .load()
+        .unwrap_or_else(|error| panic!("{}", render(&error)));
+    assert_eq!(loaded.config.agents.len(), 2);
 }
