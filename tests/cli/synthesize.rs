@@ -115,6 +115,33 @@ fn bad_selectors_and_places_are_refused() {
             .run_changing_nothing(&line(runs, ""))
             .fails(code, part);
     }
+    // A folder is only read if it is a run's, whoever names it.
+    let stranger = place.path().join("stranger");
+    fs::create_dir(&stranger).unwrap();
+    fs::write(stranger.join("output.md"), "not an answer").unwrap();
+    for (path, code, part) in [
+        (stranger.to_str().unwrap(), 2, "is not the folder of a run"),
+        ("/etc", 2, "is not the folder of a run"),
+        ("/", 2, "is not the folder of a run"),
+        ("/nowhere/at/all", 3, "does not exist"),
+    ] {
+        place
+            .run_changing_nothing(&line(path, ""))
+            .fails(code, part);
+    }
+    // A copy under another name is known by its record.
+    fs::copy(
+        run.path().join("run-info.yaml"),
+        stranger.join("run-info.yaml"),
+    )
+    .unwrap();
+    let copied = place
+        .run_changing_nothing(&line(stranger.to_str().unwrap(), ""))
+        .ok();
+    assert!(
+        copied.starts_with(&format!("## run: {}\n", run.id())),
+        "{copied}"
+    );
     let id = run.id().as_str();
     place
         .run_changing_nothing(&line(id, "--strategy reduce"))

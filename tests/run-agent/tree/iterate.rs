@@ -184,6 +184,34 @@ fn an_interruption_stops_the_run_and_resuming_goes_on() {
 }
 
 #[test]
+fn work_that_is_interrupted_is_named_and_done_again() {
+    let stage = stage(&["VERDICT: pass\n"]);
+    std::fs::write(
+        stage.path("order"),
+        stage.fill("until [ -e @/go ]; do sleep 0.02; done\n"),
+    )
+    .unwrap();
+    let running = iterate(&stage, "--json").spawn();
+    stage.wait_for_lines("worked", 1);
+    running.signal_group(Signal::INT);
+    let finished = running.finish();
+    finished.assert_code(130);
+    let said = finished.json();
+    assert_valid("iterate", &said);
+    assert_eq!(results(&said), ["aborted"]);
+    let run = stage.lines("worked").remove(0);
+    assert_eq!(said["iterations"][0]["implement_run"], run.as_str());
+    stage.touch("go");
+    iterate(&stage, "--resume").ok();
+    let worked = stage.lines("worked");
+    assert_eq!(worked.len(), 2, "half of the work is not reviewed");
+    assert_eq!(
+        summary(&stage)["iterations"][0]["implement_run"],
+        worked[1].as_str()
+    );
+}
+
+#[test]
 fn what_a_killed_command_left_is_taken_up() {
     let stage = stage(&["VERDICT: pass\n"]);
     stage.touch("wait");

@@ -11,7 +11,7 @@ use crate::scope::Scope;
 /// A run that was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Selected {
-    /// Its id, or the name of the folder that was named.
+    /// Its id.
     pub(super) id: String,
     /// Its folder; where it would be, if it is not there.
     pub(super) folder: PathBuf,
@@ -45,7 +45,7 @@ pub(super) fn select(scope: &Scope, selectors: &[String]) -> Result<Vec<Selected
     for selector in parsed? {
         let selected = match selector {
             Selector::Run(id) => by_id(scope, &id)?,
-            Selector::Folder(path) => by_folder(path),
+            Selector::Folder(path) => by_folder(path)?,
         };
         let real = std::fs::canonicalize(&selected.folder);
         if seen.insert(real.unwrap_or_else(|_| selected.folder.clone())) {
@@ -69,7 +69,10 @@ fn parse(text: &str) -> Result<Selector, CliError> {
     Ok(Selector::Run(RunId::parse(text)?))
 }
 
-fn by_folder(path: PathBuf) -> Selected {
+/// Takes a folder for a run's if its record or its name says so, and no other.
+///
+/// A run's folder that is gone is a run without an answer, as one that is named by id is.
+fn by_folder(path: PathBuf) -> Result<Selected, CliError> {
     // The record knows better than the name of a folder that was copied.
     let recorded = cl_storage::record::read_text(&path.join("run-info.yaml"))
         .ok()
@@ -77,16 +80,20 @@ fn by_folder(path: PathBuf) -> Selected {
         .and_then(|text| {
             RunId::parse(&cl_storage::yaml::parse::<Recorded>(&text).ok()?.run_id).ok()
         });
-    let name = || {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+    let named = || RunId::parse(path.file_name()?.to_str()?).ok();
+    let Some(id) = recorded.or_else(named) else {
+        let shown = path.display();
+        return Err(if path.exists() {
+            CliError::usage(format!("{shown} is not the folder of a run"))
+                .hint("a run's folder is called by the run's id, or holds its run-info.yaml")
+        } else {
+            CliError::not_found(format!("{shown} does not exist"))
+        });
     };
-    Selected {
-        id: recorded.map_or_else(name, |id| id.to_string()),
+    Ok(Selected {
+        id: id.to_string(),
         folder: path,
-    }
+    })
 }
 
 fn by_id(scope: &Scope, id: &RunId) -> Result<Selected, CliError> {

@@ -18,7 +18,7 @@ mod summary;
 use cl_runner::launch::{Kind, Step};
 use cl_runner::verdict::Verdict;
 use cl_storage::marker::{Marker, Markers};
-use cl_storage::run_info::RunStatus;
+use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::{RunDir, RunId, TaskDir};
 
 use self::decide::{IterationResult, Next};
@@ -42,13 +42,13 @@ pub fn run(ctx: &mut Context, args: &IterateArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     let (project, task) = scope.require_task()?;
     let launch = args.step.launch();
-    let prompt = one_prompt(
+    let prompt = prompts::one_of(
         ctx,
         "--prompt",
         args.prompt.as_ref(),
         args.prompt_file.as_ref(),
     )?;
-    let review_prompt = one_prompt(
+    let review_prompt = prompts::one_of(
         ctx,
         "--review-prompt",
         args.review_prompt.as_ref(),
@@ -109,29 +109,6 @@ pub fn run(ctx: &mut Context, args: &IterateArgs) -> Result<Exit, CliError> {
         has_launched: false,
     };
     iterate.run(ctx)
-}
-
-/// Reads the one of a pair of flags that must be given.
-fn one_prompt(
-    ctx: &Context,
-    flag: &str,
-    text: Option<&String>,
-    file: Option<&std::path::PathBuf>,
-) -> Result<String, CliError> {
-    if text.is_some() == file.is_some() {
-        let how_many = if text.is_some() { "both" } else { "neither" };
-        return Err(CliError::usage(format!(
-            "{how_many} of {flag} and {flag}-file given; exactly one is needed"
-        )));
-    }
-    let given = LaunchArgs {
-        prompt: text.cloned(),
-        prompt_file: file.cloned(),
-        ..LaunchArgs::default()
-    };
-    let found = launching::prompt(ctx, &given)
-        .map_err(|error| CliError::usage(format!("{flag}: {}", error.chain())))?;
-    Ok(found.unwrap_or_default())
 }
 
 /// Why the loop ends before its time.
@@ -283,7 +260,14 @@ impl Iterate {
             return Ok(None);
         }
         if let Some(run) = current.and_then(|now| now.implement_run.clone()) {
-            return Ok(Some(self.task.run(&run).map_err(CliError::from)?));
+            let run = self.task.run(&run).map_err(CliError::from)?;
+            if has_ended_well(&run)? {
+                return Ok(Some(run));
+            }
+        }
+        // One that was interrupted is known, and made again or waited for.
+        if let Some(current) = self.summary.current() {
+            current.implement_run = None;
         }
         let feedback = self.feedback(ctx, number)?;
         let prompt = prompts::implement(&self.prompt, feedback.as_ref());
@@ -301,13 +285,16 @@ impl Iterate {
         let outcome = self.step(ctx, IMPLEMENT, number, prompt, agent, previous)?;
         let run = outcome.run.as_ref().map(|run| run.id().clone());
         self.say_run(ctx, "impl run", run.as_ref())?;
+        if let Some(current) = self.summary.current() {
+            // Also of one that was interrupted: it has done something, and it can be looked at.
+            current.implement_run.clone_from(&run);
+        }
         let why = match outcome.end {
             StepEnd::Good => None,
             StepEnd::Bad(why) => Some(why),
             other => return Err(broken(other)),
         };
         if let Some(current) = self.summary.current() {
-            current.implement_run.clone_from(&run);
             current.error.clone_from(&why);
         }
         self.summary.write(&self.task)?;
@@ -582,6 +569,14 @@ impl Iterate {
         ctx.console.line(line)?;
         ctx.console.flush()
     }
+}
+
+/// Tells whether the work of an iteration need not be done again.
+fn has_ended_well(run: &RunDir) -> Result<bool, CliError> {
+    let info = RunInfo::read(run).map_err(|error| {
+        CliError::failed(format!("could not look at run {}", run.id())).caused_by(error)
+    })?;
+    Ok(info.is_some_and(|info| info.status == RunStatus::Completed))
 }
 
 fn broken(end: StepEnd) -> Broken {

@@ -1,8 +1,14 @@
 //! What the agents of an iteration are asked.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use cl_storage::RunDir;
+
+use super::launching;
+use crate::args::LaunchArgs;
+use crate::context::Context;
+use crate::error::CliError;
 
 /// How much of an answer goes into the next prompt; the file holds all of it.
 pub(super) const QUOTED: u64 = 256 * 1024;
@@ -70,6 +76,29 @@ pub(super) fn review(prompt: &str, work: &RunDir, answer: &str) -> String {
         work.output().display(),
         answer.trim_end()
     )
+}
+
+/// Reads the one of a pair of flags that must be given.
+pub(super) fn one_of(
+    ctx: &Context,
+    flag: &str,
+    text: Option<&String>,
+    file: Option<&PathBuf>,
+) -> Result<String, CliError> {
+    if text.is_some() == file.is_some() {
+        let how_many = if text.is_some() { "both" } else { "neither" };
+        return Err(CliError::usage(format!(
+            "{how_many} of {flag} and {flag}-file given; exactly one is needed"
+        )));
+    }
+    let given = LaunchArgs {
+        prompt: text.cloned(),
+        prompt_file: file.cloned(),
+        ..LaunchArgs::default()
+    };
+    let found = launching::prompt(ctx, &given)
+        .map_err(|error| CliError::usage(format!("{flag}: {}", error.chain())))?;
+    Ok(found.unwrap_or_default())
 }
 
 #[cfg(test)]
