@@ -57,6 +57,43 @@ fn aliases_come_and_go_and_the_file_keeps_its_link_and_mode() {
 }
 
 #[test]
+fn a_file_without_a_last_line_end_is_given_back_as_it_was() {
+    let place = Place::new();
+    let rc = home(&place, ".bashrc");
+    for before in ["export A=1", "export A=1\n", "export A=1\n\n", "\n"] {
+        fs::write(&rc, before).unwrap();
+        place.run("shell-setup install --shell bash").ok();
+        let other = "shell-setup install --shell bash --run-agent-bin /opt/run-agent";
+        assert!(place.run(other).ok().contains("updated"));
+        let text = fs::read_to_string(&rc).unwrap();
+        assert_eq!(text.lines().next().unwrap(), before.trim());
+        place.run("shell-setup uninstall --shell bash").ok();
+        assert_eq!(fs::read_to_string(&rc).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_block_that_lost_its_first_line_is_repaired() {
+    let place = Place::new();
+    let rc = home(&place, ".bashrc");
+    fs::write(&rc, "alias ll='ls -l'\n").unwrap();
+    place.run("shell-setup install --shell bash").ok();
+    let whole = fs::read_to_string(&rc).unwrap();
+    let broken = whole.replace(&format!("{BEGIN}\n"), "");
+    fs::write(&rc, &broken).unwrap();
+    assert!(
+        place
+            .run("shell-setup install --shell bash")
+            .ok()
+            .contains("updated")
+    );
+    assert_eq!(fs::read_to_string(&rc).unwrap(), whole);
+    fs::write(&rc, &broken).unwrap();
+    place.run("shell-setup uninstall --shell bash").ok();
+    assert_eq!(fs::read_to_string(&rc).unwrap(), "alias ll='ls -l'\n");
+}
+
+#[test]
 fn every_shell_has_its_file() {
     let place = Place::new();
     for (shell, file) in [

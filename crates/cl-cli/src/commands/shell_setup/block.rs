@@ -10,6 +10,10 @@ pub(super) const BEGIN: &str =
 pub(super) const END: &str =
     "# <<< conductor-loop shell aliases (managed by run-agent shell-setup) <<<";
 
+/// Stands in a block whose file had no line end before it, so that removing the block
+/// gives that file back.
+const NO_LINE_END: &str = "# (there was no line end before this block)";
+
 /// The agents whose names become aliases.
 pub(super) const AGENTS: [&str; 3] = ["claude", "codex", "gemini"];
 
@@ -65,16 +69,19 @@ pub(super) fn is_one_word(text: &str) -> bool {
 pub(super) fn with(text: &str, block: &str) -> Result<(String, Change), Unfinished> {
     let found = blocks(text)?;
     let Some(first) = found.first() else {
-        let mut after = text.to_owned();
-        if !after.is_empty() && !after.ends_with('\n') {
-            after.push('\n');
-        }
-        if !after.is_empty() && !after.ends_with("\n\n") {
-            after.push('\n');
-        }
-        return Ok((after + block, Change::Added));
+        // A blank line stands before the block, wherever something else does.
+        return Ok(match text {
+            "" => (block.to_owned(), Change::Added),
+            text if text.ends_with('\n') => (format!("{text}\n{block}"), Change::Added),
+            text => (format!("{text}\n\n{}", noting(block)), Change::Added),
+        });
     };
     let rest = cut(&text[first.end..], &blocks(&text[first.end..])?);
+    let block = if has_note(&text[first.clone()]) {
+        noting(block)
+    } else {
+        block.to_owned()
+    };
     let after = format!("{}{block}{rest}", &text[..first.start]);
     let change = if after == text {
         Change::AlreadyThere
@@ -94,12 +101,22 @@ pub(super) fn without(text: &str) -> Result<(String, Change), Unfinished> {
         &text[..first.start],
         cut(&text[first.start..], &shifted(&found, first.start)),
     );
-    // The blank line that was put before the block goes with it.
+    // What was put before the block goes with it, unless more was written behind it.
     let before = match before.strip_suffix("\n\n") {
+        Some(kept) if rest.is_empty() && has_note(&text[first.clone()]) => kept.to_owned(),
         Some(kept) if rest.is_empty() => format!("{kept}\n"),
         _ => before.to_owned(),
     };
     Ok((before + &rest, Change::Removed))
+}
+
+/// Returns the block with the note that the file had no line end.
+fn noting(block: &str) -> String {
+    block.replacen('\n', &format!("\n{NO_LINE_END}\n"), 1)
+}
+
+fn has_note(block: &str) -> bool {
+    block.lines().any(|line| line.trim() == NO_LINE_END)
 }
 
 fn shifted(blocks: &[Range<usize>], by: usize) -> Vec<Range<usize>> {
@@ -118,27 +135,51 @@ fn cut(text: &str, blocks: &[Range<usize>]) -> String {
 }
 
 /// Finds the blocks, each with its marker lines.
+///
+/// A block whose first line was lost is found by its last one: the aliases right above
+/// that line are ours, and whatever stands above them is not.
 fn blocks(text: &str) -> Result<Vec<Range<usize>>, Unfinished> {
     let mut found = Vec::new();
     let mut open: Option<(usize, usize)> = None;
+    // Where the row of our own lines begins that the next line may continue.
+    let mut ours: Option<usize> = None;
     let mut at = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let end = at + line.len();
         match (line.trim(), open) {
             (BEGIN, Some((_, line))) => return Err(Unfinished { line }),
             (BEGIN, None) => open = Some((at, index + 1)),
-            (END, Some((start, _))) => {
+            (END, _) => {
+                let start = open.map(|(start, _)| start).or(ours).unwrap_or(at);
                 found.push(start..end);
                 open = None;
             }
+            (line, _) if is_ours(line) => {
+                ours = ours.or(Some(at));
+                at = end;
+                continue;
+            }
             _ => {}
         }
+        ours = None;
         at = end;
     }
     match open {
         Some((_, line)) => Err(Unfinished { line }),
         None => Ok(found),
     }
+}
+
+/// Tells whether a line stands in blocks and hardly anywhere else.
+fn is_ours(line: &str) -> bool {
+    let is_alias = |agent| {
+        let call = line
+            .strip_prefix("alias ")
+            .and_then(|rest| rest.strip_prefix(agent))
+            .and_then(|rest| rest.strip_prefix("='"));
+        call.is_some_and(|call| call.ends_with(&format!(" wrap --agent {agent} --'")))
+    };
+    line == NO_LINE_END || AGENTS.into_iter().any(is_alias)
 }
 
 #[cfg(test)]
@@ -160,12 +201,29 @@ mod tests {
             assert!(other.contains("alias codex='/opt/run-agent wrap --agent codex --'\n"));
             let (after, change) = without(&other).unwrap();
             assert_eq!(change, Change::Removed);
-            assert_eq!(after.trim_end(), before.trim_end(), "{before:?}");
+            assert_eq!(after, before);
             assert_eq!(without(&after).unwrap(), (after.clone(), Change::Absent));
         }
-        let exact = "export A=1\n";
-        let (once, _) = with(exact, &aliases("run-agent")).unwrap();
-        assert_eq!(without(&once).unwrap().0, exact);
+    }
+
+    #[test]
+    fn a_block_without_its_first_line_is_found_by_its_last() {
+        let block = aliases("/opt/run-agent");
+        let (_, headless) = block.split_once('\n').unwrap();
+        let (_, rest) = headless.split_once('\n').unwrap();
+        for broken in [headless, rest, &format!("{END}\n")] {
+            let text = format!("alias ll='ls'\n{broken}after\n");
+            let (repaired, change) = with(&text, &block).unwrap();
+            assert_eq!(change, Change::Updated);
+            assert_eq!(repaired, format!("alias ll='ls'\n{block}after\n"));
+            let (removed, change) = without(&text).unwrap();
+            assert_eq!(change, Change::Removed);
+            assert_eq!(removed, "alias ll='ls'\nafter\n");
+        }
+        // Aliases of somebody else, and ours apart from the line, are not touched.
+        let own = "alias claude='claude --fast'\nalias codex='x wrap --agent codex --'\n\n";
+        let text = format!("{own}{headless}");
+        assert_eq!(with(&text, &block).unwrap().0, format!("{own}{block}"));
     }
 
     #[test]
@@ -186,8 +244,6 @@ mod tests {
             assert_eq!(without(&text), Err(Unfinished { line }));
             assert_eq!(with(&text, "x"), Err(Unfinished { line }));
         }
-        // An end alone marks nothing.
-        assert_eq!(without(END).unwrap().1, Change::Absent);
     }
 
     #[test]
