@@ -6,6 +6,8 @@ use serde_json::Value;
 use crate::place::{Place, TASK, add_run, alive, ended, own};
 
 /// A task that has been running for long without a word, by this test's own process.
+const NOWHERE: &str = "task-20260101-000900-nowhere";
+
 fn silent() -> Place {
     let place = Place::new();
     let task = place.task(TASK);
@@ -90,6 +92,15 @@ fn processes_are_shown_with_their_load_and_task() {
 fn wrong_flags_are_told() {
     let place = silent();
     place.run("ps --all --project demo").fails(2, "exclude");
+    for json in ["", "--json"] {
+        let line = |words: &str| format!("ps {words} {json}");
+        let ran = place.run_changing_nothing(&line("--project nosuch"));
+        ran.fails(3, "project nosuch does not exist");
+        let ran = place.run_changing_nothing(&line(&format!("--task {NOWHERE}")));
+        ran.fails(3, "does not exist in any project");
+        let ran = place.run_changing_nothing(&line(&format!("--project demo --task {NOWHERE}")));
+        ran.fails(3, "does not exist in project demo");
+    }
     place
         .run("status --drift-after soon")
         .fails(2, "--drift-after");

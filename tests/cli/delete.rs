@@ -98,6 +98,38 @@ fn a_task_is_not_deleted_while_somebody_holds_its_lock() {
 }
 
 #[test]
+fn of_many_that_delete_a_task_at_once_one_does_and_the_others_find_none() {
+    for _ in 0..5 {
+        let place = Place::new();
+        let task = place.task(TASK);
+        let mode = cl_storage::durable::Mode::Shared;
+        let held = HeldLock::acquire(&task.owner_lock(), mode, Duration::ZERO).unwrap();
+        let line = format!("task delete {TASK} --project {PROJECT}");
+        let children: Vec<_> = (0..3).map(|_| place.start(&line)).collect();
+        // All of them have seen the task; then it is free.
+        let lock = task.owner_lock();
+        cl_testkit::patience::until("all to wait for the lock", || {
+            children.iter().all(|child| {
+                let open = fs::read_dir(format!("/proc/{}/fd", child.id()));
+                let mut open = open.into_iter().flatten().flatten();
+                open.any(|file| fs::read_link(file.path()).is_ok_and(|path| path == lock))
+            })
+        });
+        drop(held);
+        let ends = children.into_iter().map(|child| {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            (output.status.code().unwrap(), said)
+        });
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort();
+        let codes: Vec<i32> = ends.iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, [0, 3, 3], "{ends:?}");
+        assert!(!task.path().exists());
+    }
+}
+
+#[test]
 fn names_that_leave_the_root_and_links_are_refused() {
     let place = Place::new();
     let sentinel = place.path().join("work/sentinel");

@@ -334,3 +334,25 @@ fn the_current_folder_tells_the_project() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["task"]["task_id"], TASK);
 }
+
+#[test]
+fn over_all_projects_each_row_tells_its_project() {
+    let place = family();
+    let other = cl_storage::ProjectId::parse("other").unwrap();
+    let same = cl_storage::TaskId::parse(TASK).unwrap();
+    for round in ["one project", "two projects"] {
+        let table = place.run_changing_nothing("status").ok();
+        assert!(table.starts_with("PROJECT"), "{round}: {table}");
+        let table = place.run_changing_nothing("status --activity").ok();
+        assert!(table.starts_with("PROJECT"), "{round}: {table}");
+        for line in ["status --concise", "status --activity --concise"] {
+            let text = place.run_changing_nothing(line).ok();
+            let row = |project: &str| text.contains(&format!("{project}\t{TASK}\t"));
+            assert!(row(PROJECT), "{round}: {text}");
+            assert_eq!(row("other"), round == "two projects", "{text}");
+        }
+        place.root.task(&other, &same).unwrap().ensure().unwrap();
+    }
+    let table = place.run_changing_nothing("status --project demo").ok();
+    assert!(table.starts_with("TASK_ID"), "{table}");
+}

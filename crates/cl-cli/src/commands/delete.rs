@@ -75,6 +75,11 @@ fn is_confirmed(ctx: &mut Context, task: &TaskDir) -> Result<bool, CliError> {
 }
 
 fn refusal(error: DeleteError, task: &TaskDir) -> CliError {
+    if !task.exists() {
+        // Of several that delete it, all but one find out in different places.
+        let text = format!("task {} does not exist any more", task.id());
+        return CliError::not_found(text).hint("somebody else has deleted it meanwhile");
+    }
     let exit = if error.is_conflict() {
         Exit::Conflict
     } else {

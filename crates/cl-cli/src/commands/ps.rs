@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::args::PsArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 use crate::view::{Grid, duration_text};
 
 /// How much of a command line the table shows.
@@ -36,6 +37,9 @@ pub fn run(ctx: &mut Context, args: &PsArgs) -> Result<Exit, CliError> {
     let tasks = ctx.global.tasks.clone();
     rows.retain(|row| project.as_ref().is_none_or(|id| row.project.as_str() == id));
     rows.retain(|row| tasks.is_empty() || tasks.iter().any(|id| row.task.as_str() == id));
+    if rows.is_empty() {
+        check_named(ctx, &scope)?;
+    }
     if ctx.console.is_json() {
         let activities = activities(ctx, &rows)?;
         ctx.console.json(&json!({
@@ -66,6 +70,36 @@ pub fn run(ctx: &mut Context, args: &PsArgs) -> Result<Exit, CliError> {
         sum.rss_bytes / (1024 * 1024)
     ));
     Ok(Exit::Success)
+}
+
+/// Refuses a project or task that was named and is not there: nothing runs for it, but
+/// whoever mistyped it would take that for an answer.
+///
+/// Only asked where no process was found, because processes may outlive their folder.
+fn check_named(ctx: &Context, scope: &Scope) -> Result<(), CliError> {
+    let named = &ctx.global.tasks;
+    if ctx.global.project.is_some() {
+        let project = scope.existing_project()?;
+        for id in named {
+            scope.existing(project.id(), &TaskId::parse_existing(id)?)?;
+        }
+        return Ok(());
+    }
+    if named.is_empty() || !scope.has_root()? {
+        return Ok(());
+    }
+    let projects = scope.root().projects()?;
+    for id in named {
+        let id = TaskId::parse_existing(id)?;
+        let mut homes = projects.iter().filter_map(|project| project.task(&id).ok());
+        if !homes.any(|task| task.exists()) {
+            let root = scope.root().path().display();
+            return Err(CliError::not_found(format!(
+                "task {id} does not exist in any project below {root}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Returns each task that has processes, with what it is doing.

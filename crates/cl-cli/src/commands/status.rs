@@ -34,11 +34,11 @@ pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
     if ctx.console.is_json() {
         ctx.console.json(&survey.to_json())?;
     } else if args.concise {
-        print_concise(ctx, &survey)?;
+        print_concise(ctx, &scope, &survey)?;
     } else if survey.rows.is_empty() {
         ctx.console.note("No task matches");
     } else {
-        print_table(ctx, &survey)?;
+        print_table(ctx, &scope, &survey)?;
     }
     Ok(Exit::Success)
 }
@@ -125,6 +125,10 @@ fn print_activity(
     }
     let mut header = vec!["TASK_ID", "STATUS", "LATEST_RUN"];
     header.extend(ACTIVITY_HEADINGS);
+    let spans_projects = spans_projects(scope);
+    if spans_projects {
+        header.insert(0, "PROJECT");
+    }
     let mut grid = Grid::new(&header);
     for (level, row) in survey.nested() {
         let mut cells = vec![
@@ -135,7 +139,13 @@ fn print_activity(
         let dashes = || vec!["-".to_owned(); ACTIVITY_HEADINGS.len()];
         cells.extend(fact_of(row).map_or_else(dashes, |fact| fact.cells(now)));
         if args.concise {
-            ctx.console.line(cells.join("\t").trim_start())?;
+            row.task_id.as_str().clone_into(&mut cells[0]);
+        }
+        if spans_projects {
+            cells.insert(0, row.project_id.to_string());
+        }
+        if args.concise {
+            ctx.console.line(cells.join("\t"))?;
         } else {
             grid.row(cells, row.status.as_str());
         }
@@ -146,9 +156,15 @@ fn print_activity(
     Ok(Exit::Success)
 }
 
-fn print_concise(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
+/// Tells whether rows of several projects may stand among each other. The columns go by
+/// what was asked, not by what was found: else they would change with the day's tasks.
+fn spans_projects(scope: &Scope) -> bool {
+    scope.project.is_none() && scope.task.is_none()
+}
+
+fn print_concise(ctx: &mut Context, scope: &Scope, survey: &Survey) -> Result<(), CliError> {
     for row in &survey.rows {
-        let fields = [
+        let mut fields = vec![
             row.task_id.to_string(),
             row.status.to_string(),
             row.exit_text(),
@@ -156,14 +172,16 @@ fn print_concise(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
             row.done_text().to_owned(),
             row.alive_text().to_owned(),
         ];
+        if spans_projects(scope) {
+            fields.insert(0, row.project_id.to_string());
+        }
         ctx.console.line(fields.join("\t"))?;
     }
     Ok(())
 }
 
-fn print_table(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
-    let first = survey.rows.first().map(|row| &row.project_id);
-    let has_many_projects = survey.rows.iter().any(|row| Some(&row.project_id) != first);
+fn print_table(ctx: &mut Context, scope: &Scope, survey: &Survey) -> Result<(), CliError> {
+    let spans_projects = spans_projects(scope);
     let mut header = vec![
         "TASK_ID",
         "STATUS",
@@ -174,7 +192,7 @@ fn print_table(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
         "BLOCKED_BY",
         "NOTE",
     ];
-    if has_many_projects {
+    if spans_projects {
         header.insert(0, "PROJECT");
     }
     let mut grid = Grid::new(&header);
@@ -189,7 +207,7 @@ fn print_table(ctx: &mut Context, survey: &Survey) -> Result<(), CliError> {
             row.blocked_text(),
             row.note(),
         ];
-        if has_many_projects {
+        if spans_projects {
             cells.insert(0, row.project_id.to_string());
         }
         grid.row(cells, row.status.as_str());
