@@ -14,6 +14,7 @@ mod documented;
 mod facts;
 mod gc;
 mod import;
+mod interrupting;
 mod legacy;
 mod listing;
 mod place;
