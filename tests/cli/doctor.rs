@@ -275,6 +275,72 @@ fn what_others_may_read_is_told() {
 }
 
 #[test]
+fn damaged_bookkeeping_is_told_with_what_to_do() {
+    for (name, code) in [
+        ("limits/claude@work.yaml", "damaged_limits"),
+        ("queue/000000000001-server-abcd.yaml", "damaged_queue_entry"),
+        ("diversification.yaml", "damaged_turns"),
+    ] {
+        let place = place();
+        let path = place.root.conductor_folder().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let write = |text: &str| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        };
+        write("version: [");
+        check(&place, 1, code, &path);
+        write("version: 9\n");
+        check(&place, 0, "newer_record", &path);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        check(&place, 1, "not_a_file", &path);
+        fs::remove_dir(&path).unwrap();
+        let copy = path.with_file_name("x.yaml.damaged-abcd");
+        fs::write(&copy, "").unwrap();
+        check(&place, 0, "set_aside", &copy);
+    }
+    let place = place();
+    fs::create_dir(place.root.conductor_folder()).unwrap();
+    for name in ["limits", "queue", "dependencies"] {
+        let path = place.root.conductor_folder().join(name);
+        fs::write(&path, "").unwrap();
+        check(&place, 1, "not_a_folder", &path);
+        fs::remove_file(&path).unwrap();
+        symlink(place.work(), &path).unwrap();
+        check(&place, 1, "linked_folder", &path);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn our_own_files_are_no_findings() {
+    let place = place();
+    let task = place.task(TASK);
+    let own = place.root.conductor_folder();
+    for folder in [
+        task.gates_folder(),
+        own.join("limits"),
+        own.join("dependencies"),
+    ] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    // Evidence is for everyone; a lock says nothing, whoever made it.
+    fs::write(task.gates_folder().join("1.yaml"), "version: 1\n").unwrap();
+    for name in [
+        "limits/lock",
+        "dependencies/demo.lock",
+        "diversification.lock",
+    ] {
+        fs::write(own.join(name), "").unwrap();
+    }
+    assert_eq!(findings(&place, 0), [""; 0]);
+    let printed = task.gates_folder().join("1.out");
+    fs::write(&printed, "x").unwrap();
+    check(&place, 0, "open_file", &printed);
+}
+
+#[test]
 fn times_that_cannot_be_are_told() {
     let place = place();
     let task = place.task(TASK);

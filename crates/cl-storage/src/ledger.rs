@@ -9,7 +9,7 @@
 //! if nobody told the reset, until the next probe. The first attempt after that
 //! is the probe: its success opens the window again for everyone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -91,6 +91,13 @@ impl AccountKey {
     /// Returns the label of the account.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Returns the key that a file of the ledger is named after.
+    fn of_file(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_suffix(".yaml")?;
+        let (agent, account) = name.split_once('@')?;
+        Self::parse(agent, account).ok()
     }
 
     fn file_name(&self) -> String {
@@ -525,7 +532,8 @@ impl Ledger {
             let mut account = match record::read(&path, KNOWN_VERSION) {
                 Ok(known) => known.unwrap_or_else(|| Account::unknown(key)),
                 Err(RecordError::Malformed { .. }) => {
-                    tracing::warn!(path = %path.display(), "what was known of an account is damaged and forgotten");
+                    let copy = record::set_damaged_aside(&path)?;
+                    tracing::warn!(copy = %copy.display(), "what was known of an account is damaged and forgotten");
                     Account::unknown(key)
                 }
                 Err(error) => return Err(error.into()),
@@ -551,6 +559,17 @@ impl Ledger {
         })
     }
 
+    /// Forgets an account whose file is damaged; returns where that file is kept.
+    ///
+    /// None if the file is sound by now, or gone, or of a newer version.
+    pub fn clear_damaged(&self, key: &AccountKey) -> Result<Option<PathBuf>, LedgerError> {
+        let path = self.folder().join(key.file_name());
+        self.locked(|| match check_file(&path) {
+            Err(RecordError::Malformed { .. }) => Ok(Some(record::set_damaged_aside(&path)?)),
+            _ => Ok(None),
+        })
+    }
+
     fn locked<T>(
         &self,
         operation: impl FnOnce() -> Result<T, LedgerError>,
@@ -561,8 +580,18 @@ impl Ledger {
             source,
         })?;
         let lock = self.folder().join("lock");
-        lock::with_lock_file(&lock, lock::SHORT_WAIT, operation)?
+        lock::with_private_lock_file(&lock, lock::SHORT_WAIT, operation)?
     }
+}
+
+/// Tells what is wrong with a file of the ledger.
+pub(crate) fn check_file(path: &Path) -> Result<(), RecordError> {
+    record::read::<Account>(path, KNOWN_VERSION).map(drop)
+}
+
+/// Returns whose file a problem is about that [`Ledger::all`] has found.
+pub fn account_of(problem: &RecordError) -> Option<AccountKey> {
+    AccountKey::of_file(problem.path())
 }
 
 #[cfg(test)]

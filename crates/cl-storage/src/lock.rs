@@ -136,7 +136,25 @@ pub fn with_lock_file<T>(
     wait: Duration,
     operation: impl FnOnce() -> T,
 ) -> Result<T, LockError> {
-    let file = durable::open_append(path, Mode::Shared).map_err(LockError::io(path))?;
+    with_lock_file_of(path, Mode::Shared, wait, operation)
+}
+
+/// Does the same with a lock file that is made for its owner alone.
+pub(crate) fn with_private_lock_file<T>(
+    path: &Path,
+    wait: Duration,
+    operation: impl FnOnce() -> T,
+) -> Result<T, LockError> {
+    with_lock_file_of(path, Mode::Private, wait, operation)
+}
+
+fn with_lock_file_of<T>(
+    path: &Path,
+    mode: Mode,
+    wait: Duration,
+    operation: impl FnOnce() -> T,
+) -> Result<T, LockError> {
+    let file = durable::open_append(path, mode).map_err(LockError::io(path))?;
     scoped(file, path, wait, |_| operation())
 }
 

@@ -69,6 +69,20 @@ impl RecordError {
     }
 }
 
+/// What stands in the name of a damaged file that was set aside, behind its own name.
+pub const SET_ASIDE: &str = ".damaged-";
+
+/// Gives a damaged file a name that readers ignore, and returns where it is now.
+///
+/// Returns after the new name is on disk; nothing is overwritten.
+pub fn set_damaged_aside(path: &Path) -> Result<PathBuf, RecordError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!("{SET_ASIDE}{}", crate::id::random_text(8)));
+    let copy = path.with_file_name(name);
+    durable::rename_no_replace(path, &copy).map_err(RecordError::io(path))?;
+    Ok(copy)
+}
+
 #[derive(serde::Deserialize)]
 struct Version {
     #[serde(default)]

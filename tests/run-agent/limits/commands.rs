@@ -110,8 +110,12 @@ fn limits_are_shown_and_forgotten() {
     clear("nobody").assert_code(3);
     clear("").assert_code(2);
     bed.command(&["limits", "clear"]).run().assert_code(2);
-    let cleared = clear("claude");
-    cleared.assert_code(0);
+    let cleared = bed
+        .command(&["limits", "clear", "claude", "--json"])
+        .ok()
+        .json();
+    crate::schema::assert_valid("limits-clear", &cleared);
+    assert_eq!(cleared["cleared"][0]["account"], "work", "{cleared:#}");
     // Whoever waits for it goes on by itself.
     bed.wait_for(TASK, "all_finished");
     let again = clear("work");
@@ -132,4 +136,31 @@ fn a_damaged_ledger_is_told_and_costs_one_attempt() {
     // What cannot be read holds nobody up, and is replaced by what the attempt shows.
     bed.wait_for(TASK, "all_finished");
     assert_eq!(bed.scenario.begun().len(), 2);
+    let folder = file.parent().unwrap();
+    let kept = |text: &str| {
+        let names = std::fs::read_dir(folder).unwrap();
+        let mut paths = names.map(|entry| entry.unwrap().path());
+        paths.any(|path| path != file && std::fs::read_to_string(path).unwrap() == text)
+    };
+    assert!(kept("version: 1\nwindows: ["), "the damaged one is kept");
+    // Clearing does the same at once.
+    std::fs::write(&file, "version: [").unwrap();
+    let cleared = bed
+        .command(&["limits", "clear", "work", "--json"])
+        .ok()
+        .json();
+    crate::schema::assert_valid("limits-clear", &cleared);
+    let copy = cleared["cleared"][0]["damaged_copy"].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), "version: [");
+    assert!(!file.exists() && kept("version: ["));
+    bed.command(&["limits", "--json"]).ok();
+    bed.command(&["limits", "clear", "work"])
+        .run()
+        .assert_code(3);
+    // One of a newer version is not ours to forget.
+    std::fs::write(&file, "version: 9\n").unwrap();
+    bed.command(&["limits", "clear", "work"])
+        .run()
+        .assert_code(3);
+    assert!(file.exists());
 }

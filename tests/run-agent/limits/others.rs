@@ -168,3 +168,29 @@ fn an_agent_that_keeps_failing_is_left_alone_for_a_while() {
         "its time is over: {after:?}"
     );
 }
+
+#[test]
+fn damaged_turns_begin_anew_and_are_told() {
+    let script = "version: 1\nsteps: [done]\n";
+    let bed = Bed::new()
+        .agent("one", "type: command, version_args: []", script)
+        .agent("two", "type: command, version_args: []", script)
+        .settings("defaults:\n  diversification: {enabled: true, agents: [one, two]}\n");
+    let task = |number: u32| format!("task-20260101-00000{number}-turn");
+    let agent_of = |number: u32| {
+        bed.start(&task(number), &[]);
+        bed.wait_for(&task(number), "all_finished");
+        bed.runs(&task(number))[0].agent_name.clone()
+    };
+    assert_eq!(agent_of(1), "one");
+    let folder = bed.scenario.root().conductor_folder();
+    std::fs::write(folder.join("diversification.yaml"), "turns: [").unwrap();
+    assert_eq!(agent_of(2), "one", "the count has begun anew");
+    let messages = bed.messages(&task(2)).concat();
+    assert!(
+        messages.contains("diversification.yaml.damaged-"),
+        "{messages}"
+    );
+    assert_eq!(agent_of(3), "two");
+    assert!(!bed.messages(&task(3)).concat().contains("damaged"));
+}

@@ -1,9 +1,12 @@
 //! `limits`: what is known of the usage limits of agents, and of agents that fail.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use cl_storage::FailureKind;
-use cl_storage::ledger::{Account, AccountKey, Ledger, Source, Window, WindowState};
+use cl_storage::ledger::{
+    self, Account, AccountKey, Ledger, LedgerError, Source, Window, WindowState,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -193,25 +196,31 @@ fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {
     } else {
         (Vec::new(), Vec::new())
     };
-    if let Some(problem) = problems.first() {
-        ctx.console.warn(describe_record_error(problem));
-    }
-    let is_meant = |account: &&Account| {
-        account.agent == wanted
-            || account.account == wanted
-            || names.of(account).iter().any(|name| name == wanted)
+    let is_meant = |key: &AccountKey| {
+        let names = names.of_account(key.agent(), key.account());
+        key.agent() == wanted || key.account() == wanted || names.iter().any(|name| name == wanted)
+    };
+    let failed = |error: LedgerError| {
+        CliError::failed(format!("could not forget the limits of {wanted}")).caused_by(error)
     };
     let ledger = Ledger::of(scope.root());
     let mut cleared = Vec::new();
-    for account in accounts.iter().filter(is_meant) {
-        let Ok(key) = AccountKey::parse(&account.agent, &account.account) else {
-            continue;
+    let known = accounts.iter();
+    for key in known.filter_map(|it| AccountKey::parse(&it.agent, &it.account).ok()) {
+        if is_meant(&key) && ledger.clear(&key).map_err(failed)? {
+            cleared.push(Cleared::new(&key, None));
+        }
+    }
+    for problem in &problems {
+        // One that cannot be read at all, or is of a newer version, stays.
+        let key = ledger::account_of(problem).filter(is_meant);
+        let copy = match &key {
+            Some(key) => ledger.clear_damaged(key).map_err(failed)?,
+            None => None,
         };
-        let was_known = ledger.clear(&key).map_err(|error| {
-            CliError::failed(format!("could not forget the limits of {wanted}")).caused_by(error)
-        })?;
-        if was_known {
-            cleared.push((account.agent.clone(), account.account.clone()));
+        match (key, copy) {
+            (Some(key), Some(copy)) => cleared.push(Cleared::new(&key, Some(copy))),
+            _ => ctx.console.warn(describe_record_error(problem)),
         }
     }
     if cleared.is_empty() {
@@ -221,17 +230,41 @@ fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {
         );
     }
     if ctx.console.is_json() {
-        let rows: Vec<_> = (cleared.iter())
-            .map(|(agent, account)| serde_json::json!({"agent": agent, "account": account}))
-            .collect();
-        ctx.console.json(&serde_json::json!({ "cleared": rows }))?;
+        ctx.console
+            .json(&serde_json::json!({ "cleared": cleared }))?;
     } else {
-        for (agent, account) in &cleared {
+        for row in &cleared {
+            let (agent, account) = (&row.agent, &row.account);
             ctx.console
                 .line(format_args!("Forgot the limits of {agent} ({account})"))?;
+            if let Some(copy) = &row.damaged_copy {
+                let copy = copy.display();
+                ctx.console.line(format_args!(
+                    "    the file was damaged and is kept as {copy}"
+                ))?;
+            }
         }
     }
     Ok(Exit::Success)
+}
+
+/// An account that was forgotten; also its JSON form.
+#[derive(Debug, Serialize)]
+struct Cleared {
+    agent: String,
+    account: String,
+    /// Where its file is kept, if that was damaged.
+    damaged_copy: Option<PathBuf>,
+}
+
+impl Cleared {
+    fn new(key: &AccountKey, damaged_copy: Option<PathBuf>) -> Self {
+        Self {
+            agent: key.agent().to_owned(),
+            account: key.account().to_owned(),
+            damaged_copy,
+        }
+    }
 }
 
 /// Which names of the configuration use which account.
@@ -239,7 +272,11 @@ struct Names(BTreeMap<(String, String), Vec<String>>);
 
 impl Names {
     fn of(&self, account: &Account) -> Vec<String> {
-        let key = (account.agent.clone(), account.account.clone());
+        self.of_account(&account.agent, &account.account)
+    }
+
+    fn of_account(&self, agent: &str, account: &str) -> Vec<String> {
+        let key = (agent.to_owned(), account.to_owned());
         self.0.get(&key).cloned().unwrap_or_default()
     }
 }

@@ -93,10 +93,11 @@ pub(super) fn choose_first(
     root: &Root,
     state: &TaskState,
     now: Timestamp,
+    tell: impl FnOnce(String),
 ) -> String {
     if record.mode == Mode::Start
         && record.policy.turns.is_open
-        && let Some(chosen) = take_turn(record, root, now)
+        && let Some(chosen) = take_turn(record, root, now, tell)
     {
         record.agent = chosen;
     }
@@ -110,7 +111,12 @@ pub(super) fn choose_first(
     first
 }
 
-fn take_turn(record: &LaunchRecord, root: &Root, now: Timestamp) -> Option<String> {
+fn take_turn(
+    record: &LaunchRecord,
+    root: &Root,
+    now: Timestamp,
+    tell: impl FnOnce(String),
+) -> Option<String> {
     let turns = &record.policy.turns;
     let ledger = Ledger::of(root);
     let turn = match turns.strategy {
@@ -120,7 +126,15 @@ fn take_turn(record: &LaunchRecord, root: &Root, now: Timestamp) -> Option<Strin
                 let error: &dyn std::error::Error = error;
                 tracing::warn!(error, "whose turn it is cannot be told; beginning anew");
             })
-            .unwrap_or_default(),
+            .map_or(0, |turn| {
+                if let Some(copy) = turn.set_aside {
+                    tell(format!(
+                        "whose turn it is was damaged and begins anew; the damaged file is kept as {}",
+                        copy.display()
+                    ));
+                }
+                turn.before
+            }),
     };
     let order = turns.order(turn, entropy());
     let ready: Vec<&str> = order

@@ -292,7 +292,9 @@ fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Resul
         crate::claim::set_unjudged_aside(root, task, when, now, tell)?;
     }
     let mut state = fresh_state(task, record)?;
-    let first_agent = choice::choose_first(record, root, &state, now);
+    let first_agent = choice::choose_first(record, root, &state, now, |text| {
+        crate::notice::warn_once(task, text);
+    });
     launch_file(task, record, &first_agent, now)?.write(task)?;
     state.write(task)?;
     cl_storage::control::remove_stale_answers(task, now)?;

@@ -50,7 +50,11 @@ pub fn locked<T>(
         .conductor_folder()
         .join(FOLDER)
         .join(format!("{project}.lock"));
-    Ok(lock::with_lock_file(&path, lock::SHORT_WAIT, operation)?)
+    Ok(lock::with_private_lock_file(
+        &path,
+        lock::SHORT_WAIT,
+        operation,
+    )?)
 }
 
 /// Changes the configuration of `task`; returns what `change` returns, after the file is on disk.

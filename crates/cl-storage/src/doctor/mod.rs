@@ -45,6 +45,14 @@ pub enum Code {
     NewerRecord,
     /// A message bus has damaged stretches.
     DamagedBus,
+    /// What is known of an account's limits is damaged.
+    DamagedLimits,
+    /// An entry of the queue is damaged.
+    DamagedQueueEntry,
+    /// The count of whose turn it is is damaged.
+    DamagedTurns,
+    /// A damaged file was set aside.
+    SetAside,
     /// A run folder has no record.
     Unrecorded,
     /// A supervisor died.
@@ -100,6 +108,9 @@ impl Code {
             Self::Unreadable
             | Self::DamagedRecord
             | Self::DamagedBus
+            | Self::DamagedLimits
+            | Self::DamagedQueueEntry
+            | Self::DamagedTurns
             | Self::OwnerLost
             | Self::MarkerNotAFile
             | Self::NotAFile
@@ -116,6 +127,7 @@ impl Code {
             | Self::MisnamedTask
             | Self::MissingExtraRoot
             | Self::Leftover
+            | Self::SetAside
             | Self::LinkedFile
             | Self::OpenRoot
             | Self::OpenFile
@@ -149,6 +161,26 @@ impl Code {
                 "has damaged stretches",
                 "those messages are lost to readers; the others are not",
                 "`run-agent bus check` lists the places",
+            ],
+            Self::DamagedLimits => [
+                "is damaged",
+                "what was known of the account's limits is not used, so attempts may be refused",
+                "`run-agent limits clear AGENT` keeps a copy and begins anew, as the next attempt does",
+            ],
+            Self::DamagedQueueEntry => [
+                "is damaged",
+                "who waits by it is left out of the queue",
+                "correct the file, or remove it and start the task again",
+            ],
+            Self::DamagedTurns => [
+                "is damaged",
+                "the agents' turns will begin anew",
+                "correct the file, or remove it; the next launch that needs it keeps a copy",
+            ],
+            Self::SetAside => [
+                "is a damaged file that was set aside",
+                "what it held is not used, and a new file was begun in its place",
+                "remove it when you have looked at it",
             ],
             Self::Unrecorded => [
                 "has no run-info.yaml",

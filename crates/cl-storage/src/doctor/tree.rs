@@ -13,9 +13,10 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{GLOBAL_FACTS, LayoutError, Root, TaskDir};
 use crate::marker::{Marker, Presence};
 use crate::owner::OwnerState;
-use crate::record::RecordError;
+use crate::record::{RecordError, SET_ASIDE};
 use crate::run_info::{KNOWN_VERSION, RunInfo, RunStatus};
 use crate::snapshot::{RunView, TaskView};
+use crate::{ledger, queue, rotation};
 
 /// How old a temporary file is that nobody writes any more.
 const ABANDONED: SignedDuration = SignedDuration::from_mins(1);
@@ -24,6 +25,10 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
 /// The folders in the root that are no projects.
 const OWN: [&str; 2] = [".conductor", "_global"];
+/// The folders of our own bookkeeping.
+const OWN_FOLDERS: [&str; 6] = ["dependencies", "index", "limits", "queue", "slots", "spool"];
+/// How the names of records end.
+const RECORD: &str = ".yaml";
 /// What the folder of a task holds, and no other one.
 const OF_TASK: [&str; 5] = [
     "TASK.md",
@@ -127,31 +132,77 @@ impl Walk<'_> {
 
     /// Looks at the folder of our own bookkeeping.
     fn own_folder(&mut self, folder: &Path) {
-        let is_ours = |name: &str| ["index", "slots", "spool"].contains(&name);
+        let is_ours = |name: &str| OWN_FOLDERS.contains(&name);
         self.entries(folder, is_ours, |walk, path, name, is_folder| {
-            if is_folder {
-                walk.private_folder(path);
+            if is_folder && name == rotation::FILE {
+                walk.report.add(Code::NotAFile, path, "");
+            } else if is_folder {
+                walk.private_folder(path, checked_by(name));
             } else if is_ours(name) {
                 walk.report.add(Code::NotAFolder, path, "");
             } else {
                 walk.private_file(path);
+                if name == rotation::FILE {
+                    walk.own_record(rotation::check_file(path), Code::DamagedTurns);
+                }
             }
         });
     }
 
+    /// Reports what is wrong with a record of our bookkeeping; `damaged` is for damage.
+    fn own_record(&mut self, found: Result<(), RecordError>, damaged: Code) {
+        match found {
+            Ok(()) => {}
+            Err(RecordError::Malformed { path, source }) => {
+                self.report.add(damaged, &path, source);
+            }
+            // What is no file was told by its place.
+            Err(RecordError::Io { path, .. }) if is_no_file(&path) => {}
+            Err(error) => self.record(&error),
+        }
+    }
+
     fn private_file(&mut self, path: &Path) {
         self.regular(path);
-        self.mode(path, Code::OpenFile);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.contains(SET_ASIDE) {
+            self.report.add(Code::SetAside, path, "");
+        }
+        // A lock says nothing, whoever reads it; older builds made some for everyone.
+        if !is_empty(path) {
+            self.mode(path, Code::OpenFile);
+        }
     }
 
     /// Looks at a folder of files that are all private.
-    fn private_folder(&mut self, folder: &Path) {
+    ///
+    /// Those that `checked` knows how to read are read.
+    fn private_folder(&mut self, folder: &Path, checked: Option<(Check, Code)>) {
         self.entries(
             folder,
             |_| false,
-            |walk, path, _, is_folder| {
+            |walk, path, _, is_folder| match checked {
+                Some(_) if is_folder => walk.report.add(Code::NotAFile, path, ""),
+                Some((check, damaged)) => {
+                    walk.private_file(path);
+                    walk.own_record(check(path), damaged);
+                }
+                None if is_folder => walk.private_folder(path, None),
+                None => walk.private_file(path),
+            },
+        );
+    }
+
+    /// Looks at what gates found and printed; what they found is for everyone.
+    fn gates(&mut self, folder: &Path) {
+        self.entries(
+            folder,
+            |_| false,
+            |walk, path, name, is_folder| {
                 if is_folder {
-                    walk.private_folder(path);
+                    walk.private_folder(path, None);
+                } else if name.ends_with(RECORD) {
+                    walk.regular(path);
                 } else {
                     walk.private_file(path);
                 }
@@ -196,8 +247,10 @@ impl Walk<'_> {
         ];
         let is_runs = |name: &str| name == "runs";
         self.entries(folder, is_runs, |walk, path, name, is_folder| {
-            if is_folder && (name == "control" || name == "gates") {
-                walk.private_folder(path);
+            if is_folder && name == "control" {
+                walk.private_folder(path, None);
+            } else if is_folder && name == "gates" {
+                walk.gates(path);
             } else if is_folder && name == "runs" {
                 walk.runs(path);
             } else if private.iter().any(|file| file == path) {
@@ -328,6 +381,34 @@ impl Walk<'_> {
             LayoutError::Missing(_) => {}
         }
     }
+}
+
+/// Tells what is wrong with one file.
+type Check = fn(&Path) -> Result<(), RecordError>;
+
+/// Returns how the files in a folder of our own bookkeeping are checked.
+fn checked_by(folder: &str) -> Option<(Check, Code)> {
+    match folder {
+        "limits" => Some((check_limits, Code::DamagedLimits)),
+        "queue" => Some((queue::check_file, Code::DamagedQueueEntry)),
+        _ => None,
+    }
+}
+
+/// Beside the accounts there is a lock.
+fn check_limits(path: &Path) -> Result<(), RecordError> {
+    let is_account = path.extension().is_some_and(|ending| ending == "yaml");
+    if is_account {
+        ledger::check_file(path)
+    } else {
+        Ok(())
+    }
+}
+
+/// Tells whether a regular file without content is at `path`.
+fn is_empty(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.len() == 0)
 }
 
 /// Tells whether something is at `path` that is no regular file.

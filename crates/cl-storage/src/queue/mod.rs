@@ -219,6 +219,15 @@ fn read_entry(path: &Path) -> Option<Entry> {
     })
 }
 
+/// Tells what is wrong with a file of the queue, if its name is that of an entry.
+pub(crate) fn check_file(path: &Path) -> Result<(), RecordError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match sequence_of(&name) {
+        Some(_) => record::read::<Entry>(path, KNOWN_VERSION).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// The queue at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
