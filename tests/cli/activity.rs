@@ -4,6 +4,7 @@ use cl_storage::run_info::RunStatus;
 use serde_json::Value;
 
 use crate::place::{Place, TASK, add_run, alive, ended, own};
+use crate::schema::assert_valid;
 
 /// A task that has been running for long without a word, by this test's own process.
 const NOWHERE: &str = "task-20260101-000900-nowhere";
@@ -18,6 +19,7 @@ fn silent() -> Place {
 
 fn activity(place: &Place, line: &str) -> Value {
     let json = place.run_changing_nothing(line).json();
+    assert_valid("status-activity", &json);
     json["tasks"][0]["activity"].clone()
 }
 
@@ -68,6 +70,7 @@ fn a_task_that_has_ended_does_nothing() {
 fn processes_are_shown_with_their_load_and_task() {
     let place = silent();
     let json = place.run_changing_nothing("ps --json").json();
+    assert_valid("ps", &json);
     let rows = json["processes"].as_array().unwrap();
     let row = rows.iter().find(|row| row["role"] == "supervisor").unwrap();
     assert_eq!(row["pid"], std::process::id());
@@ -111,6 +114,7 @@ fn wrong_flags_are_told() {
 fn the_doctor_tells_what_there_is() {
     let place = Place::new();
     let json = place.run_changing_nothing("doctor processes --json").json();
+    assert_valid("doctor-processes", &json);
     assert_eq!(json["ok"], true);
     let names: Vec<&str> = (json["checks"].as_array().unwrap().iter())
         .map(|check| check["name"].as_str().unwrap())
@@ -123,4 +127,17 @@ fn the_doctor_tells_what_there_is() {
     .unwrap();
     let text = place.run("doctor processes").ok();
     assert!(text.contains("switched off"), "{text}");
+}
+
+#[test]
+fn without_a_task_there_is_an_empty_document() {
+    let place = Place::new();
+    let json = place.run_changing_nothing("ps --json").json();
+    assert_valid("ps", &json);
+    assert_eq!(json["totals"]["processes"], 0);
+    let json = place
+        .run_changing_nothing("status --activity --json")
+        .json();
+    assert_valid("status-activity", &json);
+    assert_eq!(json["tasks"], serde_json::json!([]));
 }

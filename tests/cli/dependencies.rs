@@ -245,8 +245,12 @@ fn a_task_that_was_given_up_is_resumed_by_force_only() {
         .ok();
     let line = format!("task resume {TASK} --project demo --no-start");
     place.run_changing_nothing(&line).fails(4, "was given up");
-    place.run(&format!("{line} --force")).ok();
+    let json = place.run(&format!("{line} --force --json")).json();
+    assert_valid("task-resume-no-start", &json);
+    assert_eq!(json["cleared"], serde_json::json!(["CANCELLED"]));
     assert!(!Marker::Cancelled.path(&first).exists());
+    let text = place.run(&line).ok();
+    assert!(text.contains("can be started again"), "{text}");
 }
 
 #[test]

@@ -28,16 +28,22 @@ fn command_of(words: &[&str]) -> Option<String> {
     if words.last() == Some(&"--status") || words.windows(2).any(is_word) {
         return None;
     }
+    let has = |flag| words.contains(&flag);
+    if has("--activity") {
+        return Some("status-activity".to_owned());
+    }
     let is_plain = |word: &&&str| !word.starts_with('-') && !word.contains(['/', '=']);
     let plain: Vec<&str> = words.iter().take_while(is_plain).copied().collect();
     if plain.first() == Some(&"list") {
-        let has = |flag| words.contains(&flag);
         return Some(match (has("--project"), has("--task")) {
             (_, true) => "list-runs".to_owned(),
             (true, false) if has("--blocked") => "list-blocked".to_owned(),
             (true, false) => "list-tasks".to_owned(),
             (false, false) => "list-projects".to_owned(),
         });
+    }
+    if plain.starts_with(&["task", "resume"]) && has("--no-start") {
+        return Some("task-resume-no-start".to_owned());
     }
     (1..=plain.len().min(2))
         .rev()
@@ -46,11 +52,4 @@ fn command_of(words: &[&str]) -> Option<String> {
 }
 
 /// What makes a command print something of another shape.
-const OTHER_SHAPES: &[&str] = &[
-    "--follow",
-    "-f",
-    "--all",
-    "--thread",
-    "--activity",
-    "--explain-scope",
-];
+const OTHER_SHAPES: &[&str] = &["--follow", "-f", "--all", "--thread", "--explain-scope"];

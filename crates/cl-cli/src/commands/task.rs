@@ -200,11 +200,21 @@ fn clear_only(ctx: &mut Context, task: &TaskDir, forced: bool) -> Result<Exit, C
                 .hint("add --force to take it up again"),
         );
     }
+    let is_taken_away =
+        |marker: &Marker| rule(*marker, command) == Rule::Clear && marker.path(task).is_file();
+    let markers: Vec<Marker> = Marker::ALL.into_iter().filter(is_taken_away).collect();
     let cleared = cl_runner::settle::clear_for_resume(task, command, &*ctx.clock);
     cleared.map_err(|error| {
         CliError::conflict(format!("could not take up {}", task.id())).caused_by(error)
     })?;
-    ctx.console
-        .line(format_args!("task {} can be started again", task.id()))?;
+    if ctx.console.is_json() {
+        let names: Vec<_> = markers.iter().map(|marker| marker.file_name()).collect();
+        ctx.console.json(&serde_json::json!({
+            "project": task.project(), "task": task.id(), "outcome": "startable", "cleared": names,
+        }))?;
+    } else {
+        ctx.console
+            .line(format_args!("task {} can be started again", task.id()))?;
+    }
     Ok(Exit::Success)
 }
