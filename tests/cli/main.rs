@@ -15,6 +15,7 @@ mod facts;
 mod gc;
 mod import;
 mod interrupting;
+mod interrupting_looks;
 mod legacy;
 mod listing;
 mod place;
