@@ -101,13 +101,25 @@ fn unknown_agents_and_configs_that_cannot_be_read_are_refused() {
     let place = Place::new();
     place.run("doctor agents nobody").fails(3, "nobody");
     place.run("doctor agents --nonsense").fails(2, "--nonsense");
+    place.run("doctor nobody").fails(3, "nobody");
+    place
+        .run("doctor --live")
+        .fails(2, "needs the name of an agent");
+    place.run("doctor agents --timeout 5s").fails(2, "--live");
+    place
+        .run("doctor agents --live --timeout 0")
+        .fails(2, "above zero");
+    place.run("doctor pi storage").fails(2, "an agent's name");
+    place
+        .run("doctor --live storage")
+        .fails(2, "--live belongs to");
     fs::write(place.work().join("conductor.yaml"), "agents: [").unwrap();
     place.run("doctor agents").fails(2, "conductor.yaml");
 }
 
 #[test]
 fn an_interrupted_question_leaves_no_process() {
-    let place = with_pi("echo $$ > asked; exec sleep 300");
+    let place = with_pi("echo $$ > asked; exec /bin/sleep 300");
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let mut child = place.start("doctor agents pi");
         let asked = place.work().join("asked");
@@ -120,4 +132,26 @@ fn an_interrupted_question_leaves_no_process() {
         assert!(rustix::process::test_kill_process(pid).is_err());
         fs::remove_file(&asked).unwrap();
     }
+}
+
+#[test]
+fn the_short_form_looks_at_one_agent() {
+    let place = with_pi(&answering("Usage: pi -p --mode --model --session --help"));
+    let short = place.run_changing_nothing("doctor pi --json").json();
+    let long = place.run_changing_nothing("doctor agents pi --json").json();
+    assert_eq!(short, long);
+    assert_eq!(short["agents"][0]["live"], Value::Null);
+    let text = place.run("doctor pi").ok();
+    assert!(text.contains("prompt: on standard input"), "{text}");
+    assert!(text.contains("no login was found"), "{text}");
+}
+
+#[test]
+fn a_service_without_a_key_is_unusable() {
+    let place = Place::new();
+    let config = "agents: {sonar: {type: perplexity}}\n";
+    fs::write(place.work().join("conductor.yaml"), config).unwrap();
+    let ran = place.run_changing_nothing("doctor sonar --json");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.out.contains("PERPLEXITY_API_KEY"), "{}", ran.out);
 }

@@ -10,6 +10,7 @@ mod delete;
 mod dependencies;
 mod doctor;
 mod doctor_agents;
+mod doctor_summary;
 mod documented;
 mod facts;
 mod gc;

@@ -42,6 +42,12 @@ fn command_of(words: &[&str]) -> Option<String> {
             (false, false) => "list-projects".to_owned(),
         });
     }
+    if plain.first() == Some(&"doctor") && plain.len() > 1 {
+        let is_part = |part: &&&str| ["storage", "agents", "processes"].contains(*part);
+        // Any other word is an agent's name.
+        let part = plain.get(1).filter(is_part).unwrap_or(&"agents");
+        return Some(format!("doctor-{part}"));
+    }
     if plain.starts_with(&["task", "resume"]) && has("--no-start") {
         return Some("task-resume-no-start".to_owned());
     }

@@ -58,6 +58,7 @@ pub mod record;
 pub mod redact;
 pub mod rotation;
 pub mod run_info;
+pub mod scratch;
 pub mod slot;
 pub mod snapshot;
 pub mod space;

@@ -9,6 +9,7 @@ mod delegating;
 mod deleting;
 mod dependencies;
 mod diamond;
+mod doctor_live;
 mod ending;
 mod flags;
 mod goal;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use super::value;
 
@@ -34,29 +34,4 @@ pub struct GcArgs {
     /// How large a bus may grow before --rotate-bus moves it aside
     #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = value::size)]
     pub bus_max_size: u64,
-}
-
-/// `doctor`.
-#[derive(Debug, Subcommand)]
-pub enum DoctorCommand {
-    /// Look for damage below the root, changing nothing
-    ///
-    /// Ends with 0 if nothing of level error was found, with 1 otherwise.
-    Storage,
-    /// Ask the agents' programs about their version and flags; no tokens are used
-    ///
-    /// Ends with 0 if every agent that is named or configured can be used, with 1 otherwise.
-    Agents(DoctorAgentsArgs),
-    /// Try what this machine offers for keeping track of processes
-    ///
-    /// Ends with 1 if something is missing without which agents cannot be accounted for.
-    Processes,
-}
-
-/// `doctor agents`.
-#[derive(Debug, Args)]
-pub struct DoctorAgentsArgs {
-    /// The agent, by name or type [default: all that are configured or installed]
-    #[arg(value_name = "AGENT")]
-    pub agent: Option<String>,
 }

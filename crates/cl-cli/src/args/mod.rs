@@ -6,6 +6,7 @@
 mod bus;
 mod delete;
 mod dependencies;
+mod doctor;
 mod facts;
 mod goal;
 mod keeping;
@@ -34,9 +35,10 @@ pub use bus::{
 };
 pub use delete::DeleteArgs;
 pub use dependencies::{CancelArgs, UnblockArgs, UncancelArgs};
+pub use doctor::{DoctorAgentsArgs, DoctorArgs, DoctorCommand};
 pub use facts::{FactScope, FactsCommand, FactsListArgs, PromoteArgs, SinceTime};
 pub use goal::{ApplyArgs, DecomposeArgs, GoalCommand, GoalText};
-pub use keeping::{DoctorAgentsArgs, DoctorCommand, GcArgs};
+pub use keeping::GcArgs;
 pub use launch::{
     ChildTimeout, Deadlock, JobArgs, JobCommand, LaunchArgs, LoopArgs, RecoverArgs, ResumeArgs,
     RunArgs, StopArgs, TaskArgs, TaskCommand,
@@ -199,9 +201,11 @@ pub enum Command {
     Limits(LimitsArgs),
     /// Delete old runs and finished tasks
     Gc(GcArgs),
-    /// Look for damage
-    #[command(subcommand)]
-    Doctor(DoctorCommand),
+    /// Look whether all is well: configuration, root, agents, processes, disk; or at one agent
+    ///
+    /// Asks the agents' programs, but gives them no work without --live. Ends with 0 if all is
+    /// well or there are warnings only, with 1 otherwise.
+    Doctor(DoctorArgs),
     /// List facts and promote them to the project or to all projects
     #[command(subcommand)]
     Facts(FactsCommand),
@@ -289,6 +293,10 @@ fn misplaced_flag(matches: &ArgMatches) -> Option<(String, &'static str, String)
     let (above_name, own) = match name {
         "task" => ("task", RunArgs::augment_args(clap::Command::new("task"))),
         "job" => ("job", JobArgs::augment_args(clap::Command::new("job"))),
+        "doctor" => (
+            "doctor",
+            DoctorAgentsArgs::augment_args(clap::Command::new("doctor")),
+        ),
         "output" => (
             "output",
             OutputArgs::augment_args(clap::Command::new("output")),
@@ -301,6 +309,7 @@ fn misplaced_flag(matches: &ArgMatches) -> Option<(String, &'static str, String)
         .find(|arg| above.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))?;
     let flag = match given.get_long() {
         Some(long) => format!("--{long}"),
+        None if name == "doctor" => "an agent's name".to_owned(),
         None => "a task's id".to_owned(),
     };
     Some((flag, above_name, command.to_owned()))

@@ -9,27 +9,13 @@ use serde_json::json;
 use super::flat;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 
 /// Looks for damage below the root and explains it.
 pub fn storage(ctx: &mut Context) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     let root = scope.root();
-    let mut findings = Vec::new();
-    let mut looked_at = doctor::LookedAt::default();
-    if scope.has_root()? {
-        let report = doctor::examine(root, ctx.now());
-        (findings, looked_at) = (report.findings, report.looked_at);
-        findings.extend(buses(root).into_iter().filter_map(|bus| look_at(&bus)));
-    }
-    // What is wrong with the configuration is told by `validate`.
-    let loaded = ctx.config();
-    let extra = loaded.map_or_else(|_| Vec::new(), |it| it.config.storage.extra_roots.clone());
-    let missing = flat::once_each(extra).into_iter();
-    findings.extend(
-        missing
-            .filter(|extra| !extra.is_dir())
-            .map(|extra| Finding::new(Code::MissingExtraRoot, &extra, "")),
-    );
+    let (findings, looked_at) = look(ctx, &scope)?;
     let of_level = |level| findings.iter().filter(|found| found.level == level).count();
     let (errors, warnings) = (of_level(Level::Error), of_level(Level::Warning));
     if ctx.console.is_json() {
@@ -56,6 +42,31 @@ pub fn storage(ctx: &mut Context) -> Result<Exit, CliError> {
     } else {
         Exit::Failed
     })
+}
+
+/// Looks for damage; changes nothing.
+pub(super) fn look(
+    ctx: &Context,
+    scope: &Scope,
+) -> Result<(Vec<Finding>, doctor::LookedAt), CliError> {
+    let root = scope.root();
+    let mut findings = Vec::new();
+    let mut looked_at = doctor::LookedAt::default();
+    if scope.has_root()? {
+        let report = doctor::examine(root, ctx.now());
+        (findings, looked_at) = (report.findings, report.looked_at);
+        findings.extend(buses(root).into_iter().filter_map(|bus| look_at(&bus)));
+    }
+    // What is wrong with the configuration is told by `validate`.
+    let loaded = ctx.config();
+    let extra = loaded.map_or_else(|_| Vec::new(), |it| it.config.storage.extra_roots.clone());
+    let missing = flat::once_each(extra).into_iter();
+    findings.extend(
+        missing
+            .filter(|extra| !extra.is_dir())
+            .map(|extra| Finding::new(Code::MissingExtraRoot, &extra, "")),
+    );
+    Ok((findings, looked_at))
 }
 
 fn print(ctx: &mut Context, found: &Finding) -> Result<(), CliError> {

@@ -1,30 +1,33 @@
-//! `doctor agents`: asks the agents' programs what they can do, without any work.
+//! `doctor agents`: asks the agents' programs what they can do, without any work but with `--live`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use cl_agent::help::{Unknown, flags_in, unknown_flags};
 use cl_agent::{
-    AgentSpec, CommandRequest, ResolveError, RunnerVars, Surroundings, Told, Version,
-    version_warning,
+    AgentSpec, CommandRequest, PromptChannel, ResolveError, RunnerVars, Surroundings, Told,
+    Version, version_warning,
 };
 use cl_config::{AgentConfig, AgentKind, select_agent};
 use cl_runner::inspect::{Answer, Inspector};
 use serde::Serialize;
 use serde_json::json;
 
+use super::doctor_live::{self, Live, Trial};
+use super::series::Waiting;
 use crate::args::DoctorAgentsArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
 /// What is known about one agent.
 #[derive(Debug, Serialize)]
-struct Report {
-    name: String,
+pub(super) struct Report {
+    pub(super) name: String,
     #[serde(rename = "type")]
     kind: String,
     configured: bool,
-    state: State,
+    pub(super) state: State,
     program: Option<String>,
     version: VersionFact,
     flags: FlagFact,
@@ -33,12 +36,22 @@ struct Report {
     /// None without a program.
     capabilities: Option<Capabilities>,
     /// What is wrong or worth knowing.
-    findings: Vec<String>,
+    pub(super) findings: Vec<String>,
+    /// What came of running it; none if it was not run.
+    live: Option<Live>,
+}
+
+impl Report {
+    /// Tells whether it can be used, as far as is known.
+    pub(super) fn is_usable(&self) -> bool {
+        let has_failed = self.live.as_ref().is_some_and(|live| !live.ok);
+        matches!(self.state, State::Usable | State::Degraded) && !has_failed
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+pub(super) enum State {
     /// It can be used.
     Usable,
     /// It can be used, with less than it should.
@@ -78,18 +91,15 @@ struct Capabilities {
 }
 
 /// Asks the agents' programs and prints what they say.
-pub fn run(ctx: &mut Context, args: &DoctorAgentsArgs) -> Result<Exit, CliError> {
-    let agents = chosen(ctx, args.agent.as_deref())?;
-    let mut inspector = Inspector::prepare()
-        .map_err(|error| CliError::failed("could not get ready to ask").caused_by(error))?;
-    let executable = super::launching::executable()?;
-    let mut reports = Vec::new();
-    for (name, agent) in &agents {
-        let is_named = args.agent.is_some();
-        match look(ctx, &mut inspector, &executable, name, agent, is_named)? {
-            Ok(report) => reports.push(report),
-            Err(exit) => return Ok(exit),
-        }
+pub(super) fn run(ctx: &mut Context, args: &DoctorAgentsArgs) -> Result<Exit, CliError> {
+    let mut reports = match survey(ctx, args.agent.as_deref())? {
+        Ok(reports) => reports,
+        Err(exit) => return Ok(exit),
+    };
+    if args.live
+        && let Err(exit) = try_out(ctx, &mut reports, args.timeout)?
+    {
+        return Ok(exit);
     }
     let count = |state| {
         reports
@@ -97,13 +107,18 @@ pub fn run(ctx: &mut Context, args: &DoctorAgentsArgs) -> Result<Exit, CliError>
             .filter(|report| report.state == state)
             .count()
     };
-    let unusable = count(State::Unusable);
+    let answered = |ok| {
+        let lives = reports.iter().filter_map(|report| report.live.as_ref());
+        lives.filter(|live| live.ok == ok).count()
+    };
+    let (unusable, live_failed) = (count(State::Unusable), answered(false));
     if ctx.console.is_json() {
         ctx.console.json(&json!({
             "agents": reports,
             "summary": {
                 "usable": count(State::Usable), "degraded": count(State::Degraded),
                 "unusable": unusable, "not_installed": count(State::NotInstalled),
+                "live_ok": answered(true), "live_failed": live_failed,
             },
         }))?;
     } else {
@@ -111,11 +126,71 @@ pub fn run(ctx: &mut Context, args: &DoctorAgentsArgs) -> Result<Exit, CliError>
             print(ctx, report)?;
         }
     }
-    Ok(if unusable == 0 {
+    Ok(if unusable + live_failed == 0 {
         Exit::Success
     } else {
         Exit::Failed
     })
+}
+
+/// Asks the program of the agent that is named, or of all; the inner error is that of
+/// an interruption.
+pub(super) fn survey(
+    ctx: &Context,
+    named: Option<&str>,
+) -> Result<Result<Vec<Report>, Exit>, CliError> {
+    let agents = chosen(ctx, named)?;
+    let mut inspector = Inspector::prepare()
+        .map_err(|error| CliError::failed("could not get ready to ask").caused_by(error))?;
+    let executable = super::launching::executable()?;
+    let mut reports = Vec::new();
+    for (name, agent) in &agents {
+        match look(
+            ctx,
+            &mut inspector,
+            &executable,
+            name,
+            agent,
+            named.is_some(),
+        )? {
+            Ok(report) => reports.push(report),
+            Err(exit) => return Ok(Err(exit)),
+        }
+    }
+    Ok(Ok(reports))
+}
+
+/// Runs every agent that can be used once; the inner error is that of an interruption.
+fn try_out(
+    ctx: &mut Context,
+    reports: &mut [Report],
+    limit: Duration,
+) -> Result<Result<(), Exit>, CliError> {
+    let usable: Vec<&mut Report> = (reports.iter_mut())
+        .filter(|report| report.is_usable())
+        .collect();
+    if usable.is_empty() {
+        return Ok(Ok(()));
+    }
+    let names: Vec<&str> = usable.iter().map(|report| report.name.as_str()).collect();
+    ctx.console.warn(format_args!(
+        "--live runs {} on a tiny prompt each, which spends tokens",
+        names.join(", ")
+    ));
+    let executable = super::launching::executable()?;
+    let mut trial = Trial {
+        executable: &executable,
+        limit,
+        waiting: Waiting::plain()?,
+    };
+    for report in usable {
+        ctx.console.note(format_args!("asking {} …", report.name));
+        match doctor_live::ask(ctx, &mut trial, &report.name)? {
+            Ok(live) => report.live = Some(live),
+            Err(exit) => return Ok(Err(exit)),
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Returns the agent that is named, or all there are.
@@ -158,6 +233,7 @@ fn look(
         login: "unknown",
         capabilities: None,
         findings: Vec::new(),
+        live: None,
     };
     let around = Surroundings {
         environment: &ctx.environment,
@@ -181,6 +257,7 @@ fn look(
         }
     };
     report.login = login(ctx, &spec, agent);
+    note_login(&spec, &mut report);
     report.capabilities = Some(capabilities(&spec));
     if !spec.adapter().program.is_empty() {
         report.program = Some(spec.program.display().to_string());
@@ -294,6 +371,9 @@ fn login(ctx: &Context, spec: &AgentSpec, agent: &AgentConfig) -> &'static str {
     if has_variable {
         return "variable";
     }
+    if spec.kind.is_service() {
+        return "none";
+    }
     if table.logins.is_empty() {
         return "unknown";
     }
@@ -304,6 +384,24 @@ fn login(ctx: &Context, spec: &AgentSpec, agent: &AgentConfig) -> &'static str {
         folder.join(login.file).is_file()
     });
     if has_file { "file" } else { "none" }
+}
+
+/// A service has no login of its own; a program may have one that nobody else knows of.
+fn note_login(spec: &AgentSpec, report: &mut Report) {
+    if report.login != "none" {
+        return;
+    }
+    if spec.kind.is_service() {
+        report.state = State::Unusable;
+        let variable = spec.token_var().unwrap_or("of its key");
+        report.findings.push(format!(
+            "it has no key; set `token_file` or `token` of this agent, or the variable {variable}"
+        ));
+    } else {
+        let text =
+            "no login was found; log in with the program itself, or set `token_file` or `token`";
+        report.findings.push(text.to_owned());
+    }
 }
 
 fn capabilities(spec: &AgentSpec) -> Capabilities {
@@ -332,6 +430,12 @@ fn print(ctx: &mut Context, report: &Report) -> Result<(), CliError> {
     };
     let console = &mut ctx.console;
     let (name, kind) = (&report.name, &report.kind);
+    let channel = |prompt| match prompt {
+        PromptChannel::Stdin => "on standard input",
+        PromptChannel::Argument => "as an argument",
+        PromptChannel::File => "in a file",
+        _ => "in a way of its own",
+    };
     console.line(format_args!("{name} ({kind}): {state}"))?;
     if let Some(program) = &report.program {
         let installed = report.version.installed.as_deref().unwrap_or("unknown");
@@ -348,8 +452,9 @@ fn print(ctx: &mut Context, report: &Report) -> Result<(), CliError> {
             Told::No => "no",
         };
         console.line(format_args!(
-            "    stream: {}, resume: {}, model: {}, tokens: {}, cost: {}, mcp: {}, login: {}",
+            "    stream: {}, prompt: {}, resume: {}, model: {}, tokens: {}, cost: {}, mcp: {}, login: {}",
             can.stream,
+            channel(can.prompt),
             yes(can.resume),
             yes(can.model),
             told(can.tokens),
@@ -360,6 +465,9 @@ fn print(ctx: &mut Context, report: &Report) -> Result<(), CliError> {
     }
     for finding in &report.findings {
         console.line(format_args!("    {finding}"))?;
+    }
+    if let Some(live) = &report.live {
+        console.line(format_args!("    live: {live}"))?;
     }
     Ok(())
 }

@@ -11,21 +11,26 @@ use crate::error::{CliError, Exit};
 
 /// One thing that was tried.
 #[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    ok: bool,
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    pub(super) ok: bool,
     /// Whether agents cannot be accounted for without it.
-    needed: bool,
-    detail: String,
+    pub(super) needed: bool,
+    pub(super) detail: String,
     /// What it is for, or what holds without it.
-    why: &'static str,
+    pub(super) why: &'static str,
+}
+
+/// Tries everything, leaving nothing behind.
+pub(super) fn checks(ctx: &Context) -> Vec<Check> {
+    vec![identity(), pidfd(), subreaper(), control_group(ctx)]
 }
 
 /// Tries what the loop rests on, leaving nothing behind.
 ///
 /// Ends with 1 if something is missing that is needed.
 pub(super) fn run(ctx: &mut Context) -> Result<Exit, CliError> {
-    let checks = [identity(), pidfd(), subreaper(), control_group(ctx)];
+    let checks = checks(ctx);
     let is_fit = checks.iter().all(|check| check.ok || !check.needed);
     if ctx.console.is_json() {
         ctx.console.json(&json!({"ok": is_fit, "checks": checks}))?;

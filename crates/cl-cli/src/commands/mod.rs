@@ -9,8 +9,10 @@ pub mod config;
 mod decision;
 pub mod delete;
 pub mod doctor;
-pub mod doctor_agents;
+mod doctor_agents;
+mod doctor_live;
 mod doctor_processes;
+mod doctor_summary;
 pub mod facts;
 mod flat;
 pub mod gc;
@@ -120,9 +122,13 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Bus(BusCommand::Check(args)) => bus::check(ctx, args),
         Command::Limits(args) => limits::run(ctx, args),
         Command::Gc(args) => gc::run(ctx, args),
-        Command::Doctor(DoctorCommand::Storage) => doctor::storage(ctx),
-        Command::Doctor(DoctorCommand::Agents(args)) => doctor_agents::run(ctx, args),
-        Command::Doctor(DoctorCommand::Processes) => doctor_processes::run(ctx),
+        Command::Doctor(args) => match &args.command {
+            None if args.agents.agent.is_some() => doctor_agents::run(ctx, &args.agents),
+            None => doctor_summary::run(ctx, &args.agents),
+            Some(DoctorCommand::Storage) => doctor::storage(ctx),
+            Some(DoctorCommand::Agents(args)) => doctor_agents::run(ctx, args),
+            Some(DoctorCommand::Processes) => doctor_processes::run(ctx),
+        },
         Command::Facts(FactsCommand::List(args)) => facts::list(ctx, args),
         Command::Facts(FactsCommand::Promote(args)) => facts::promote(ctx, args),
         Command::Validate(args) => validate::run(ctx, args),

@@ -15,7 +15,7 @@ mod time;
 
 pub(crate) use account::{Account, Spent};
 pub(crate) use activity::{ACTIVITY_HEADINGS, ActivityFact};
-pub(crate) use facts::ResultFact;
+pub(crate) use facts::{FailureFact, ResultFact, UsageFact};
 pub(crate) use place::complete;
 pub(crate) use problem::{describe_record_error, warn_about};
 pub(crate) use render::{Renderer, harmless};
