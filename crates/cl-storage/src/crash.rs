@@ -62,6 +62,7 @@ mod armed {
             // Losing the log line only makes the test fail, which is its purpose.
             writeln!(file, "{name}").unwrap_or_default();
         }
+        #[cfg(unix)]
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
             .unwrap_or_default();
         // SIGKILL is delivered before the call returns to user space; should a

@@ -14,45 +14,40 @@
 //! Every sync has a [`SyncPoint`], so that tests can replay what a loss of power
 //! leaves without that one sync.
 
-use std::ffi::CStr;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+use std::borrow::Borrow as _;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-
-use rustix::fs::RenameFlags;
 
 use crate::crash;
 use crate::fault::{self, Target};
+use crate::folder::OpenFolder;
 use crate::power_loss::Turn;
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
+#[cfg(windows)]
+pub(crate) use windows::{move_patiently, open_folder};
 
 /// The ending of temporary files, which every reader ignores.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// The permission bits of a file or folder.
+/// Who may read a file or folder.
+///
+/// On Windows nothing is set: whoever may read the folder that holds it may read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Readable by everyone who can reach it: 0644 for files, 0755 for folders.
     Shared,
     /// For the owner alone: 0600 for files, 0700 for folders.
     Private,
-}
-
-impl Mode {
-    fn file_bits(self) -> u32 {
-        match self {
-            Self::Shared => 0o644,
-            Self::Private => 0o600,
-        }
-    }
-
-    fn folder_bits(self) -> u32 {
-        match self {
-            Self::Shared => 0o755,
-            Self::Private => 0o700,
-        }
-    }
 }
 
 /// Names each place in the code that syncs.
@@ -193,11 +188,7 @@ pub fn create_if_missing(path: &Path, mode: Mode) -> io::Result<()> {
 ///
 /// A link is an error.
 pub fn keep(path: &Path) -> io::Result<()> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
+    let file = system::open_found(path)?;
     sync_all(&file, SyncPoint::FoundContent)?;
     sync_folder(parent(path)?, SyncPoint::FoundEntry)
 }
@@ -206,7 +197,7 @@ pub fn keep(path: &Path) -> io::Result<()> {
 ///
 /// An existing `to` is replaced.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    rename_with(from, to, RenameFlags::empty())
+    rename_with(from, to, system::rename)
 }
 
 /// Renames `from` to `to` in the same folder and syncs the folder; fails with
@@ -214,19 +205,26 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// A file system that cannot do that in one step answers with an error.
 pub fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
-    rename_with(from, to, RenameFlags::NOREPLACE)
+    rename_with(from, to, system::rename_no_replace)
 }
 
-fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
-    change_name(from, to, flags)?;
+fn rename_with(
+    from: &Path,
+    to: &Path,
+    change: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
+    change_name(from, to, change)?;
     sync_folder(parent(to)?, SyncPoint::RenamedEntry)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
-fn change_name(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+fn change_name(
+    from: &Path,
+    to: &Path,
+    change: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let mut turn = Turn::take();
     fault::pass("rename", Target::Path(from))?;
-    rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)?;
+    change(from, to)?;
     turn.renamed(from, to);
     Ok(())
 }
@@ -234,27 +232,26 @@ fn change_name(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
 /// Gives the folder `from` the name `to`, under which it is about to be deleted; both
 /// names are in the open `folder`. Syncs the folder; fails with
 /// [`io::ErrorKind::AlreadyExists`] if something is at `to`.
-pub fn set_aside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+pub fn set_aside(folder: &OpenFolder, from: &OsStr, to: &OsStr) -> io::Result<()> {
     change_name_inside(folder, from, to)?;
     crash::point("renamed-inside");
-    sync_all(folder, SyncPoint::SetAsideEntry)
+    sync_all(folder.to_sync()?.borrow(), SyncPoint::SetAsideEntry)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the owner of durable renames")]
-fn change_name_inside(folder: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+fn change_name_inside(folder: &OpenFolder, from: &OsStr, to: &OsStr) -> io::Result<()> {
     let mut turn = Turn::take();
-    rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE)?;
-    turn.renamed_inside(folder, from, to);
+    folder.rename_no_replace(from, to)?;
+    turn.renamed_inside(folder.file(), from, to);
     Ok(())
 }
 
 /// Removes the empty folder `name` in the open `folder`, without syncing.
 ///
 /// For what was [set aside](set_aside) and emptied.
-pub fn discard_folder_inside(folder: &File, name: &CStr) -> io::Result<()> {
+pub fn discard_folder_inside(folder: &OpenFolder, name: &OsStr) -> io::Result<()> {
     let mut turn = Turn::take();
-    rustix::fs::unlinkat(folder, name, rustix::fs::AtFlags::REMOVEDIR)?;
-    turn.removed_inside(folder, name);
+    folder.remove_folder(name)?;
+    turn.removed_inside(folder.file(), name);
     Ok(())
 }
 
@@ -332,22 +329,16 @@ pub fn prepare_folder(path: &Path, name: &str, content: &[u8], mode: Mode) -> io
 
 fn make_file(path: &Path, mode: Mode) -> io::Result<File> {
     let mut turn = Turn::take();
-    let file = File::options()
-        .append(true)
-        .create_new(true)
-        .mode(mode.file_bits())
-        .open(path)?;
+    let file = system::make_file(path, mode)?;
     turn.made_file(path, &file);
-    file.set_permissions(fs::Permissions::from_mode(mode.file_bits()))?;
+    system::set_mode(&file, mode)?;
     Ok(file)
 }
 
 fn make_folder(path: &Path, mode: Mode) -> io::Result<()> {
     let mut turn = Turn::take();
     fault::pass("create", Target::Path(path))?;
-    fs::DirBuilder::new()
-        .mode(mode.folder_bits())
-        .create(path)?;
+    system::make_folder(path, mode)?;
     turn.made_folder(path);
     Ok(())
 }
@@ -371,18 +362,17 @@ fn sync_found_folder(path: &Path) -> io::Result<()> {
 /// The creation is not synced: the caller's first durable append does it with
 /// [`sync_folder`].
 pub fn open_append(path: &Path, mode: Mode) -> io::Result<File> {
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let mut turn = Turn::take();
     fault::pass("open", Target::Path(path))?;
-    let file = File::options()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(mode.file_bits())
-        .custom_flags(no_follow)
-        .open(path)?;
+    let file = system::open_append(path, mode)?;
     turn.made_file(path, &file);
     Ok(file)
+}
+
+/// Opens what is at `path` for reading; a link is not followed, and no writer of a pipe
+/// is waited for.
+pub fn open_real(path: &Path) -> io::Result<File> {
+    system::open_real(path)
 }
 
 /// Appends `bytes` to `file`, which was opened by [`open_append`].
@@ -408,7 +398,7 @@ pub fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
 pub fn take_back(file: &File, size: u64) -> io::Result<()> {
     let mut turn = Turn::take();
     fault::pass("cut", Target::File(file))?;
-    file.set_len(size)?;
+    system::cut(file, size)?;
     turn.cut(file, size);
     Ok(())
 }
@@ -427,8 +417,7 @@ fn append_once(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
 /// their inode because it carries a lock.
 pub fn overwrite(file: &File, bytes: &[u8]) -> io::Result<()> {
     let mut turn = Turn::take();
-    file.set_len(0)?;
-    file.write_all_at(bytes, 0)?;
+    system::overwrite(file, bytes)?;
     turn.cut(file, 0);
     turn.wrote(file, 0, bytes);
     Ok(())
@@ -461,7 +450,7 @@ pub fn sync_folder(path: &Path, point: SyncPoint) -> io::Result<()> {
     } else {
         path
     };
-    sync_all(&File::open(path)?, point)
+    sync_all(&system::open_folder(path)?, point)
 }
 
 fn parent(path: &Path) -> io::Result<&Path> {
@@ -494,17 +483,10 @@ fn write_temporary_like<'a>(
     let temporary = make_temporary(folder, &file_name(path))?;
     let file = temporary.as_file();
     append(file, content)?;
-    if let Some(like) = like {
-        let made = file.metadata()?;
-        if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
-            std::os::unix::fs::fchown(file, Some(like.uid()), Some(like.gid()))?;
-        }
+    match like {
+        Some(like) => system::set_like(file, like)?,
+        None => system::set_mode(file, mode)?,
     }
-    let permissions = like.map_or_else(
-        || fs::Permissions::from_mode(mode.file_bits()),
-        fs::Metadata::permissions,
-    );
-    file.set_permissions(permissions)?;
     sync_all(temporary.as_file(), SyncPoint::FileContent)?;
     Ok((temporary, folder))
 }
@@ -512,11 +494,10 @@ fn write_temporary_like<'a>(
 fn make_temporary(folder: &Path, name: &str) -> io::Result<tempfile::NamedTempFile> {
     let mut turn = Turn::take();
     fault::pass("create", Target::Path(&folder.join(name)))?;
-    let temporary = tempfile::Builder::new()
-        .prefix(&format!(".{name}."))
-        .suffix(TEMPORARY_SUFFIX)
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
+    let prefix = format!(".{name}.");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(TEMPORARY_SUFFIX);
+    let temporary = system::make_private(&mut builder).tempfile_in(folder)?;
     turn.made_file(temporary.path(), temporary.as_file());
     Ok(temporary)
 }
@@ -525,13 +506,13 @@ fn make_temporary(folder: &Path, name: &str) -> io::Result<tempfile::NamedTempFi
 fn persist(
     temporary: tempfile::NamedTempFile,
     path: &Path,
-    give_name: impl FnOnce(tempfile::NamedTempFile, PathBuf) -> Result<File, tempfile::PersistError>,
+    give_name: impl Fn(tempfile::NamedTempFile, PathBuf) -> Result<File, tempfile::PersistError>,
 ) -> io::Result<()> {
     let mut turn = Turn::take();
     let from = temporary.path().to_owned();
     let allowed = fault::pass("rename", Target::Path(path));
     let named = match allowed {
-        Ok(()) => give_name(temporary, path.to_owned()),
+        Ok(()) => system::persist(temporary, path, give_name),
         Err(error) => Err(tempfile::PersistError {
             error,
             file: temporary,
@@ -556,6 +537,8 @@ fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn mode_of(path: &Path) -> u32 {

@@ -39,12 +39,11 @@
 mod line;
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,9 +51,11 @@ use jiff::Timestamp;
 
 use crate::durable::{self, Mode};
 use crate::failure::Failure;
+use crate::folder::OpenFolder;
 use crate::id::{RunId, TaskId};
 use crate::layout::{ProjectDir, Root, TaskDir};
 use crate::lock;
+use crate::look;
 use crate::open_task::record_of;
 use crate::owner::OwnerState;
 use crate::run_info::RunStatus;
@@ -160,21 +161,17 @@ struct Look {
 
 impl Look {
     /// Looks at `path` below the open `folder`; also returns its mtime in seconds.
-    fn at(folder: &OwnedFd, path: &str) -> io::Result<(Self, Option<i64>)> {
-        match rustix::fs::statat(folder, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => {
-                // Size and nanoseconds are never negative; their types differ between systems.
-                let look = Self {
-                    inode: stat.st_ino,
-                    size: u64::try_from(stat.st_size).unwrap_or_default(),
-                    seconds: stat.st_ctime,
-                    nanoseconds: i64::try_from(stat.st_ctime_nsec).unwrap_or_default(),
-                };
-                Ok((look, Some(stat.st_mtime)))
-            }
-            Err(rustix::io::Errno::NOENT) => Ok((Self::default(), None)),
-            Err(e) => Err(e.into()),
-        }
+    fn at(folder: &OpenFolder, path: &str) -> io::Result<(Self, Option<i64>)> {
+        let Some(found) = folder.look(OsStr::new(path))? else {
+            return Ok((Self::default(), None));
+        };
+        let look = Self {
+            inode: found.id.inode,
+            size: found.len,
+            seconds: found.changed.0,
+            nanoseconds: found.changed.1,
+        };
+        Ok((look, Some(found.modified.0)))
     }
 
     /// The ctime in nanoseconds since 1970.
@@ -197,10 +194,8 @@ fn nanoseconds(seconds: i64, fraction: i64) -> i128 {
 }
 
 /// Opens the folder below which sources are looked at.
-fn open_folder(path: &Path) -> io::Result<OwnedFd> {
-    let flags =
-        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?)
+fn open_folder(path: &Path) -> io::Result<OpenFolder> {
+    OpenFolder::open(path)
 }
 
 /// The index of one project, as it was when it was opened.
@@ -210,7 +205,7 @@ pub struct ProjectIndex {
     /// Where in `text` each task's line stands; its checksum is still to be proven.
     lines: HashMap<String, Range<usize>>,
     /// The project's folder.
-    folder: Option<OwnedFd>,
+    folder: Option<OpenFolder>,
 }
 
 impl ProjectIndex {
@@ -321,11 +316,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Opens a regular file for reading: follows no link, and waits for no writer of a pipe.
 fn open_regular(path: &Path) -> io::Result<fs::File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = fs::File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
+    let file = durable::open_real(path)?;
     check_regular(&file)?;
     Ok(file)
 }
@@ -463,8 +454,8 @@ fn with_pending(
 
 /// The file system's time, from the write that has just been made.
 fn time_of(file: &fs::File) -> io::Result<i128> {
-    let meta = file.metadata()?;
-    Ok(nanoseconds(meta.mtime(), meta.mtime_nsec()))
+    let (seconds, fraction) = look::Look::of(file)?.modified;
+    Ok(nanoseconds(seconds, fraction))
 }
 
 /// Leaves in the pending file what is still to be described.

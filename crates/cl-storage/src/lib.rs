@@ -18,7 +18,7 @@
 //!
 //! Map of the modules: ids in [`id`], time in [`clock`], durable writes in
 //! [`durable`], locks in [`lock`], YAML in [`yaml`], process identity in
-//! [`process`], the folder layout in [`layout`], run records in [`run_info`],
+//! [`process`], one look at a file in [`look`], folders held open in [`folder`], the folder layout in [`layout`], run records in [`run_info`],
 //! task files in [`task_state`], [`owner`], [`control`] and [`marker`], the
 //! agent's process in [`pid_file`], what gates found in [`evidence`], run slots in [`slot`],
 //! who waits for one in [`queue`], which tasks wait for which in [`dependencies`] and
@@ -40,6 +40,7 @@ pub mod durable;
 pub mod evidence;
 pub mod failure;
 pub mod fault;
+pub mod folder;
 pub mod gc;
 pub mod id;
 pub mod index;
@@ -47,6 +48,7 @@ pub mod layout;
 pub mod ledger;
 pub mod legacy;
 pub mod lock;
+pub mod look;
 pub mod marker;
 mod open_task;
 pub mod owner;
@@ -67,6 +69,8 @@ pub mod status;
 pub mod task_config;
 pub mod task_state;
 mod told;
+#[cfg(windows)]
+mod win32;
 pub mod yaml;
 
 pub use clock::{Clock, SystemClock};

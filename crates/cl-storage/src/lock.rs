@@ -11,24 +11,31 @@
 //! and the caller waits for the thread; that thread lives as long as the wait and is
 //! the only one that this crate starts. Who waits for a lock of the second kind
 //! tries again after 50 µs, doubling up to 10 ms. `waiting` has these rules and
-//! knows no system; `flock` is the system.
+//! knows no system; `unix` and `windows` are the systems, and the latter has no queue.
 //!
 //! Lock files are not deleted, but the folder around one may be, by its holder. A
 //! waiter on the old inode and a newcomer on a new one would both believe that
 //! they hold the lock, so [`HeldLock`] counts only if its file still has its name.
 
-mod flock;
+#[cfg(unix)]
+mod unix;
 mod waiting;
+#[cfg(windows)]
+mod windows;
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::durable::{self, Mode};
-use flock::{Exclusive, MachineTime};
-use waiting::Failure;
+use crate::look::Look;
+#[cfg(unix)]
+use unix as system;
+use waiting::{Failure, Time};
+#[cfg(windows)]
+use windows as system;
 
 /// How long an ordinary short lock is waited for.
 pub const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -103,7 +110,7 @@ impl FileLock {
         wait: Duration,
         operation: impl FnOnce(&File) -> T,
     ) -> Result<T, LockError> {
-        let backend = Exclusive {
+        let backend = system::Exclusive {
             file: &self.file,
             path,
         };
@@ -158,6 +165,54 @@ fn with_lock_file_of<T>(
     scoped(file, path, wait, |_| operation())
 }
 
+/// Runs `operation`, which reads `file`, while no writer holds the lock on it.
+///
+/// On Unix locks keep no reader's bytes from it, and this takes none. On Windows the
+/// shared lock is waited for up to [`SHORT_WAIT`], unless this thread is the writer.
+/// `path` is only for messages.
+pub fn reading<T>(file: &File, path: &Path, operation: impl FnOnce() -> T) -> Result<T, LockError> {
+    system::reading(file, path, operation)
+}
+
+/// Tells whether the lock on one opening of a file keeps out another one.
+pub(crate) fn excludes(first: &File, second: &File) -> io::Result<bool> {
+    if !system::try_exclusive(first)? {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    Ok(!system::try_exclusive(second)?)
+}
+
+/// Repeats `attempt` until it brings something; `None` if it has not after `wait`.
+#[cfg(windows)]
+pub(crate) fn try_for<T>(
+    wait: Duration,
+    attempt: impl FnMut() -> io::Result<Option<T>>,
+) -> io::Result<Option<T>> {
+    match waiting::poll(&MachineTime, wait, attempt) {
+        Ok(found) => Ok(Some(found)),
+        Err(Failure::Timeout { .. }) => Ok(None),
+        Err(Failure::Io(error)) => Err(error),
+    }
+}
+
+/// The machine's time.
+#[derive(Debug)]
+struct MachineTime;
+
+impl Time for MachineTime {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn pause(&self, length: Duration) {
+        if length.is_zero() {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(length);
+        }
+    }
+}
+
 /// An exclusive lock that lasts until it is dropped or the process dies.
 ///
 /// The descriptor is close-on-exec, so no child can keep the lock alive.
@@ -175,7 +230,7 @@ impl HeldLock {
         let open = || durable::open_append(path, mode);
         let mut file = open().map_err(LockError::io(path))?;
         waiting::poll(&MachineTime, wait, || {
-            if !flock::try_exclusive(&file)? {
+            if !system::try_exclusive(&file)? {
                 return Ok(None);
             }
             if !has_name(&file, path)? {
@@ -210,10 +265,9 @@ impl HeldLock {
 
 /// Tells whether `file` is still what `path` names.
 fn has_name(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    let held = file.metadata()?;
-    match std::fs::symlink_metadata(path) {
-        Ok(named) => Ok((named.dev(), named.ino()) == (held.dev(), held.ino())),
+    let held = Look::of(file)?;
+    match Look::at(path) {
+        Ok(named) => Ok(named.id == held.id),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e),
     }

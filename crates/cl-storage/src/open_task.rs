@@ -3,17 +3,15 @@
 //! Names that were not listed are not asked for again: the look is one of the
 //! moment of the listing, and the content of what was listed is read after it.
 
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
-use rustix::io::Errno;
 
+use crate::folder::OpenFolder;
 use crate::id::RunId;
 use crate::layout::{TASK_CONFIG, TaskDir};
+use crate::look::{Kind, Look};
 use crate::marker::{Marker, Markers, Presence};
 use crate::record::{self, RecordError};
 use crate::task_config::TaskConfig;
@@ -33,9 +31,9 @@ const NAMES: [&str; 8] = [
 /// An open folder of a task, or none where there is no such folder.
 pub(crate) struct OpenTask<'a> {
     task: &'a TaskDir,
-    folder: Option<OwnedFd>,
+    folder: Option<OpenFolder>,
     /// What stands under each of [`NAMES`].
-    listed: [Option<FileType>; NAMES.len()],
+    listed: [Option<Kind>; NAMES.len()],
 }
 
 impl<'a> OpenTask<'a> {
@@ -46,20 +44,17 @@ impl<'a> OpenTask<'a> {
             folder: None,
             listed: [None; NAMES.len()],
         };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = match rustix::fs::open(task.path(), flags, Mode::empty()) {
+        let folder = match OpenFolder::open(task.path()) {
             Ok(folder) => folder,
-            Err(Errno::NOENT) => return Ok(open),
-            Err(e) => return Err(e.into()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(open),
+            Err(e) => return Err(e),
         };
-        for entry in Dir::new(folder.try_clone()?)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            let place = NAMES.iter().position(|known| known.as_bytes() == name);
+        folder.each(|name, kind| {
+            let place = NAMES.iter().position(|known| OsStr::new(known) == name);
             if let Some(place) = place {
-                open.listed[place] = Some(entry.file_type());
+                open.listed[place] = Some(kind);
             }
-        }
+        })?;
         open.folder = Some(folder);
         Ok(open)
     }
@@ -70,7 +65,7 @@ impl<'a> OpenTask<'a> {
     }
 
     /// Returns the folder if `name` was listed in it.
-    fn folder_with(&self, name: &str) -> Option<&OwnedFd> {
+    fn folder_with(&self, name: &str) -> Option<&OpenFolder> {
         let place = NAMES.iter().position(|known| *known == name)?;
         self.listed[place].and(self.folder.as_ref())
     }
@@ -87,16 +82,13 @@ impl<'a> OpenTask<'a> {
         let kind = match (listed, &self.folder) {
             (None, _) | (_, None) => return Ok(Presence::Absent),
             // Some file systems do not say in a listing what an entry is.
-            (Some(FileType::Unknown), Some(folder)) => {
-                match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    Err(Errno::NOENT) => return Ok(Presence::Absent),
-                    Err(e) => return Err(e.into()),
-                }
-            }
+            (Some(Kind::Unknown), Some(folder)) => match folder.look(OsStr::new(name))? {
+                Some(look) => look.kind,
+                None => return Ok(Presence::Absent),
+            },
             (Some(kind), _) => kind,
         };
-        Ok(if kind == FileType::RegularFile {
+        Ok(if kind == Kind::File {
             Presence::Present
         } else {
             Presence::NotAFile
@@ -113,7 +105,7 @@ impl<'a> OpenTask<'a> {
         let Some(folder) = self.folder_with(name) else {
             return Ok(None);
         };
-        match read_at(folder, Path::new(name), &path)? {
+        match read_at(folder, name, &path)? {
             Some(text) => record::parse(&text, &path(), known).map(Some),
             None => Ok(None),
         }
@@ -125,7 +117,7 @@ impl<'a> OpenTask<'a> {
         let Some(folder) = self.folder_with(TASK_CONFIG) else {
             return Ok(TaskConfig::default());
         };
-        match read_at(folder, Path::new(TASK_CONFIG), &path)? {
+        match read_at(folder, TASK_CONFIG, &path)? {
             Some(text) => TaskConfig::parse(&text).map_err(RecordError::malformed(&path())),
             None => Ok(TaskConfig::default()),
         }
@@ -136,26 +128,24 @@ impl<'a> OpenTask<'a> {
         let Some(folder) = &self.folder else {
             return Some(Vec::new());
         };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let runs = match openat(folder, "runs", flags, Mode::empty()) {
+        let runs = match folder.child("runs") {
             Ok(runs) => runs,
-            Err(Errno::NOENT) => return Some(Vec::new()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
             Err(_) => return None,
         };
-        let mut found = Vec::new();
-        for entry in Dir::new(runs).ok()? {
-            let entry = entry.ok()?;
-            let Ok(id) = entry.file_name().to_str().map(RunId::parse) else {
-                continue;
+        let (mut found, mut is_told) = (Vec::new(), true);
+        let listed = runs.each(|name, kind| {
+            let Some(Ok(id)) = name.to_str().map(RunId::parse) else {
+                return;
             };
-            match (id, entry.file_type()) {
-                (Ok(id), FileType::Directory) => found.push(id),
-                (Ok(_), FileType::Unknown) => return None,
+            match kind {
+                Kind::Folder => found.push(id),
+                Kind::Unknown => is_told = false,
                 _ => {}
             }
-        }
+        });
         found.sort();
-        Some(found)
+        (listed.is_ok() && is_told).then_some(found)
     }
 
     /// Reads the text of a run's record; `None` if it does not exist.
@@ -165,7 +155,7 @@ impl<'a> OpenTask<'a> {
         };
         let name = record_of(run);
         let path = || self.task.path().join(&name);
-        read_at(folder, Path::new(&name), &path)
+        read_at(folder, &name, &path)
     }
 
     /// Returns when `name` was last changed, in whole seconds: fractions are the file system's, not the user's.
@@ -176,12 +166,12 @@ impl<'a> OpenTask<'a> {
         } else {
             self.folder.as_ref()?
         };
-        let stat = if name.is_empty() {
-            rustix::fs::fstat(folder)
+        let look = if name.is_empty() {
+            Look::of(folder.file()).ok()?
         } else {
-            statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            folder.look(OsStr::new(name)).ok()??
         };
-        Timestamp::from_second(stat.ok()?.st_mtime).ok()
+        Timestamp::from_second(look.modified.0).ok()
     }
 }
 
@@ -191,14 +181,13 @@ pub(crate) fn record_of(run: &RunId) -> String {
 }
 
 fn read_at(
-    folder: &OwnedFd,
-    name: &Path,
+    folder: &OpenFolder,
+    name: &str,
     path: &dyn Fn() -> std::path::PathBuf,
 ) -> Result<Option<String>, RecordError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match openat(folder, name, flags, Mode::empty()) {
-        Ok(file) => record::text_of(File::from(file), path).map(Some),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(RecordError::io(&path())(e.into())),
+    match folder.open_file(OsStr::new(name)) {
+        Ok(file) => record::text_of(file, path).map(Some),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(RecordError::io(&path())(e)),
     }
 }

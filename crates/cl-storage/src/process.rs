@@ -1,14 +1,30 @@
 //! Identity and liveness of processes, read-only.
 //!
 //! A pid alone names nobody: the kernel reuses it. A [`ProcessIdentity`] adds
-//! the kernel start time (field 22 of `/proc/<pid>/stat`, in clock ticks since
-//! boot; `proc_pid_stat(5)`) and the boot id, and a process counts as alive only
+//! the kernel start time and the boot id, and a process counts as alive only
 //! if all three agree. Zombies are dead: they can neither write nor be killed.
 //! A process that we may not inspect is alive.
+//!
+//! Where that is known from is another matter on each system: `linux` reads
+//! `/proc`, `macos` asks `libproc` and `sysctl`, `windows` asks for handles and
+//! snapshots. Only `linux` has been tested.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(windows)]
+mod windows;
 
 use std::fmt;
-use std::fs;
 use std::io;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+#[cfg(windows)]
+use windows as system;
 
 /// The pid of a process together with what tells it from a later one with the same pid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,7 +35,10 @@ pub struct ProcessIdentity {
     pub start: ProcessStart,
 }
 
-/// When a process was started: boot id and kernel ticks since that boot.
+/// When a process was started: boot id and kernel ticks.
+///
+/// The ticks are clock ticks since the boot on Linux, microseconds since 1970 on macOS,
+/// and tenths of a microsecond since 1601 on Windows.
 ///
 /// Written as `<boot id>:<ticks>`; an opaque token for everyone else.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -40,7 +59,7 @@ impl ProcessStart {
         })
     }
 
-    /// Returns the kernel's clock ticks between the boot and the start.
+    /// Returns the kernel's time of the start, in ticks of this system.
     pub fn ticks(&self) -> u64 {
         self.ticks
     }
@@ -124,28 +143,14 @@ pub fn is_alive(pid: i32, start: Option<&ProcessStart>, recorded_at: jiff::Times
     }
     match ProcessStat::read(pid) {
         Ok(Some(stat)) if stat.is_zombie() => false,
-        Ok(Some(stat)) => started_at(stat.start_ticks)
+        Ok(Some(stat)) => system::started_at(stat.start_ticks)
             .is_none_or(|at| at <= recorded_at + jiff::SignedDuration::from_secs(2)),
         Ok(None) => false,
         Err(_) => true,
     }
 }
 
-/// Returns when a process with `start_ticks` was started, as wall-clock time.
-fn started_at(start_ticks: u64) -> Option<jiff::Timestamp> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let boot = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse::<i64>()
-        .ok()?;
-    let ticks_per_second = rustix::param::clock_ticks_per_second();
-    let seconds = i64::try_from(start_ticks / ticks_per_second.max(1)).ok()?;
-    jiff::Timestamp::from_second(boot.checked_add(seconds)?).ok()
-}
-
-/// The fields of `/proc/<pid>/stat` that we use.
+/// What we use of what the system says about a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessStat {
     /// Name of the executable, cut by the kernel to 15 bytes.
@@ -154,15 +159,15 @@ pub struct ProcessStat {
     pub state: char,
     /// Parent process.
     pub parent: i32,
-    /// Process group.
+    /// Process group; 0 where there are none.
     pub group: i32,
-    /// Session.
+    /// Session; 0 where there are none.
     pub session: i32,
-    /// User and system time used so far, in clock ticks.
+    /// User and system time used so far, in [`ticks_per_second`].
     pub cpu_ticks: u64,
-    /// Start time in clock ticks since boot.
+    /// Start time in the ticks of [`ProcessStart`].
     pub start_ticks: u64,
-    /// Resident memory in pages.
+    /// Resident memory in pages of [`page_bytes`].
     pub resident_pages: u64,
 }
 
@@ -172,33 +177,7 @@ impl ProcessStat {
         if pid <= 0 {
             return Ok(None);
         }
-        match fs::read(format!("/proc/{pid}/stat")) {
-            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            // The process ended between open and read.
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Parses one line; the name in parentheses may hold anything, `)` included.
-    fn parse(text: &str) -> Option<Self> {
-        let (before, after) = text.rsplit_once(')')?;
-        let name = before.split_once('(')?.1.to_owned();
-        let fields: Vec<&str> = after.split_ascii_whitespace().collect();
-        // `fields[0]` is field 3 of the manual page.
-        let number = |n: usize| fields.get(n - 3)?.parse::<u64>().ok();
-        let signed = |n: usize| fields.get(n - 3)?.parse::<i32>().ok();
-        Some(Self {
-            name,
-            state: fields.first()?.chars().next()?,
-            parent: signed(4)?,
-            group: signed(5)?,
-            session: signed(6)?,
-            cpu_ticks: number(14)? + number(15)?,
-            start_ticks: number(22)?,
-            resident_pages: number(24)?,
-        })
+        system::stat(pid)
     }
 
     /// Tells whether the process has ended and only waits to be reaped.
@@ -209,17 +188,7 @@ impl ProcessStat {
 
 /// Returns the pids of all processes; those that end meanwhile may be among them.
 pub fn all_pids() -> io::Result<Vec<i32>> {
-    let mut pids = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        if let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        {
-            pids.push(pid);
-        }
-    }
-    Ok(pids)
+    system::all_pids()
 }
 
 /// Returns the value of a variable in the initial environment of `pid`.
@@ -235,7 +204,7 @@ pub struct InitialEnvironment(Vec<u8>);
 impl InitialEnvironment {
     /// Reads the environment of `pid`; `None` if that is not allowed or not possible.
     pub fn of(pid: i32) -> Option<Self> {
-        fs::read(format!("/proc/{pid}/environ")).ok().map(Self)
+        system::environment(pid).map(Self)
     }
 
     /// Returns the value of the variable `name`; `None` if it is not set.
@@ -258,11 +227,7 @@ impl fmt::Debug for InitialEnvironment {
 ///
 /// Empty for kernel threads and for processes that have ended. At most 64 KiB of it.
 pub fn command_line(pid: i32) -> Option<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let file = fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
-    file.take(64 * 1024).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    system::command_line(pid, 64 * 1024)
 }
 
 /// Returns the path of the control group (version 2) of `pid`, as this process sees it.
@@ -270,9 +235,17 @@ pub fn command_line(pid: i32) -> Option<Vec<u8>> {
 /// `None` where there are none, or if it may not be read. A group that was removed under
 /// the process ends in ` (deleted)`, as the kernel says it.
 pub fn control_group(pid: i32) -> Option<String> {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let unified = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    Some(unified.to_owned())
+    system::control_group(pid)
+}
+
+/// Returns how many ticks of processor time make a second.
+pub fn ticks_per_second() -> u64 {
+    system::ticks_per_second().max(1)
+}
+
+/// Returns the size of a page of memory.
+pub fn page_bytes() -> u64 {
+    system::page_bytes()
 }
 
 /// Returns the id of the running boot.
@@ -281,9 +254,7 @@ pub fn boot_id() -> io::Result<String> {
     if let Some(id) = BOOT_ID.get() {
         return Ok(id.clone());
     }
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?
-        .trim()
-        .to_owned();
+    let id = system::boot_id()?;
     Ok(BOOT_ID.get_or_init(|| id).clone())
 }
 
@@ -331,18 +302,6 @@ mod tests {
         assert!(command_line(me).is_some_and(|line| line.contains(&0)));
         assert!(ProcessIdentity::current().unwrap().start.is_of_this_boot());
         assert!(!ProcessStart::parse("other:1").unwrap().is_of_this_boot());
-    }
-
-    #[test]
-    fn names_may_hold_anything() {
-        let fields = "S 1 2 3 0 0 0 0 0 0 0 5 6 0 0 0 0 0 0 77 0 99 0";
-        let stat = ProcessStat::parse(&format!("12 (a) b (c)) {fields}")).unwrap();
-        assert_eq!(
-            (stat.name.as_str(), stat.parent, stat.start_ticks),
-            ("a) b (c)", 1, 77)
-        );
-        assert_eq!((stat.cpu_ticks, stat.resident_pages), (11, 99));
-        assert_eq!(ProcessStat::parse("garbage"), None);
     }
 
     #[test]

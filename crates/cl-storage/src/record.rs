@@ -91,13 +91,7 @@ struct Version {
 
 /// Reads the text of a small file; `None` if it does not exist. Links are not followed.
 pub fn read_text(path: &Path) -> Result<Option<String>, RecordError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = match fs::File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-    {
+    let file = match durable::open_real(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RecordError::io(path)(e)),

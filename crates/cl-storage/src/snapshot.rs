@@ -9,6 +9,7 @@ use crate::dependencies::{self, Blocker};
 use crate::failure::{Failure, FailureKind};
 use crate::id::{RunId, TaskId};
 use crate::layout::{LayoutError, ProjectDir, Root, RunDir, TASK_BUS, TaskDir};
+use crate::look::Look;
 use crate::marker::{Marker, Markers};
 use crate::open_task::{OpenTask, record_of};
 use crate::owner::{self, Owner, OwnerState};
@@ -305,9 +306,8 @@ fn last_activity(open: &OpenTask<'_>, view: &TaskView) -> Option<Timestamp> {
 }
 
 fn modified(path: &std::path::Path) -> Option<Timestamp> {
-    use std::os::unix::fs::MetadataExt as _;
     // Fractions of a second are the file system's, not the user's.
-    Timestamp::from_second(path.symlink_metadata().ok()?.mtime()).ok()
+    Timestamp::from_second(Look::at(path).ok()?.modified.0).ok()
 }
 
 fn keep<T>(result: Result<Option<T>, RecordError>, problems: &mut Vec<RecordError>) -> Option<T> {

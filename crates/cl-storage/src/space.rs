@@ -1,7 +1,17 @@
 //! How much room is left on the disk, and whether it is enough.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::io;
 use std::path::Path;
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 /// Below this many free bytes a warning is due: 1 GiB.
 pub const LOW_BYTES: u64 = 1 << 30;
@@ -32,8 +42,7 @@ impl Room {
 
 /// Returns how many bytes may still be written below `path`, which may not exist yet.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let stat = rustix::fs::statvfs(nearest(path))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    system::free_bytes(nearest(path))
 }
 
 /// Returns the nearest thing at or above `path` that exists.

@@ -128,6 +128,9 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
         "rustix",
         Only(&["cl-storage", "cl-runner", "cl-cli", "cl-testkit"]),
     ),
+    // Only for macOS and only for Windows, for calls that rustix and std do not offer.
+    ("libc", Only(&["cl-storage"])),
+    ("windows-sys", Only(&["cl-storage"])),
     ("process-wrap", Only(&["cl-runner"])),
     ("tempfile", Only(&["cl-storage", "cl-testkit", "xtask"])),
     // Already in the tree through serde_json.
@@ -195,5 +198,4 @@ pub(super) const UNWANTED: &[(&str, &str)] = &[
     ("serde_yaml_ng", "cl_storage::yaml"),
     ("serde_yml", "cl_storage::yaml"),
     ("nix", "rustix"),
-    ("libc", "rustix"),
 ];

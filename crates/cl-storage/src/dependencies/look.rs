@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 use super::{Blocker, Facts, Graph, Node, Standing, standing};
 use crate::id::TaskId;
 use crate::layout::{ProjectDir, Root, TaskDir};
+use crate::look::Look;
 use crate::marker::{self, Marker};
 use crate::owner::OwnerState;
 use crate::process::ProcessIdentity;
@@ -133,10 +133,9 @@ impl Watcher {
 
     fn look(&self, id: &TaskId, now: Timestamp) -> Node {
         let path = self.project.path().join(id.as_str());
-        let look = path
-            .symlink_metadata()
+        let look = Look::at(&path)
             .ok()
-            .map(|meta| (meta.ino(), meta.ctime(), meta.ctime_nsec()));
+            .map(|look| (look.id.inode, look.changed.0, look.changed.1));
         let mut known = self.known.borrow_mut();
         let mut since = Instant::now();
         if let Some(known) = known.get(id).filter(|known| known.look == look) {

@@ -1,16 +1,28 @@
 //! What the file system below a root can and cannot do.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::io;
 use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
 
 use super::{Code, Finding, Report};
 use crate::durable::{self, Mode};
 use crate::layout::Root;
+use crate::lock;
 use crate::space::{self, Room};
+#[cfg(unix)]
+use unix as system;
+#[cfg(unix)]
+pub(super) use unix::open_bits;
+#[cfg(windows)]
+use windows as system;
+#[cfg(windows)]
+pub(super) use windows::open_bits;
 
-/// What is known of a file system by its magic number.
+/// What is known of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Nothing that speaks against it.
@@ -21,29 +33,11 @@ enum Kind {
     Passing(&'static str),
 }
 
-/// The numbers are those of `statfs(2)`.
-fn kind_of(magic: u64) -> Kind {
-    match magic {
-        0x6969 => Kind::Network("NFS"),
-        0x517b => Kind::Network("SMB"),
-        0xfe53_4d42 => Kind::Network("SMB2"),
-        0xff53_4d42 => Kind::Network("CIFS"),
-        0x5346_414f => Kind::Network("AFS"),
-        0x00c3_6400 => Kind::Network("Ceph"),
-        0x0102_1997 => Kind::Network("9P"),
-        0x6573_5546 => Kind::Network("FUSE"),
-        0x0102_1994 => Kind::Passing("tmpfs"),
-        0x8584_58f6 => Kind::Passing("ramfs"),
-        0x794c_7630 => Kind::Passing("overlay"),
-        _ => Kind::Local,
-    }
-}
-
 pub(super) fn examine(root: &Root, report: &mut Report) {
     let path = root.path();
-    match rustix::fs::statfs(path) {
-        Ok(stat) => kind(path, u64::try_from(stat.f_type).unwrap_or(0), report),
-        Err(error) => report.add(Code::Unreadable, path, io::Error::from(error)),
+    match system::kind_of(path) {
+        Ok(found) => kind(path, found, report),
+        Err(error) => report.add(Code::Unreadable, path, error),
     }
     match space::free_bytes(path) {
         Ok(free) => report.findings.extend(judge_room(path, free)),
@@ -56,8 +50,8 @@ pub(super) fn examine(root: &Root, report: &mut Report) {
     }
 }
 
-fn kind(path: &Path, magic: u64, report: &mut Report) {
-    match kind_of(magic) {
+fn kind(path: &Path, found: Kind, report: &mut Report) {
+    match found {
         Kind::Local => {}
         Kind::Network(name) => report.add(Code::NetworkFileSystem, path, name),
         Kind::Passing(name) => report.add(Code::PassingFileSystem, path, name),
@@ -87,14 +81,8 @@ fn locks_exclude(root: &Root) -> io::Result<bool> {
     );
     let path = folder.join(name);
     let first = durable::open_append(&path, Mode::Private)?;
-    let outcome = durable::open_append(&path, Mode::Private).and_then(|second| {
-        flock(&first, FlockOperation::NonBlockingLockExclusive)?;
-        match flock(&second, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(false),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
-    });
+    let outcome = durable::open_append(&path, Mode::Private)
+        .and_then(|second| lock::excludes(&first, &second));
     durable::discard(&path)?;
     outcome
 }
@@ -103,20 +91,6 @@ fn locks_exclude(root: &Root) -> io::Result<bool> {
 mod tests {
     use super::*;
     use crate::doctor::Level;
-
-    #[test]
-    fn file_systems_are_known_by_their_number() {
-        for (magic, kind) in [
-            (0x6969, Kind::Network("NFS")),
-            (0xff53_4d42, Kind::Network("CIFS")),
-            (0x0102_1994, Kind::Passing("tmpfs")),
-            (0x794c_7630, Kind::Passing("overlay")),
-            (0xef53, Kind::Local),
-            (0, Kind::Local),
-        ] {
-            assert_eq!(kind_of(magic), kind, "{magic:x}");
-        }
-    }
 
     #[test]
     fn little_room_is_a_warning_and_too_little_an_error() {

@@ -1,7 +1,6 @@
 //! The walk through projects, tasks and runs.
 
 use std::error::Error as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -116,9 +115,8 @@ impl Walk<'_> {
     /// Reports a folder or file that others may look into.
     fn mode(&mut self, path: &Path, code: Code) {
         if let Ok(meta) = path.symlink_metadata()
-            && meta.permissions().mode() & 0o077 != 0
+            && let Some(bits) = super::system::open_bits(&meta)
         {
-            let bits = meta.permissions().mode() & 0o7777;
             self.report.add(code, path, format_args!("mode {bits:04o}"));
         }
     }

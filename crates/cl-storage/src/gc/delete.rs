@@ -1,7 +1,5 @@
 //! Deleting one task because somebody wishes it.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,9 +68,7 @@ impl Deletion {
         // The lock's file has lost its name: who waits for it finds no task.
         drop(lock);
         let leftover = project.remove(&trash).err().map(|error| {
-            let path = deleted
-                .path
-                .with_file_name(OsStr::from_bytes(trash.to_bytes()));
+            let path = deleted.path.with_file_name(&trash);
             (path.clone(), GcError::delete(&path)(error))
         });
         Ok(Deleted {

@@ -3,72 +3,59 @@
 //! A path is only a wish: between looking and acting somebody may put a link in
 //! place of a folder. Everything here works on open folders and one name inside.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::fs::File;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, renameat, statat, unlinkat};
-use rustix::io::Errno;
 
 use crate::crash;
 use crate::durable;
+use crate::folder::OpenFolder;
 use crate::id::random_text;
+use crate::look::Kind;
 
 /// The beginning of the names of folders that are being deleted; no id begins so.
 pub const TRASH: &str = ".gc-";
 
 /// An open folder that was reached without following a link.
 #[derive(Debug)]
-pub(super) struct Folder(File);
+pub(super) struct Folder(OpenFolder);
 
 impl Folder {
     /// Opens the folder at `path`, whose last part is no link.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let folder = openat(rustix::fs::CWD, path, flags(), Mode::empty())?;
-        Ok(Self(folder.into()))
+        OpenFolder::open_real(path).map(Self)
     }
 
     /// Opens the folder `name` in this one.
     pub(super) fn child(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
-        let name = c_name(name.as_ref())?;
-        let folder = openat(&self.0, &name, flags(), Mode::empty())?;
-        Ok(Self(folder.into()))
+        self.0.child(name).map(Self)
     }
 
     /// Lists the names in it.
-    fn names(&self) -> io::Result<Vec<(CString, FileType)>> {
+    fn names(&self) -> io::Result<Vec<(OsString, Kind)>> {
         let mut found = Vec::new();
-        for entry in Dir::read_from(&self.0)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name != c"." && name != c".." {
-                found.push((name.to_owned(), self.kind(name, entry.file_type())?));
+        self.0
+            .each_again(|name, kind| found.push((name.to_owned(), kind)))?;
+        for (name, kind) in &mut found {
+            // Some file systems do not say in a listing what an entry is.
+            if *kind == Kind::Unknown {
+                let look = self.0.look(name)?;
+                *kind = look.ok_or(io::ErrorKind::NotFound)?.kind;
             }
         }
         Ok(found)
     }
 
-    /// Some file systems do not say in a listing what an entry is.
-    fn kind(&self, name: &CStr, listed: FileType) -> io::Result<FileType> {
-        if listed != FileType::Unknown {
-            return Ok(listed);
-        }
-        let stat = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(FileType::from_raw_mode(stat.st_mode))
-    }
-
     /// Renames the folder `name` so that readers ignore it; returns the new name.
     ///
     /// Returns after the rename is on disk. A link is refused.
-    pub(super) fn set_aside(&self, name: &str) -> io::Result<CString> {
+    pub(super) fn set_aside(&self, name: &str) -> io::Result<OsString> {
         // Opening refuses a link; one that is put there later is renamed, not followed.
         self.child(name)?;
         let trash = format!("{TRASH}{name}-{}", random_text(8));
-        let trash = c_name(OsStr::new(&trash))?;
+        let trash = OsString::from(trash);
         crash::point("gc-before-rename");
-        durable::set_aside(&self.0, &c_name(OsStr::new(name))?, &trash)?;
+        durable::set_aside(&self.0, OsStr::new(name), &trash)?;
         Ok(trash)
     }
 
@@ -76,13 +63,13 @@ impl Folder {
     ///
     /// A folder that is gone is fine. Depth does not matter: folders inside are
     /// moved up before they are emptied, so that only two are open at a time.
-    pub(super) fn remove(&self, name: &CStr) -> io::Result<()> {
-        let top = match openat(&self.0, name, flags(), Mode::empty()) {
-            Ok(top) => Self(top.into()),
-            Err(Errno::NOENT) => return Ok(()),
-            Err(e) => return Err(e.into()),
+    pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        let top = match self.child(name) {
+            Ok(top) => top,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(e),
         };
-        top.make_writable();
+        top.0.make_writable();
         loop {
             let entries = top.names()?;
             if entries.is_empty() {
@@ -90,13 +77,15 @@ impl Folder {
             }
             for (name, kind) in entries {
                 crash::point("gc-removing");
-                if kind == FileType::Directory {
+                if kind == Kind::Folder {
                     top.flatten(&name)?;
                 } else {
-                    gone_is_fine(unlinkat(&top.0, &name, AtFlags::empty()))?;
+                    gone_is_fine(top.0.remove_file(&name))?;
                 }
             }
         }
+        // Elsewhere an open folder may be in the way of its own removal.
+        drop(top);
         match durable::discard_folder_inside(&self.0, name) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
@@ -104,48 +93,36 @@ impl Folder {
     }
 
     /// Removes the folder `name`; folders in it are moved here.
-    fn flatten(&self, name: &CStr) -> io::Result<()> {
-        let inner = match openat(&self.0, name, flags(), Mode::empty()) {
-            Ok(inner) => Self(inner.into()),
-            Err(Errno::NOENT) => return Ok(()),
-            Err(e) => return Err(e.into()),
+    fn flatten(&self, name: &OsStr) -> io::Result<()> {
+        let inner = match self.child(name) {
+            Ok(inner) => inner,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(e),
         };
-        inner.make_writable();
+        inner.0.make_writable();
         for (inside, kind) in inner.names()? {
-            if kind == FileType::Directory {
-                // A folder can only be moved by who may write in it.
-                if let Ok(folder) = openat(&inner.0, &inside, flags(), Mode::empty()) {
-                    Self(folder.into()).make_writable();
+            if kind == Kind::Folder {
+                // A folder can only be moved by who may write in it, and agents leave
+                // read-only ones behind, such as caches of modules.
+                if let Ok(folder) = inner.child(&inside) {
+                    folder.0.make_writable();
                 }
-                let up = c_name(OsStr::new(&random_text(16)))?;
-                gone_is_fine(renameat(&inner.0, &inside, &self.0, &up))?;
+                let up = OsString::from(random_text(16));
+                gone_is_fine(inner.0.move_out(&inside, &self.0, &up))?;
             } else {
-                gone_is_fine(unlinkat(&inner.0, &inside, AtFlags::empty()))?;
+                gone_is_fine(inner.0.remove_file(&inside))?;
             }
         }
-        gone_is_fine(unlinkat(&self.0, name, AtFlags::REMOVEDIR))
+        drop(inner);
+        gone_is_fine(self.0.remove_folder(name))
     }
-
-    /// Agents leave read-only folders behind, such as caches of modules.
-    fn make_writable(&self) {
-        // Whether it had an effect shows in the removal.
-        rustix::fs::fchmod(&self.0, Mode::RWXU).unwrap_or_default();
-    }
-}
-
-fn flags() -> OFlags {
-    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
-}
-
-fn c_name(name: &OsStr) -> io::Result<CString> {
-    CString::new(name.as_bytes()).map_err(io::Error::other)
 }
 
 /// Two collections may remove the same folder.
-fn gone_is_fine(result: rustix::io::Result<()>) -> io::Result<()> {
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(Errno::NOENT) => Ok(()),
-        other => Ok(other?),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -189,7 +166,7 @@ mod tests {
         let folder = Folder::open(place.path()).unwrap();
         assert!(folder.child("run").is_err());
         assert!(folder.set_aside("run").is_err());
-        assert!(folder.remove(c"run").is_err());
+        assert!(folder.remove(OsStr::new("run")).is_err());
         assert!(Folder::open(&place.path().join("run")).is_err());
         assert!(place.path().join("run").is_symlink());
     }

@@ -17,9 +17,8 @@ mod folder;
 mod plan;
 mod survey;
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -325,9 +324,9 @@ impl Collection<'_> {
         Ok(folder)
     }
 
-    fn remove(&mut self, folder: &Folder, path: &Path, name: &CStr) {
+    fn remove(&mut self, folder: &Folder, path: &Path, name: &OsStr) {
         if let Err(error) = folder.remove(name) {
-            let path = path.join(OsStr::from_bytes(name.to_bytes()));
+            let path = path.join(name);
             if is_gone(&path) {
                 return;
             }
@@ -340,10 +339,7 @@ impl Collection<'_> {
             (self.tell)(Event::Leftover(path));
             return;
         }
-        let removed = folder.and_then(|folder| {
-            let name = CString::new(name).map_err(io::Error::other)?;
-            folder.remove(&name)
-        });
+        let removed = folder.and_then(|folder| folder.remove(OsStr::new(name)));
         match removed {
             Ok(()) => (self.tell)(Event::Leftover(path)),
             Err(_) if is_gone(&path) => {}
@@ -372,7 +368,7 @@ fn plan_of(seen: &Seen, collection: &Collection<'_>) -> Plan {
 }
 
 /// A runs folder that could not be opened is told once per run.
-fn set_aside(runs: Option<&Folder>, name: &str) -> io::Result<CString> {
+fn set_aside(runs: Option<&Folder>, name: &str) -> io::Result<OsString> {
     runs.ok_or_else(|| io::Error::other("its runs folder cannot be opened"))?
         .set_aside(name)
 }

@@ -1,15 +1,14 @@
 //! Turns that say what was done.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::durable::SyncPoint;
+use crate::look::{FileId, Look};
 
 /// A file or folder of a recording, whatever its names; 0 is the folder it began with.
 ///
@@ -104,7 +103,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 #[derive(Debug, Default)]
 struct State {
     operations: Vec<Operation>,
-    nodes: HashMap<(u64, u64), Node>,
+    nodes: HashMap<FileId, Node>,
     entries: HashMap<(Node, OsString), Node>,
     count: Node,
 }
@@ -126,7 +125,7 @@ impl Recording {
     pub fn start(path: &Path) -> io::Result<Self> {
         let one = lock(&ONE_AT_A_TIME);
         let mut state = State::default();
-        state.add(&path.metadata()?);
+        state.add(Look::through(path)?.id);
         *lock(&CURRENT) = Some(state);
         Ok(Self { _one: one })
     }
@@ -189,21 +188,20 @@ impl Drop for Recording {
 }
 
 impl State {
-    fn add(&mut self, metadata: &Metadata) -> Node {
+    fn add(&mut self, id: FileId) -> Node {
         let node = self.count;
         self.count += 1;
-        self.nodes.insert((metadata.dev(), metadata.ino()), node);
+        self.nodes.insert(id, node);
         node
     }
 
-    fn find(&self, metadata: io::Result<Metadata>) -> Option<Node> {
-        let metadata = metadata.ok()?;
-        self.nodes.get(&(metadata.dev(), metadata.ino())).copied()
+    fn find(&self, look: io::Result<Look>) -> Option<Node> {
+        self.nodes.get(&look.ok()?.id).copied()
     }
 
     /// Returns the recorded folder that `path` is in, and the name there.
     fn entry(&self, path: &Path) -> Option<(Node, OsString)> {
-        let folder = self.find(path.parent()?.metadata())?;
+        let folder = self.find(Look::through(path.parent()?))?;
         Some((folder, path.file_name()?.to_owned()))
     }
 
@@ -230,10 +228,6 @@ impl State {
     }
 }
 
-fn name_of(name: &CStr) -> OsString {
-    OsStr::from_bytes(name.to_bytes()).to_owned()
-}
-
 /// The right to change something.
 pub(crate) struct Turn(MutexGuard<'static, Option<State>>);
 
@@ -245,8 +239,8 @@ impl Turn {
 
     pub(crate) fn made_folder(&mut self, path: &Path) {
         let Some(state) = &mut *self.0 else { return };
-        if let (Some((folder, name)), Ok(metadata)) = (state.entry(path), path.metadata()) {
-            let node = state.add(&metadata);
+        if let (Some((folder, name)), Ok(look)) = (state.entry(path), Look::through(path)) {
+            let node = state.add(look.id);
             state.entries.insert((folder, name.clone()), node);
             let operation = Operation::MadeFolder { folder, name, node };
             state.operations.push(operation);
@@ -256,13 +250,13 @@ impl Turn {
     /// Records a new file; one that is known at this name was only opened.
     pub(crate) fn made_file(&mut self, path: &Path, file: &File) {
         let Some(state) = &mut *self.0 else { return };
-        let (Some(entry), Ok(metadata)) = (state.entry(path), file.metadata()) else {
+        let (Some(entry), Ok(look)) = (state.entry(path), Look::of(file)) else {
             return;
         };
         if state.entries.contains_key(&entry) {
             return;
         }
-        let node = state.add(&metadata);
+        let node = state.add(look.id);
         state.entries.insert(entry.clone(), node);
         let (folder, name) = entry;
         let operation = Operation::MadeFile { folder, name, node };
@@ -278,7 +272,7 @@ impl Turn {
     /// Records bytes that were just written at `offset`.
     pub(crate) fn wrote(&mut self, file: &File, offset: u64, bytes: &[u8]) {
         let Some(state) = &mut *self.0 else { return };
-        if let Some(node) = state.find(file.metadata()) {
+        if let Some(node) = state.find(Look::of(file)) {
             let bytes = bytes.to_vec();
             state.operations.push(Operation::Wrote {
                 node,
@@ -290,7 +284,7 @@ impl Turn {
 
     pub(crate) fn cut(&mut self, file: &File, size: u64) {
         let Some(state) = &mut *self.0 else { return };
-        if let Some(node) = state.find(file.metadata()) {
+        if let Some(node) = state.find(Look::of(file)) {
             state.operations.push(Operation::Cut { node, size });
         }
     }
@@ -302,10 +296,10 @@ impl Turn {
         }
     }
 
-    pub(crate) fn renamed_inside(&mut self, folder: &File, from: &CStr, to: &CStr) {
+    pub(crate) fn renamed_inside(&mut self, folder: &File, from: &OsStr, to: &OsStr) {
         let Some(state) = &mut *self.0 else { return };
-        if let Some(node) = state.find(folder.metadata()) {
-            state.rename((node, name_of(from)), (node, name_of(to)));
+        if let Some(node) = state.find(Look::of(folder)) {
+            state.rename((node, from.to_owned()), (node, to.to_owned()));
         }
     }
 
@@ -316,16 +310,16 @@ impl Turn {
         }
     }
 
-    pub(crate) fn removed_inside(&mut self, folder: &File, name: &CStr) {
+    pub(crate) fn removed_inside(&mut self, folder: &File, name: &OsStr) {
         let Some(state) = &mut *self.0 else { return };
-        if let Some(node) = state.find(folder.metadata()) {
-            state.remove((node, name_of(name)));
+        if let Some(node) = state.find(Look::of(folder)) {
+            state.remove((node, name.to_owned()));
         }
     }
 
     pub(crate) fn synced(&mut self, file: &File, point: SyncPoint) {
         let Some(state) = &mut *self.0 else { return };
-        if let Some(node) = state.find(file.metadata()) {
+        if let Some(node) = state.find(Look::of(file)) {
             state.operations.push(Operation::Synced { node, point });
         }
     }

@@ -5,7 +5,7 @@
     reason = "the same calls as those of turns that record"
 )]
 
-use std::ffi::CStr;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 
@@ -42,10 +42,10 @@ impl Turn {
     pub(crate) fn removed(&mut self, _path: &Path) {}
 
     #[inline]
-    pub(crate) fn renamed_inside(&mut self, _folder: &File, _from: &CStr, _to: &CStr) {}
+    pub(crate) fn renamed_inside(&mut self, _folder: &File, _from: &OsStr, _to: &OsStr) {}
 
     #[inline]
-    pub(crate) fn removed_inside(&mut self, _folder: &File, _name: &CStr) {}
+    pub(crate) fn removed_inside(&mut self, _folder: &File, _name: &OsStr) {}
 
     #[inline]
     pub(crate) fn synced(&mut self, _file: &File, _point: SyncPoint) {}

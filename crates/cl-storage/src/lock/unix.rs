@@ -11,6 +11,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::waiting::{Backend, Time, Turn};
+use super::{LockError, MachineTime};
 use crate::fault::{self, Target};
 
 /// All that a thread needs that only waits.
@@ -39,24 +40,6 @@ impl QueuePlace {
 impl Drop for QueuePlace {
     fn drop(&mut self) {
         QUEUED.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The machine's time.
-#[derive(Debug)]
-pub(super) struct MachineTime;
-
-impl Time for MachineTime {
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn pause(&self, length: Duration) {
-        if length.is_zero() {
-            std::thread::yield_now();
-        } else {
-            std::thread::sleep(length);
-        }
     }
 }
 
@@ -138,4 +121,17 @@ pub(super) fn try_exclusive(file: &File) -> io::Result<bool> {
             Err(e) => return Err(e.into()),
         }
     }
+}
+
+/// Reads need no lock: this one keeps nobody's bytes from anybody.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "its twin on Windows has to wait for the lock"
+)]
+pub(super) fn reading<T>(
+    _file: &File,
+    _path: &Path,
+    operation: impl FnOnce() -> T,
+) -> Result<T, LockError> {
+    Ok(operation())
 }
