@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use cl_storage::durable;
+use cl_storage::lock::HeldLock;
 use cl_storage::marker::{self, Marker};
 use cl_storage::task_state::ResultStatus;
 use cl_testkit::patience::{eventually, until};
@@ -137,13 +138,14 @@ fn of_two_that_start_together_one_is_the_monitor() {
     let folder = stage.path("root").join(PROJECT);
     std::fs::create_dir_all(&folder).unwrap();
     std::os::unix::fs::symlink(stage.path("root"), stage.path("link")).unwrap();
-    for garbage in [
+    let garbage = [
         "",
         "1\n",
         "pid: [",
         "pid: 1\nprocess_start: x\n",
         "99999999",
-    ] {
+    ];
+    for garbage in garbage.iter().cycle().take(50) {
         std::fs::write(folder.join(".monitor.pid"), garbage).unwrap();
         let root = stage.path("link");
         let flag = ["--root", root.to_str().unwrap()];
@@ -167,11 +169,44 @@ fn of_two_that_start_together_one_is_the_monitor() {
                 .contains("monitor already running for project \"demo\""),
             "{lost:?}"
         );
-        assert!(is_running(&stage));
+        until("its name", || is_running(&stage));
         end(winner);
         let text = std::fs::read_to_string(folder.join(".monitor.pid")).unwrap();
         assert_eq!(text, "", "the file stays, without a name");
     }
+}
+
+#[test]
+fn a_monitor_of_an_earlier_build_is_noticed() {
+    let stage = Stage::new(ACTOR);
+    list(&stage, &format!("- [ ] {}\n", id("one")));
+    let folder = stage.path("root").join(PROJECT);
+    std::fs::create_dir_all(&folder).unwrap();
+    let plate = folder.join(".monitor.pid");
+    let no_wait = std::time::Duration::ZERO;
+    let held = HeldLock::acquire(&plate, durable::Mode::Shared, no_wait).unwrap();
+    let lost = monitor(&stage, "--once").run();
+    lost.assert_code(4);
+    assert!(lost.stderr.contains("monitor already running"), "{lost:?}");
+    assert!(!stage.dir("one").exists());
+    drop(held);
+    monitor(&stage, "--once").ok();
+    stage.ended("one");
+}
+
+#[test]
+fn a_box_that_names_no_task_is_told_once() {
+    let stage = Stage::new(ACTOR);
+    let text = format!("```\n- [ ] {}\n```\n* [ ] task-2026-bad\n", id("shown"));
+    list(&stage, &text);
+    let running = daemon(&stage, "");
+    list(&stage, &format!("moved\n{text}1. [ ] {}\n", id("one")));
+    until("the box", || {
+        listed(&stage).contains("1. [x] task-20260101-000000-one")
+    });
+    let said = end(running).stderr;
+    assert_eq!(said.matches("the box names no task").count(), 1, "{said}");
+    assert!(!stage.dir("shown").exists(), "it is an example");
 }
 
 #[test]

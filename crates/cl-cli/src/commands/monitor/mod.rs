@@ -12,17 +12,17 @@ mod decide;
 mod look;
 mod post;
 mod status;
+mod stops;
 mod todo;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cl_runner::launch::{Kind, LaunchFile, Mode, reap};
-use cl_runner::stop::{StopOptions, stop_task};
 use cl_storage::process::ProcessIdentity;
-use cl_storage::{ProjectDir, SystemClock, TaskDir, TaskId, marker};
+use cl_storage::{ProjectDir, TaskDir, TaskId, marker};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -47,8 +47,8 @@ const DEBOUNCE: Duration = Duration::from_millis(500);
 /// The shortest time between two passes.
 const SPACING: Duration = Duration::from_secs(2);
 
-/// How many runs are being stopped at once.
-const MOST_STOPS: usize = 4;
+/// How many boxes are told of that name no task.
+const MOST_TOLD: usize = 100;
 
 /// Keeps the tasks of a list going.
 pub fn run(ctx: &mut Context, args: &MonitorArgs) -> Result<Exit, CliError> {
@@ -120,16 +120,19 @@ pub fn run(ctx: &mut Context, args: &MonitorArgs) -> Result<Exit, CliError> {
         has_failed: false,
         is_ended: false,
         is_listless: false,
+        misnamed: BTreeSet::new(),
     };
     let result = if args.once {
         monitor.once(ctx)
     } else {
         monitor.keep_going(ctx, args.interval, post.as_ref())
     };
+    let ended = monitor.finish_stops(ctx);
     if let Some(post) = post {
         post.leave();
     }
-    result
+    let exit = result?;
+    ended.map(|()| exit)
 }
 
 /// A monitor at work.
@@ -153,7 +156,7 @@ struct Monitor {
     /// Those that this process has started, for the process table.
     supervisors: Vec<ProcessIdentity>,
     /// Runs that are being stopped.
-    stops: HashMap<TaskId, Receiver<Result<(), String>>>,
+    stops: HashMap<TaskId, JoinHandle<Result<(), String>>>,
     /// What was told last of each task.
     told: BTreeMap<TaskId, String>,
     last_start: Option<Instant>,
@@ -162,6 +165,8 @@ struct Monitor {
     is_ended: bool,
     /// The list could not be read, and that was told.
     is_listless: bool,
+    /// Boxes that were told of because they name no task.
+    misnamed: BTreeSet<String>,
 }
 
 impl Monitor {
@@ -269,7 +274,15 @@ impl Monitor {
             }
         };
         self.is_listless = false;
-        let entries = todo::parse(&String::from_utf8_lossy(&bytes));
+        let todo::List { entries, misnamed } = todo::parse(&bytes);
+        for wrong in misnamed {
+            // Once, wherever it moves to.
+            if self.misnamed.len() < MOST_TOLD && self.misnamed.insert(wrong.id.clone()) {
+                let (line, why) = (wrong.line, wrong.why);
+                ctx.console
+                    .warn(format_args!("{shown}:{line}: the box names no task: {why}"));
+            }
+        }
         let line = match entries.len() {
             0 => format!("monitor: no pending task IDs found in {shown}"),
             n => format!("monitor: checking {n} pending task(s) from {shown}"),
@@ -446,60 +459,6 @@ impl Monitor {
         })
     }
 
-    /// Has a run stopped that shows no sign of life; a later pass starts the task anew.
-    fn stop(&mut self, task: &TaskDir) {
-        if self.stops.len() >= MOST_STOPS {
-            return;
-        }
-        let (tx, rx) = channel();
-        let (root, stopped) = (self.scope.root().clone(), task.clone());
-        let options = StopOptions {
-            by: marker::MONITOR.to_owned(),
-            grace: Duration::from_secs(10),
-            kills: true,
-            suppression: Some(marker::STOP_SUPPRESSION),
-        };
-        // It takes as long as the agent needs; meanwhile others are looked after. Who
-        // ends the monitor does not wait for it: the supervisor has the wish already.
-        std::thread::spawn(move || {
-            let done = stop_task(&root, &stopped, &options, &SystemClock);
-            let done = done.map(drop).map_err(|error| {
-                CliError::failed("it was not stopped")
-                    .caused_by(error)
-                    .chain()
-            });
-            tx.send(done).unwrap_or_default();
-        });
-        self.stops.insert(task.id().clone(), rx);
-    }
-
-    /// Takes note of runs that were stopped; tells whether there are any.
-    fn collect_stops(&mut self, ctx: &mut Context) -> Result<bool, CliError> {
-        let mut ended = Vec::new();
-        self.stops.retain(|task, stop| match stop.try_recv() {
-            Err(TryRecvError::Empty) => true,
-            Err(TryRecvError::Disconnected) => {
-                ended.push((task.clone(), Err("it was not stopped".to_owned())));
-                false
-            }
-            Ok(done) => {
-                ended.push((task.clone(), done));
-                false
-            }
-        });
-        let any = !ended.is_empty();
-        for (task, done) in ended {
-            match done {
-                Ok(()) => self.tell(ctx, &task, "recover", "its run was stopped", "ok", "end")?,
-                Err(why) => {
-                    self.has_failed = true;
-                    self.tell(ctx, &task, "recover", &why, "failed", "end")?;
-                }
-            }
-        }
-        Ok(any)
-    }
-
     fn finalize(&mut self, task: &TaskDir) -> Result<(), CliError> {
         marker::create_done(task)
             .map_err(|error| CliError::failed("could not leave DONE").caused_by(error))?;
@@ -507,7 +466,7 @@ impl Monitor {
     }
 
     fn tick(&mut self, task: &TaskId) -> Result<(), CliError> {
-        todo::tick(&self.list, task).map_err(|error| {
+        todo::tick(self.scope.root(), &self.list, task).map_err(|error| {
             CliError::failed(format!("could not tick the box in {}", self.list.display()))
                 .caused_by(error)
         })?;

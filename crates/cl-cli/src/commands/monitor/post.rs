@@ -1,9 +1,11 @@
 //! The monitor's files in the project's folder: who it is, and what it has started.
 //!
-//! `.monitor.pid` is locked for as long as the monitor lives, and the lock alone
-//! says that there is one: the kernel frees it however the process ends. What the
-//! file says is for people. `.monitor-state.yaml` counts the starts of each task, so
-//! that a crash loop ends although the monitor itself is started again.
+//! `.monitor.lock` is locked for as long as the monitor lives, and the lock alone keeps
+//! a second one away: the kernel frees it however the process ends. `.monitor.pid` says
+//! who it is, to people and to `--status`, which judges by that process and never takes
+//! the lock: a monitor that starts meanwhile must not be turned away.
+//! `.monitor-state.yaml` counts the starts of each task, so that a crash loop ends
+//! although the monitor itself is started again.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,20 +14,21 @@ use std::time::Duration;
 use cl_storage::durable::{self, Mode};
 use cl_storage::lock::HeldLock;
 use cl_storage::process::{ProcessIdentity, ProcessStart};
-use cl_storage::record;
-use cl_storage::{ProjectDir, Root, TaskId, yaml};
+use cl_storage::record::{self, RecordError};
+use cl_storage::{ProjectDir, Root, TaskId};
 use jiff::Timestamp;
 
 use crate::error::CliError;
 
-/// Somebody who asks whether there is a monitor holds the lock for a moment.
-const LOCK_WAIT: Duration = Duration::from_millis(500);
+/// Nobody but a monitor takes the lock, so whoever does not get it soon never will.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 const KNOWN_VERSION: u32 = 1;
 
 /// What `.monitor.pid` says.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Nameplate {
+    version: u32,
     pub(super) pid: i32,
     pub(super) process_start: ProcessStart,
     pub(super) started_at: Timestamp,
@@ -37,10 +40,15 @@ pub(super) struct Nameplate {
 #[derive(Debug)]
 pub(super) struct Post {
     lock: HeldLock,
+    plate: PathBuf,
 }
 
 /// Returns the path of the lock of `project`.
 pub(super) fn lock_path(project: &ProjectDir) -> PathBuf {
+    project.path().join(".monitor.lock")
+}
+
+fn plate_path(project: &ProjectDir) -> PathBuf {
     project.path().join(".monitor.pid")
 }
 
@@ -66,17 +74,25 @@ impl Post {
                 failed(std::io::Error::other(error))
             }
         })?;
+        let plate = plate_path(project);
+        // Monitors of earlier builds lock the nameplate itself.
+        match HeldLock::acquire(&plate, Mode::Shared, Duration::ZERO) {
+            Ok(_) => {}
+            Err(error) if error.is_timeout() => return Err(running_already(project)),
+            Err(error) => return Err(failed(std::io::Error::other(error))),
+        }
         let me = ProcessIdentity::current().map_err(failed)?;
-        let plate = Nameplate {
+        let named = Nameplate {
+            version: KNOWN_VERSION,
             pid: me.pid,
             process_start: me.start,
             started_at: now,
             todo,
             host: host(),
         };
-        let text = yaml::to_text(&plate).map_err(|error| failed(std::io::Error::other(error)))?;
-        durable::overwrite(lock.file(), text.as_bytes()).map_err(failed)?;
-        Ok(Self { lock })
+        record::write(&plate, &named, Mode::Shared)
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        Ok(Self { lock, plate })
     }
 
     /// Tells whether the project's folder and the lock in it are those that were taken.
@@ -86,8 +102,11 @@ impl Post {
 
     /// Ends being the monitor.
     pub(super) fn leave(self) {
-        // Nobody believes the text without the lock.
-        durable::overwrite(self.lock.file(), b"").unwrap_or_default();
+        // In a folder that was replaced, the nameplate is somebody else's. A name that
+        // stays is the name of a process that is gone, which nobody believes.
+        if self.is_in_place() {
+            durable::replace(&self.plate, b"", Mode::Shared).unwrap_or_default();
+        }
     }
 }
 
@@ -96,32 +115,45 @@ impl Post {
 pub(super) enum Who {
     /// It has none.
     Nobody,
-    /// It has one that has not said yet who it is.
+    /// It has, or had, one that a newer version of this program has named.
     Unnamed,
     /// This one.
     Named(Nameplate),
 }
 
-/// Returns who is the monitor of `project`.
+/// Returns who is the monitor of `project`. Takes no lock.
 pub(super) fn who(project: &ProjectDir) -> Result<Who, CliError> {
-    let path = lock_path(project);
-    if !path.is_file() {
-        return Ok(Who::Nobody);
-    }
-    match HeldLock::acquire(&path, Mode::Shared, Duration::ZERO) {
-        Ok(_) => Ok(Who::Nobody),
-        Err(error) if error.is_timeout() => Ok(nameplate(project).map_or(Who::Unnamed, Who::Named)),
-        Err(error) => Err(CliError::failed("could not look at the lock").caused_by(error)),
+    match read_plate(project) {
+        Ok(Some(plate)) if plate.is_alive() => Ok(Who::Named(plate)),
+        // What is damaged was not written by a monitor, which replaces it whole.
+        Ok(_) | Err(RecordError::Malformed { .. }) => Ok(Who::Nobody),
+        Err(RecordError::TooNew { .. }) => Ok(Who::Unnamed),
+        Err(error) => Err(CliError::failed("could not look who is the monitor").caused_by(error)),
     }
 }
 
-fn nameplate(project: &ProjectDir) -> Option<Nameplate> {
-    let text = std::fs::read_to_string(lock_path(project)).ok()?;
-    yaml::parse(&text).ok()
+impl Nameplate {
+    fn is_alive(&self) -> bool {
+        let monitor = ProcessIdentity {
+            pid: self.pid,
+            start: self.process_start.clone(),
+        };
+        monitor.is_alive()
+    }
+}
+
+fn read_plate(project: &ProjectDir) -> Result<Option<Nameplate>, RecordError> {
+    let path = plate_path(project);
+    if record::read_text(&path)?.is_none_or(|text| text.trim().is_empty()) {
+        return Ok(None);
+    }
+    record::read(&path, KNOWN_VERSION)
 }
 
 fn running_already(project: &ProjectDir) -> CliError {
-    let plate = nameplate(project);
+    // One that has the lock already may not have said who it is; then an older name stands there.
+    let plate = read_plate(project).ok().flatten();
+    let plate = plate.filter(Nameplate::is_alive);
     let path = lock_path(project);
     let who = plate.as_ref().map_or_else(String::new, |plate| {
         format!(" (PID {}, since {})", plate.pid, plate.started_at)
