@@ -74,22 +74,6 @@ fn a_synthesis_that_is_interrupted_leaves_the_file_as_it_was() {
         wait_for_output(child.stderr.as_ref().unwrap());
         end(child, signal, code);
         assert_eq!(place.files(), before);
-fn a_signal_ends_commands_that_look_and_nothing_is_left() {
-    for line in [
-        "usage",
-        "usage --json --by day",
-        "ps",
-        "status --activity",
-        "doctor",
-        "doctor storage",
-        "doctor processes",
-        "doctor agents",
-        "doctor agents --live",
-    ] {
-        let place = Place::new();
-        add_run(&place.task(TASK), 1, ended(RunStatus::Completed, 0));
-        assert_eq!(interrupted(&place, line, Signal::INT), Some(130), "{line}");
-        assert_eq!(interrupted(&place, line, Signal::TERM), Some(143), "{line}");
     }
 }
 

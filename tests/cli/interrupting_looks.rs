@@ -42,9 +42,11 @@ fn a_signal_ends_commands_that_look_and_nothing_is_left() {
         "usage --json --by day",
         "ps",
         "status --activity",
+        "doctor",
         "doctor storage",
         "doctor processes",
         "doctor agents",
+        "doctor agents --live",
     ] {
         let place = Place::new();
         add_run(&place.task(TASK), 1, ended(RunStatus::Completed, 0));
