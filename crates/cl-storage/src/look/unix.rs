@@ -52,11 +52,9 @@ fn of_metadata(found: &Metadata) -> Look {
 }
 
 /// The types of the fields differ between systems; none of these is ever negative.
-#[allow(
-    clippy::allow_attributes,
-    clippy::unnecessary_fallible_conversions,
-    clippy::useless_conversion,
-    reason = "the types of the fields are those of the system"
+#[cfg_attr(
+    target_os = "linux",
+    expect(clippy::useless_conversion, reason = "the type differs elsewhere")
 )]
 pub(crate) fn of_stat(stat: &Stat) -> Look {
     Look {
