@@ -10,7 +10,7 @@ use cl_storage::run_info::{RunInfo, RunStatus};
 use cl_storage::task_state::{ResultStatus, TaskState};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::place::{DEAD, PROJECT, Place, TASK, eventually};
+use crate::place::{CHILD, DEAD, PROJECT, Place, TASK, eventually};
 use crate::schema::assert_valid;
 
 /// A process that appends to a log until a file appears; killed when it is dropped.
@@ -190,7 +190,8 @@ fn what_cannot_be_adopted_leaves_nothing() {
         ),
         (line(0, ""), 2, "0 is not in"),
         (line(-1, ""), 2, "--pid"),
-        (line(1, "--ownership managed"), 2, ""),
+        (line(1, "--ownership managed"), 2, "process 1"),
+        (line(1, ""), 2, "process 1"),
         (line(other, "--stdout ."), 2, "is a folder"),
         (line(other, "--stderr missing/log"), 3, "does not exist"),
         (line(other, "--ownership mine"), 2, "mine"),
@@ -202,10 +203,120 @@ fn what_cannot_be_adopted_leaves_nothing() {
     ] {
         place.run_changing_nothing(&line).fails(code, part);
     }
-    // Two watchers of one task are one too many.
     import(&place, &foreign, "");
-    let again = place.run(&line(other, ""));
+    // Two watchers of one process are one too many, and so are two of one task.
+    let elsewhere = line(other, "").replace(TASK, CHILD);
+    let refused = place.run_changing_nothing(&elsewhere);
+    refused.fails(
+        4,
+        &format!("works for the task at {}", dir(&place).path().display()),
+    );
+    let second = Foreign::start(&place);
+    let again = place.run(&line(i64::from(second.pid()), ""));
     again.fails(4, "is running already");
     fs::write(&foreign.go, "").unwrap();
     ended(&place);
+}
+
+#[test]
+fn a_process_whose_watcher_was_lost_is_still_its_tasks() {
+    let place = Place::new();
+    let foreign = Foreign::start(&place);
+    import(&place, &foreign, "");
+    let watcher = Owner::read(&dir(&place)).unwrap().unwrap();
+    kill_process(Pid::from_raw(watcher.pid).unwrap(), Signal::KILL).unwrap();
+    eventually(|| !watcher.is_alive());
+    let line = format!(
+        "run import --project {PROJECT} --task {CHILD} --pid {} --agent claude",
+        foreign.pid()
+    );
+    place.run(&line).fails(4, "works for the task at");
+    fs::write(&foreign.go, "").unwrap();
+    place.run("recover").ok();
+    ended(&place);
+}
+
+#[test]
+fn of_many_who_adopt_a_process_at_once_one_does() {
+    let place = Place::new();
+    let foreign = Foreign::start(&place);
+    let line = |number: u32| {
+        format!(
+            "run import --project {PROJECT} --task task-20260101-00000{number}-many --pid {} --agent claude",
+            foreign.pid()
+        )
+    };
+    let running: Vec<Child> = (0..4).map(|number| place.start(&line(number))).collect();
+    let mut codes: Vec<_> = (running.into_iter())
+        .map(|child| child.wait_with_output().unwrap().status.code())
+        .collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(4), Some(4), Some(4)]);
+    fs::write(&foreign.go, "").unwrap();
+    nobody_watches(&place);
+}
+
+/// Waits until every watcher has given its task up.
+fn nobody_watches(place: &Place) {
+    eventually(|| {
+        let projects = place.root.projects().unwrap();
+        let tasks = projects.iter().flat_map(|project| project.tasks().unwrap());
+        tasks.into_iter().all(|task| !task.owner().exists())
+    });
+}
+
+#[test]
+fn an_interrupted_import_has_adopted_the_process_or_left_nothing() {
+    for (number, wanted) in [Signal::INT, Signal::TERM]
+        .into_iter()
+        .cycle()
+        .take(12)
+        .enumerate()
+    {
+        let place = Place::new();
+        let mut foreign = Foreign::start(&place);
+        let line = format!(
+            "run import --project {PROJECT} --task {TASK} --pid {} --agent claude",
+            foreign.pid()
+        );
+        let mut child = place.start(&line);
+        let moment = std::time::Instant::now()
+            + std::time::Duration::from_millis(3) * u32::try_from(number).unwrap();
+        // The moment itself is what is tested: nothing is waited for.
+        while std::time::Instant::now() < moment {
+            std::thread::yield_now();
+        }
+        let me = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        // It may have done its work by now.
+        kill_process(me, wanted).ok();
+        let ended = std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap());
+        assert!(
+            ended.is_none_or(|signal| signal == wanted.as_raw()),
+            "{ended:?}"
+        );
+        assert!(foreign.is_alive(), "it is not ours to end");
+        let task = TaskDir::clone(
+            &place
+                .root
+                .task(
+                    &cl_storage::ProjectId::parse(PROJECT).unwrap(),
+                    &cl_storage::TaskId::parse(TASK).unwrap(),
+                )
+                .unwrap(),
+        );
+        // A watcher that was started goes on or gives up; neither leaves half a task.
+        let is_watched = || {
+            task.owner().exists()
+                && task.runs().is_ok_and(|runs| {
+                    runs.first().is_some_and(|run| {
+                        RunInfo::read(run).ok().flatten().is_some_and(|info| {
+                            info.pid > 0 && info.phase == Some(cl_storage::run_info::Phase::Running)
+                        })
+                    })
+                })
+        };
+        eventually(|| is_watched() || !task.exists());
+        fs::write(&foreign.go, "").unwrap();
+        nobody_watches(&place);
+    }
 }

@@ -7,14 +7,14 @@ use std::io;
 use std::time::Duration;
 
 use cl_storage::control::{Request, RequestBody, StopRequest};
-use cl_storage::marker::STOP_SUPPRESSION;
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::task_state::{TaskResult, TaskState};
 use cl_storage::{Clock, TaskDir};
 use rustix::process::{PidfdFlags, Signal};
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::oneshot;
+
+use crate::wishes::{Wish, Wishes};
 
 /// How often the files are looked at; the supervisor's end is noticed at once.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -44,80 +44,16 @@ pub struct AttachOptions {
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttachEnd {
     /// The launch has ended.
-    Ended(TaskResult),
+    Ended {
+        /// How.
+        result: TaskResult,
+        /// How many attempts it has made.
+        attempts: u32,
+    },
     /// The supervisor died before it could record an end.
     Lost,
     /// The waiting was given up; the task goes on.
     Detached,
-}
-
-/// The signals of a process that is going to wait.
-///
-/// Made before the launch: a Ctrl-C that comes while the supervisor starts must
-/// stop the task, and not merely end the one who would have waited for it.
-#[derive(Debug)]
-pub struct Attachment {
-    runtime: tokio::runtime::Runtime,
-    interrupt: Signals,
-    terminate: Signals,
-    hang_up: Signals,
-}
-
-impl Attachment {
-    /// Installs handlers for INT, TERM and HUP, which stay installed.
-    pub fn prepare() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let context = runtime.enter();
-        let (interrupt, terminate, hang_up) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        );
-        drop(context);
-        Ok(Self {
-            runtime,
-            interrupt,
-            terminate,
-            hang_up,
-        })
-    }
-}
-
-/// A signal that a waiting process has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// INT, as Ctrl-C sends it.
-    Interrupt,
-    /// TERM.
-    Terminate,
-    /// HUP: the terminal is gone.
-    HangUp,
-}
-
-impl Attachment {
-    /// Waits for a signal, for `limit` at the most; what came since this was made counts.
-    ///
-    /// For those who wait for several launches. Blocks.
-    pub fn wish_within(&mut self, limit: Duration) -> Option<Wish> {
-        let Self {
-            runtime,
-            interrupt,
-            terminate,
-            hang_up,
-        } = self;
-        runtime.block_on(async {
-            // Every arm only receives or waits: dropping the others loses nothing.
-            tokio::select! {
-                biased;
-                _ = interrupt.recv() => Some(Wish::Interrupt),
-                _ = terminate.recv() => Some(Wish::Terminate),
-                _ = hang_up.recv() => Some(Wish::HangUp),
-                () = tokio::time::sleep(limit) => None,
-            }
-        })
-    }
 }
 
 /// Returns how the launch `launch_id` of `task` has ended; `None` while it goes on.
@@ -131,20 +67,22 @@ pub fn end_of(task: &TaskDir, launch_id: &str) -> Option<AttachEnd> {
 
 /// Asks the owner of the launch `launch_id` to stop, and returns at once.
 ///
-/// `exit_code` is what those who wait for the task will end with.
+/// `exit_code` is what those who wait for the task will end with; `suppression` is how
+/// long the monitor leaves the task alone, none until it is started or resumed.
 pub fn request_stop(
     task: &TaskDir,
     launch_id: &str,
     by: &str,
     exit_code: i32,
     grace: Duration,
+    suppression: Option<Duration>,
     clock: &dyn Clock,
 ) -> io::Result<()> {
     let request = StopRequest {
         by: by.to_owned(),
         kill_at: after(clock, grace),
         exit_code,
-        suppress_ms: millis(Some(STOP_SUPPRESSION)),
+        suppress_ms: millis(suppression),
     };
     ask_to_stop(task, launch_id, request, clock).map(drop)
 }
@@ -152,23 +90,21 @@ pub fn request_stop(
 /// Waits until the launch `launch_id` of `task` has ended.
 ///
 /// Calls `look` every 100 ms. Blocks. The first INT asks the task to stop, the
-/// second one to be killed at once; what came since `attachment` was made counts.
+/// second one to be killed at once; what came since `wishes` was made counts.
 pub fn attach(
-    attachment: Attachment,
+    wishes: Wishes,
     task: &TaskDir,
     launch_id: &str,
     options: &AttachOptions,
     clock: &dyn Clock,
     mut look: impl FnMut(),
 ) -> io::Result<AttachEnd> {
-    let Attachment {
+    let Wishes {
         runtime,
-        mut interrupt,
-        mut terminate,
-        mut hang_up,
-    } = attachment;
+        mut signals,
+    } = wishes;
     runtime.block_on(async {
-        let mut wishes = 0_u32;
+        let mut stops = 0_u32;
         let mut watched = None;
         let mut exit = None;
         loop {
@@ -179,7 +115,8 @@ pub fn attach(
             if let Some(end) = ended(task, launch_id, owner.as_ref()) {
                 look();
                 if let Some(supervisor) = &watched {
-                    crate::process::leaf::remove_of(supervisor);
+                    // It gives the task up a moment before it ends.
+                    crate::launch::see_off(supervisor);
                 }
                 return Ok(end);
             }
@@ -191,21 +128,22 @@ pub fn attach(
                 exit = exit_of(&owner);
                 watched = Some(owner);
             }
-            let mut stop_with = None;
             // Every arm only receives or waits: dropping the others loses nothing.
-            tokio::select! {
-                () = ended_of(&mut exit) => {}
-                _ = interrupt.recv() => stop_with = Some((130, "Ctrl-C")),
-                _ = terminate.recv() => match options.on_terminate {
-                    OnTerminate::Stop => stop_with = Some((143, "signal TERM")),
-                    OnTerminate::Detach => return Ok(AttachEnd::Detached),
-                },
-                _ = hang_up.recv() => return Ok(AttachEnd::Detached),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+            let wish = tokio::select! {
+                () = ended_of(&mut exit) => None,
+                wish = signals.within(LOOK_EVERY) => wish,
+            };
+            let stop_with = match (wish, options.on_terminate) {
+                (None, _) => None,
+                (Some(Wish::Interrupt), _) => Some((130, "Ctrl-C")),
+                (Some(Wish::Terminate), OnTerminate::Stop) => Some((143, "signal TERM")),
+                (Some(Wish::Terminate), OnTerminate::Detach) | (Some(Wish::HangUp), _) => {
+                    return Ok(AttachEnd::Detached);
+                }
+            };
             if let Some((exit_code, by)) = stop_with {
-                wishes += 1;
-                let grace = if wishes > 1 {
+                stops += 1;
+                let grace = if stops > 1 {
                     Duration::ZERO
                 } else {
                     options.grace
@@ -262,9 +200,15 @@ fn ended(task: &TaskDir, launch_id: &str, owner: Option<&Owner>) -> Option<Attac
     // Read after the owner was seen gone: it records the result before it goes. A state
     // that cannot be read, or belongs to a later launch, will never hold the result.
     let state = TaskState::read(task).ok().flatten();
-    let result = state.filter(|state| state.launch_id == launch_id);
-    let result = result.and_then(|state| state.result);
-    Some(result.map_or(AttachEnd::Lost, AttachEnd::Ended))
+    let ended = state
+        .filter(|state| state.launch_id == launch_id)
+        .and_then(|state| {
+            Some(AttachEnd::Ended {
+                attempts: state.attempts.this_launch,
+                result: state.result?,
+            })
+        });
+    Some(ended.unwrap_or(AttachEnd::Lost))
 }
 
 /// Returns a receiver that hears of the end of `process`; `None` if it is gone.

@@ -187,7 +187,7 @@ fn stop(
     clock: &dyn Clock,
 ) -> Result<(), DeleteError> {
     let (mut survivors, mut children) = match stop_task(root, task, options, clock)? {
-        StopReport::NothingRunning | StopReport::StillRunning => (0, 0),
+        StopReport::NothingRunning { .. } | StopReport::StillRunning => (0, 0),
         StopReport::Stopped {
             survivors,
             left_children,

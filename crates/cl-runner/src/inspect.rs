@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 use crate::process::spawn::{Program, spawn};
+use crate::wishes::Wishes;
 
 /// A program that needs longer is hanging.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -34,34 +34,17 @@ pub enum Answer {
     Interrupted(i32),
 }
 
-/// The signals of a process that asks programs: they must not outlive it.
+/// Asks programs, which must not outlive this process.
 #[derive(Debug)]
 pub struct Inspector {
-    runtime: tokio::runtime::Runtime,
-    interrupt: Signals,
-    terminate: Signals,
-    hang_up: Signals,
+    wishes: Wishes,
 }
 
 impl Inspector {
     /// Installs handlers for INT, TERM and HUP, which stay installed.
     pub fn prepare() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let context = runtime.enter();
-        let (interrupt, terminate, hang_up) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        );
-        drop(context);
-        Ok(Self {
-            runtime,
-            interrupt,
-            terminate,
-            hang_up,
-        })
+        let wishes = Wishes::prepare()?;
+        Ok(Self { wishes })
     }
 
     /// Starts `program` with `args` and returns what it printed.
@@ -90,12 +73,7 @@ impl Inspector {
         })?;
         let leader = Pid::from_raw(asked.pid)
             .ok_or_else(|| io::Error::other("a process without a number"))?;
-        let Self {
-            runtime,
-            interrupt,
-            terminate,
-            hang_up,
-        } = self;
+        let Wishes { runtime, signals } = &mut self.wishes;
         let until = Instant::now() + ANSWER_WITHIN;
         let ended = runtime.block_on(async {
             loop {
@@ -106,12 +84,8 @@ impl Inspector {
                 if is_flooding || Instant::now() >= until {
                     return Ok(Some(Answer::TooLong));
                 }
-                // Each arm is cancel-safe: a signal that is not taken stays pending.
-                tokio::select! {
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
-                    _ = interrupt.recv() => return Ok(Some(Answer::Interrupted(2))),
-                    _ = terminate.recv() => return Ok(Some(Answer::Interrupted(15))),
-                    _ = hang_up.recv() => return Ok(Some(Answer::Interrupted(1))),
+                if let Some(wish) = signals.within(LOOK_EVERY).await {
+                    return Ok(Some(Answer::Interrupted(wish.signal())));
                 }
             }
         });

@@ -30,7 +30,7 @@ pub use record::{
     Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step, is_prompt_of_record,
 };
 pub use retry::{RetryAction, RetryOverride, RetryRule, RetryTable};
-pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for};
+pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for, see_off};
 pub(crate) use start::{RUN_VARIABLES, Readiness, read_framed, read_record, start_owner};
 pub use turns::{TurnStrategy, Turns};
 pub use worktree::Overlap;

@@ -48,6 +48,7 @@ mod task_environment;
 pub mod verdict;
 pub mod verify;
 pub mod wake;
+pub mod wishes;
 mod working_tree;
 pub mod wrap;
 

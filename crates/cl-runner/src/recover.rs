@@ -1,9 +1,9 @@
 //! Which lost tasks to take up again, and which to mark.
 
+use cl_storage::lost::{attempts_made, topmost, waits_for_limit};
 use cl_storage::marker::Marker;
 use cl_storage::owner::OwnerState;
 use cl_storage::snapshot::TaskView;
-use cl_storage::task_state::LaunchSummary;
 use cl_storage::{Clock, LayoutError, ProjectDir, Root, TaskDir};
 use jiff::Timestamp;
 
@@ -62,7 +62,7 @@ pub fn plan(root: &Root, on_lost: OnLost, clock: &dyn Clock) -> Result<Vec<Recov
         .iter()
         .map(|view| Recovery {
             task: view.task.clone(),
-            action: action(root, view, on_lost, now),
+            action: action(root, view, on_lost),
         })
         .collect())
 }
@@ -85,7 +85,7 @@ pub(crate) fn readable(
     Ok(views)
 }
 
-fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Action {
+fn action(root: &Root, view: &TaskView, on_lost: OnLost) -> Action {
     let mark = |reason: &str| Action::Mark(reason.to_owned());
     if view.markers.has(Marker::Cancelled) {
         return mark("it was cancelled");
@@ -115,48 +115,23 @@ fn action(root: &Root, view: &TaskView, on_lost: OnLost, now: Timestamp) -> Acti
         // The process was never ours, so nothing was lost but the one who watched.
         return Action::Watch;
     }
-    let top = topmost(root, launch, now);
+    let top = topmost(root, launch);
     match (on_lost, top.origin.as_str()) {
         (OnLost::Mark, _) => mark("the configuration says so (defaults.on_lost: mark)"),
         (OnLost::Resume, "detached") => Action::Resume,
         // Nobody waits in front of a screen for a limit to end.
-        (OnLost::Resume, _) if waits_for_limit(view) => Action::Resume,
+        (OnLost::Resume, _) if waits_for_limit(view.state.as_ref()) => Action::Resume,
         (OnLost::Resume, origin) => mark(&format!(
             "it was launched in the {origin}, and who waited is gone"
         )),
     }
 }
 
-fn waits_for_limit(view: &TaskView) -> bool {
-    let state = view.state.as_ref();
-    state.is_some_and(|state| state.limit.is_some() && state.wake_at.is_some())
-}
-
 /// Returns how many attempts the launch has made if it may make no more.
 fn used_up(view: &TaskView) -> Option<u32> {
-    let made = view.state.as_ref()?.attempts.this_launch;
+    let made = attempts_made(view.state.as_ref()?);
     // What keeps the record from being read is told when the task is taken up.
     let file = LaunchFile::read(&view.task).ok().flatten()?;
     let is_capped = file.kind == Kind::Task && made >= file.policy.max_attempts;
     (is_capped && !view.markers.has(Marker::Done)).then_some(made)
-}
-
-/// Returns how the topmost ancestor was launched; its own launch if there is none.
-fn topmost(root: &Root, launch: &LaunchSummary, now: Timestamp) -> LaunchSummary {
-    let mut top = launch.clone();
-    // Delegation is limited in depth; the bound only guards against a damaged cycle.
-    for _ in 0..64 {
-        let Some(parent) = &top.parent else { break };
-        let Ok(task) = root.task(&parent.project, &parent.task) else {
-            break;
-        };
-        let Ok(view) = TaskView::read(root, &task, now) else {
-            break;
-        };
-        match view.launch {
-            Some(launch) => top = launch,
-            None => break,
-        }
-    }
-    top
 }

@@ -41,7 +41,7 @@ const OWNER_WAIT: Duration = Duration::from_secs(2);
 const SETTLE_GRACE: Duration = Duration::from_secs(10);
 
 /// The kind of launch of an adopted process, in `launch.yaml`.
-pub(crate) const ADOPTED: &str = "import";
+pub(crate) const ADOPTED: &str = cl_storage::imports::KIND;
 
 /// The kind of launch of a wrapped session, in `launch.yaml`.
 pub(crate) const WRAPPED: &str = "wrap";

@@ -39,7 +39,10 @@ const NEVER: Duration = Duration::from_hours(24 * 365);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReport {
     /// Nothing was running.
-    NothingRunning,
+    NothingRunning {
+        /// What would start it was told to leave it alone.
+        is_marked: bool,
+    },
     /// The task's supervisor stopped it.
     Stopped {
         /// Processes that could not be ended.
@@ -219,7 +222,8 @@ fn stop_without_owner(
     if view.owner_state != OwnerState::Lost && active.is_empty() && view.active_children.is_empty()
     {
         // Between two of its starts, only the marker tells the monitor of the wish.
-        if is_startable(&view) {
+        let is_marked = is_startable(&view);
+        if is_marked {
             let mark = StopMark {
                 lasts: options.suppression,
                 ..StopMark::permanent(by)
@@ -231,7 +235,7 @@ fn stop_without_owner(
                 }
             })?;
         }
-        return Ok(StopReport::NothingRunning);
+        return Ok(StopReport::NothingRunning { is_marked });
     }
     let children = view.active_children.len();
     if view.owner_state != OwnerState::Lost && active.is_empty() {
@@ -328,7 +332,7 @@ fn stop_children(
             | StopReport::ChildrenStopped {
                 survivors: left, ..
             } => survivors += left,
-            StopReport::NothingRunning | StopReport::StillRunning => {}
+            StopReport::NothingRunning { .. } | StopReport::StillRunning => {}
         }
     }
     Ok((ended, survivors))

@@ -18,7 +18,6 @@ use cl_storage::process::ProcessIdentity;
 use cl_storage::record::RecordError;
 use cl_storage::task_state::{ResultStatus, TaskState};
 use cl_storage::{Clock, Root, RunId, TaskDir};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::evidence::{Printed, environment_digest};
 use crate::launch::{LaunchAgent, LaunchFile};
@@ -30,6 +29,7 @@ use crate::process::spawn::{Program, spawn, why_not_started};
 use crate::process::tree::{self, Search};
 use crate::supervisor::{SHELL, refusal_of, short_text};
 use crate::task_environment::TaskEnvironment;
+use crate::wishes::{Signals, Wish, Wishes};
 use crate::working_tree::{self, GIT_LIMIT, GitLook};
 
 /// How often a gate is looked at.
@@ -159,14 +159,12 @@ pub fn run(
     mut tell: impl FnMut(&Evidence, &Again),
 ) -> io::Result<Verified> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let Wishes { runtime, signals } = Wishes::prepare()?;
     runtime.block_on(async {
-        let mut verifier = Verifier::new(order, clock)?;
+        let mut verifier = Verifier::new(order, signals, clock);
         let tree = match verifier.tree().await? {
             Ok(tree) => tree,
-            Err(wish) => return Ok(wish.end()),
+            Err(wish) => return Ok(ended_by(wish)),
         };
         let is_known = working_tree::is_known(&tree) && working_tree::is_known(&proof.tree);
         let mut report = Report {
@@ -180,26 +178,18 @@ pub fn run(
                     tell(then, &again);
                     report.gates.push(again);
                 }
-                Err(wish) => return Ok(wish.end()),
+                Err(wish) => return Ok(ended_by(wish)),
             }
         }
         Ok(Verified::Done(report))
     })
 }
 
-/// The caller is to end.
-#[derive(Debug, Clone, Copy)]
-enum Wish {
-    Interrupt,
-    Terminate,
-}
-
-impl Wish {
-    fn end(self) -> Verified {
-        match self {
-            Self::Interrupt => Verified::Interrupted,
-            Self::Terminate => Verified::Terminated,
-        }
+/// Returns how a verification ends that somebody wants to end.
+fn ended_by(wish: Wish) -> Verified {
+    match wish {
+        Wish::Interrupt => Verified::Interrupted,
+        Wish::Terminate | Wish::HangUp => Verified::Terminated,
     }
 }
 
@@ -212,22 +202,18 @@ struct Verifier<'a> {
     /// Stands for a run, so that what gates start carries a mark of its own.
     mark: RunId,
     reaper: Reaper,
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
+    signals: Signals,
 }
 
 impl<'a> Verifier<'a> {
-    fn new(order: &'a Order<'a>, clock: &dyn Clock) -> io::Result<Self> {
-        Ok(Self {
+    fn new(order: &'a Order<'a>, signals: Signals, clock: &dyn Clock) -> Self {
+        Self {
             order,
             base_env: crate::launch_text_variables(order.environment),
             mark: RunId::generate(clock.now()),
             reaper: Reaper::default(),
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
+            signals,
+        }
     }
 
     fn environment(&self, gate: &str) -> BTreeMap<String, String> {
@@ -374,12 +360,8 @@ impl<'a> Verifier<'a> {
             if printed.metadata().is_ok_and(|meta| meta.len() > largest) {
                 return Ok(Err(format!("wrote more than {largest} bytes")));
             }
-            // Every arm only receives or waits: dropping the others loses nothing.
-            tokio::select! {
-                _ = self.interrupt.recv() => return Err(Wish::Interrupt),
-                _ = self.terminate.recv() => return Err(Wish::Terminate),
-                _ = self.hang_up.recv() => return Err(Wish::Terminate),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+            if let Some(wish) = self.signals.within(LOOK_EVERY).await {
+                return Err(wish);
             }
         }
     }

@@ -69,7 +69,7 @@ impl LockError {
         matches!(self, Self::Timeout { .. })
     }
 
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }

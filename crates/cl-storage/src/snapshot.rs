@@ -18,7 +18,7 @@ use crate::run_info::{Phase, RunInfo, RunStatus};
 use crate::slot::LiveRuns;
 use crate::status::{self, Claim, TaskFacts, TaskStatus};
 use crate::task_state::{self, LaunchSummary, ResultStatus, TaskResult, TaskState};
-use crate::{gc, pid_file, queue, told};
+use crate::{gc, lost, pid_file, queue, told};
 
 /// What readers say of a run whose owner and agent are both gone.
 pub const LOST_SUMMARY: &str = "process is not alive";
@@ -90,6 +90,8 @@ pub struct TaskView {
     pub owner_state: OwnerState,
     /// Who runs it, or did when it was lost.
     pub owner: Option<Owner>,
+    /// Its owner was lost, and `recover` goes on with it unless it is told to mark all.
+    pub goes_on: bool,
     /// Where its owner stands; damaged files are in `problems`.
     pub state: Option<TaskState>,
     /// How it was launched.
@@ -131,13 +133,16 @@ impl TaskView {
         self.runs.is_empty() && !has_ended && !is_marked
     }
 
-    /// Tells whether its owner is alive and waits for `what`.
+    /// Tells whether its owner waits for `what`, see [`Self::waiting_for`].
     pub fn waits_for(&self, what: &str) -> bool {
-        let state = self
-            .state
-            .as_ref()
-            .filter(|_| self.owner_state == OwnerState::Alive);
-        state.is_some_and(|state| state.waiting_for.as_deref() == Some(what))
+        self.waiting_for() == Some(what)
+    }
+
+    /// Returns what its owner waits for, or did when it died if the wait goes on with the task.
+    pub fn waiting_for(&self) -> Option<&str> {
+        let is_held = self.owner_state == OwnerState::Alive || self.goes_on;
+        let state = self.state.as_ref().filter(|_| is_held);
+        state.and_then(|state| state.waiting_for.as_deref())
     }
 
     /// Returns the latest run.
@@ -259,6 +264,7 @@ fn read_task(
         claim: Claim::None,
         owner_state,
         owner,
+        goes_on: false,
         state,
         launch,
         runs,
@@ -269,6 +275,7 @@ fn read_task(
         problems,
         last_activity: None,
     };
+    view.goes_on = lost::goes_on(root, &view);
     // What is looked at for another task's sake is not asked what it waits for.
     let may_be_blocked =
         view.waits_for("dependencies") || (owner_state != OwnerState::Alive && view.may_begin());
@@ -466,6 +473,7 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
                 .as_ref()
                 .is_some_and(|state| state.stop.is_some()),
         has_live_owner: is_owned,
+        goes_on: view.goes_on,
         has_active_run: view.runs.iter().any(|run| run.is_active),
         has_active_child: !view.active_children.is_empty(),
         has_unreplaced_failure: view

@@ -126,6 +126,8 @@ pub struct TaskFacts {
     pub is_stopped: bool,
     /// The owner is alive.
     pub has_live_owner: bool,
+    /// The owner died, and `recover` goes on with the task.
+    pub goes_on: bool,
     /// A process of a run is alive, with or without an owner.
     pub has_active_run: bool,
     /// A child task is active.
@@ -136,7 +138,7 @@ pub struct TaskFacts {
     pub is_queued: bool,
     /// Other tasks stand in the way.
     pub is_blocked: bool,
-    /// The owner waits for a limit to end.
+    /// The owner waits for a limit to end, or did when it died.
     pub is_waiting: bool,
     /// The latest readable run: `Some(true)` ended well, `Some(false)` failed.
     pub latest_run_succeeded: Option<bool>,
@@ -176,7 +178,8 @@ impl TaskFacts {
 ///
 /// A live owner counts as activity for the rows that need quiet: a claim to be
 /// done is only final when its gates and children are. One that the gates have not
-/// judged is none, and whoever should have asked them is gone: that is a failure.
+/// judged is none, and whoever should have asked them is gone: that is a failure, unless
+/// `recover` asks them again. What a task waited for when its owner died it still waits for.
 pub fn task_status(facts: &TaskFacts) -> TaskStatus {
     let is_active = facts.has_active_run || facts.has_active_child;
     let is_quiet = !is_active && !facts.has_live_owner;
@@ -189,8 +192,9 @@ pub fn task_status(facts: &TaskFacts) -> TaskStatus {
         () if claim == Claim::Stands && is_quiet => TaskStatus::AllFinished,
         () if facts.is_queued => TaskStatus::Queued,
         () if facts.is_blocked => TaskStatus::Blocked,
-        () if facts.has_live_owner && facts.is_waiting => TaskStatus::Waiting,
+        () if (facts.has_live_owner || facts.goes_on) && facts.is_waiting => TaskStatus::Waiting,
         () if facts.has_live_owner => TaskStatus::Running,
+        () if facts.goes_on && claim == Claim::Unjudged => TaskStatus::Running,
         () if facts.is_stopped => TaskStatus::Stopped,
         () if has_failed || claim == Claim::Unjudged => TaskStatus::Failed,
         () if facts.latest_run_succeeded == Some(true) || facts.has_completed_result => {
@@ -306,6 +310,21 @@ mod tests {
         );
         check(
             TaskFacts {
+                is_waiting: true,
+                goes_on: true,
+                ..ended(false)
+            },
+            TaskStatus::Waiting,
+        );
+        check(
+            TaskFacts {
+                goes_on: true,
+                ..ended(false)
+            },
+            TaskStatus::Failed,
+        );
+        check(
+            TaskFacts {
                 has_live_owner: true,
                 ..ended(false)
             },
@@ -386,6 +405,11 @@ mod tests {
             ..unjudged
         };
         check(asked, TaskStatus::Running);
+        let asked_again = TaskFacts {
+            goes_on: true,
+            ..unjudged
+        };
+        check(asked_again, TaskStatus::Running);
         let judged = TaskFacts {
             has_verdict: true,
             ..unjudged

@@ -34,7 +34,6 @@ pub struct TaskState {
     /// The limits of the budget that were warned of in this launch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budget_told: Vec<String>,
-    /// What the task waits for: `slot`, `children`, `limit`, `delay`.
     /// What the task waits for: `slot`, `dependencies`, `children`, `limit`, `delay`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
@@ -73,7 +72,8 @@ pub struct Attempts {
     pub today: u32,
     /// The UTC day that `today` counts, `YYYY-MM-DD`.
     pub day: String,
-    /// Attempts of this launch that a usage limit cut short; in none of the counts above.
+    /// Attempts of this launch that a usage limit cut short, or that never got to start an
+    /// agent; in none of the counts above.
     #[serde(skip_serializing_if = "is_zero")]
     pub limited: u32,
     /// The number of the last of them, see [`Attempts::ordinal`]; 0 is none.
@@ -119,7 +119,7 @@ impl Attempts {
         self.today += 1;
     }
 
-    /// Takes the last attempt out of the counts: a usage limit cut it short.
+    /// Takes the last attempt out of the counts: a usage limit cut it short, or no agent was started.
     ///
     /// Once for each attempt, however often it is called.
     pub fn forgive(&mut self) {
@@ -371,6 +371,8 @@ pub struct LaunchSummary {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct PolicySummary {
+    /// How many attempts the loop makes; none where the launch does not say.
+    pub max_attempts: Option<u32>,
     /// What must pass before DONE is believed.
     pub gates: Vec<GateSummary>,
     /// Whether a claim without a changed working tree is refused.

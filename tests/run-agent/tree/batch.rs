@@ -124,7 +124,7 @@ fn a_manifest_orders_its_items() {
 
 #[test]
 fn an_interruption_stops_all_that_run_and_reports_the_rest() {
-    let stage = Stage::new(ACTOR);
+    let stage = Stage::new(ACTOR).settings("defaults: {stop_suppression: 2h}\n");
     let args = [
         "--prompt",
         "Hang 1.",
@@ -146,6 +146,20 @@ fn an_interruption_stops_all_that_run_and_reports_the_rest() {
         ["stopped", "stopped", "not_started"]
     );
     stage.assert_nobody_left();
+    let project = stage.scenario.root().projects().unwrap().remove(0);
+    let tasks = project.tasks().unwrap();
+    let marks = tasks.iter().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("STOP-REQUESTED")).ok()?;
+        let times = ["", "expires_at: "].map(|key| {
+            let mut found = text.lines().filter_map(|line| line.strip_prefix(key));
+            found
+                .find_map(|time| time.parse::<jiff::Timestamp>().ok())
+                .unwrap()
+        });
+        Some(times[1].duration_since(times[0]).as_secs())
+    });
+    let marks: Vec<i64> = marks.collect();
+    assert_eq!(marks, [7200, 7200], "as the configuration says");
 }
 
 #[test]

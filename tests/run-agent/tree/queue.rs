@@ -185,3 +185,61 @@ fn a_task_of_a_server_is_queued_until_it_is_given_up() {
     stage.touch("go");
     stage.ended("one");
 }
+
+#[test]
+fn a_place_in_the_queue_that_lost_its_supervisor_is_no_end() {
+    let stage = stage(1);
+    arrive(&stage, "holder", 0);
+    arrive(&stage, "waiter", 1);
+    kill_supervisor(&stage, "waiter");
+    let row = || stage.json(&format!("status {}", id("waiter")))["tasks"][0].clone();
+    let shown = row();
+    assert_eq!(
+        (&shown["status"], &shown["owner"], &shown["waiting_for"]),
+        (&"queued".into(), &"lost".into(), &"slot".into()),
+        "{shown:#}"
+    );
+    let watch = format!("watch {} --timeout 200ms", id("waiter"));
+    stage.command(&watch).run().assert_code(124);
+    let told = stage.ok(&format!("status {}", id("waiter")));
+    assert!(
+        told.contains("`run-agent recover` goes on with it"),
+        "{told}"
+    );
+    // Who depends on it waits for it, and is in no deadlock.
+    stage.detach("behind", &format!("--depends-on {}", id("waiter")));
+    stage.waits_for("behind", "dependencies");
+    let behind = stage.json(&format!("status {}", id("behind")))["tasks"][0].clone();
+    assert_eq!(behind["deadlocked_by"], serde_json::json!([]), "{behind:#}");
+    // Its only attempt has not been made: it is not used up.
+    stage.ok("recover");
+    stage.waits_for("waiter", "slot");
+    stage.touch("go");
+    for name in ["holder", "waiter", "behind"] {
+        assert_eq!(stage.ended(name).status, ResultStatus::Completed, "{name}");
+    }
+    assert_eq!(row()["attempts"], 1);
+}
+
+#[test]
+fn a_queue_that_cannot_be_used_fails_no_agent() {
+    let stage = stage(1);
+    let root = stage.scenario.root();
+    root.ensure_conductor_folder().unwrap();
+    std::fs::write(root.conductor_folder().join("queue"), "").unwrap();
+    stage.task("top", "").assert_code(1);
+    let result = stage.ended("top");
+    let failure = result.failure.unwrap();
+    assert!(
+        failure.detail.contains("could not wait for a run slot"),
+        "{failure}"
+    );
+    assert!(failure.detail.contains("queue"), "{failure}");
+    assert_eq!(stage.state("top").attempts.total, 0);
+    assert!(stage.lines("began").is_empty());
+    assert_eq!(stage.info("top").phase, None, "its record has an end");
+    std::fs::remove_file(root.conductor_folder().join("queue")).unwrap();
+    stage.touch("go");
+    stage.ok(&format!("task resume {} --agent actor", id("top")));
+    assert_eq!(stage.ended("top").status, ResultStatus::Completed);
+}

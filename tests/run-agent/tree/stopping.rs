@@ -272,3 +272,20 @@ fn the_latest_wish_to_stop_counts_while_processes_end() {
     patient.finish().assert_code(0);
     stage.assert_nobody_left();
 }
+
+#[test]
+fn only_a_task_that_could_be_started_is_said_to_be_left_alone() {
+    let stage = Stage::new("  - done: true");
+    let marker = |name: &str| stage.dir(name).path().join("STOP-REQUESTED");
+    let stop = |name: &str| stage.command(&format!("stop {}", id(name))).ok().stderr;
+    let left_alone = "leaves it alone";
+    stage.task("done", "").assert_code(0);
+    let told = stop("done");
+    assert!(told.contains("nothing is running"), "{told}");
+    assert!(!told.contains(left_alone), "{told}");
+    assert!(!marker("done").exists());
+    stage.dir("new").ensure().unwrap();
+    let told = stop("new");
+    assert!(told.contains(left_alone), "{told}");
+    assert!(marker("new").exists());
+}

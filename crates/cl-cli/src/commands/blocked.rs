@@ -55,6 +55,7 @@ fn node(project: &ProjectDir, row: &TaskRow) -> Node {
         owner: row.owner,
         is_active: row.active,
         has_runs: row.runs > 0,
+        goes_on: row.goes_on,
     });
     let task = project.task(&row.task_id).ok();
     let is_cancelled = standing == dependencies::Standing::Cancelled;

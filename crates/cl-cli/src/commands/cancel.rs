@@ -109,7 +109,7 @@ fn end(
         | StopReport::ChildrenStopped { survivors, .. }
         | StopReport::EndedDeleted { survivors, .. }
         | StopReport::SettledLost { survivors, .. } => *survivors,
-        StopReport::NothingRunning | StopReport::StillRunning => 0,
+        StopReport::NothingRunning { .. } | StopReport::StillRunning => 0,
     };
     if left > 0 {
         let task = view.task.id();
@@ -117,7 +117,7 @@ fn end(
             "task {task} was given up, but {left} processes of it survive; `run-agent ps` shows them"
         )));
     }
-    Ok(report != StopReport::NothingRunning)
+    Ok(!matches!(report, StopReport::NothingRunning { .. }))
 }
 
 fn tell(

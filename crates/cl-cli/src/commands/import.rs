@@ -96,7 +96,9 @@ fn source(ctx: &Context, flag: &str, path: Option<&Path>) -> Result<Option<PathB
 pub(super) fn adopt_error(error: AdoptError) -> CliError {
     match error {
         AdoptError::Dead(_) => CliError::not_found(error.to_string()),
-        AdoptError::Own(_) | AdoptError::Init => CliError::usage(error.to_string()),
+        AdoptError::Own(_) | AdoptError::Init | AdoptError::Kernel(_) => {
+            CliError::usage(error.to_string()).hint("name the process of an agent")
+        }
         AdoptError::Forbidden(_) => CliError::conflict(error.to_string())
             .hint("run the command as the user to whom the process belongs"),
         AdoptError::Known { .. } => CliError::conflict(error.to_string())

@@ -1,7 +1,7 @@
 //! `review run`: reviewers look at what a run has left, and a quorum of them decides.
 
 use cl_bus::{Bus, Draft};
-use cl_runner::attach::{AttachEnd, AttachOptions, Attachment, OnTerminate, attach};
+use cl_runner::attach::{AttachEnd, AttachOptions, OnTerminate, attach};
 use cl_runner::launch::{Kind, Mode, Policy};
 use cl_runner::quorum::{Outcome, VERDICT_META};
 use cl_runner::verdict::Verdict;
@@ -183,7 +183,7 @@ fn review(
         suppression: Some(ctx.config()?.config.defaults.stop_suppression),
     };
     let waiting = |error| CliError::failed("could not wait for a reviewer").caused_by(error);
-    let attachment = Attachment::prepare().map_err(waiting)?;
+    let attachment = cl_runner::wishes::Wishes::prepare().map_err(waiting)?;
     let nested = match &around {
         Some(around) => nesting::launch_through(ctx, around, &order)?,
         None => None,
@@ -197,7 +197,7 @@ fn review(
     ctx.console.note(format_args!("review: {id}"));
     let end = attach(attachment, &task, &launch_id, &options, &*ctx.clock, || {});
     let (verdict, failure) = match end.map_err(waiting)? {
-        AttachEnd::Ended(result) if result.status == ResultStatus::Stopped => {
+        AttachEnd::Ended { result, .. } if result.status == ResultStatus::Stopped => {
             let exit = if result.exit_code == 130 {
                 Exit::Interrupted
             } else {
@@ -212,10 +212,10 @@ fn review(
                 .note(format_args!("no longer waiting; review {id} goes on"));
             return Ok(Waited::Interrupted(Exit::Terminated));
         }
-        AttachEnd::Ended(result) if result.status == ResultStatus::Completed => {
+        AttachEnd::Ended { result, .. } if result.status == ResultStatus::Completed => {
             (verdict_of(ctx, &task)?, None)
         }
-        AttachEnd::Ended(result) => {
+        AttachEnd::Ended { result, .. } => {
             let why = result.failure.map(|failure| failure.to_string());
             (Verdict::Unknown, Some(why.unwrap_or_default()))
         }

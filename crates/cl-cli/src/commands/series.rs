@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cl_bus::{Bus, Draft};
-use cl_runner::attach::{self, AttachEnd, Attachment, Wish};
-use cl_runner::launch::{Kind, Mode, Policy, Step, reap};
+use cl_runner::attach::{self, AttachEnd};
+use cl_runner::launch::{Kind, Mode, Policy, Step, see_off};
+use cl_runner::wishes::{Wish, Wishes};
 use cl_storage::durable::Mode as FileMode;
 use cl_storage::lock::HeldLock;
 use cl_storage::marker::{Marker, Markers};
@@ -158,12 +159,12 @@ impl Flight {
         }
     }
 
-    /// Returns how it ended; none while it goes on.
+    /// Returns how it ended; none while it goes on. Blocks for a moment when it has.
     pub(super) fn end(&self) -> Option<AttachEnd> {
         let end = attach::end_of(&self.task, &self.launch_id)?;
         if let Some(supervisor) = &self.supervisor {
-            // It gives the task up a moment before it ends; the rest is the system's.
-            reap(supervisor);
+            // It gives the task up a moment before it ends.
+            see_off(supervisor);
         }
         Some(end)
     }
@@ -180,9 +181,19 @@ impl Flight {
             Exit::Terminated => ("signal TERM", 143),
             _ => ("Ctrl-C", 130),
         };
-        attach::request_stop(&self.task, &self.launch_id, by, code, grace, &*ctx.clock).map_err(
-            |error| CliError::failed(format!("could not stop {}", self.task.id())).caused_by(error),
+        let suppression = Some(ctx.config()?.config.defaults.stop_suppression);
+        attach::request_stop(
+            &self.task,
+            &self.launch_id,
+            by,
+            code,
+            grace,
+            suppression,
+            &*ctx.clock,
         )
+        .map_err(|error| {
+            CliError::failed(format!("could not stop {}", self.task.id())).caused_by(error)
+        })
     }
 }
 
@@ -198,7 +209,7 @@ pub(super) enum Request {
 /// The signals to a command that waits, and how often it looks.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    signals: Attachment,
+    signals: Wishes,
     is_inside_agent: bool,
     pause: Duration,
 }
@@ -206,7 +217,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Gets ready; from now on signals are requests.
     pub(super) fn prepare(common: &Common) -> Result<Self, CliError> {
-        let signals = Attachment::prepare()
+        let signals = Wishes::prepare()
             .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))?;
         Ok(Self {
             signals,
@@ -217,7 +228,7 @@ impl Waiting {
 
     /// Gets ready outside of any series: TERM always means this command.
     pub(super) fn plain() -> Result<Self, CliError> {
-        let signals = Attachment::prepare()
+        let signals = Wishes::prepare()
             .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))?;
         Ok(Self {
             signals,
@@ -235,7 +246,7 @@ impl Waiting {
 
     /// Waits for a signal, for `limit` at the most.
     pub(super) fn within(&mut self, limit: Duration) -> Option<Request> {
-        Some(match self.signals.wish_within(limit)? {
+        Some(match self.signals.within(limit)? {
             Wish::Interrupt => Request::Stop(Exit::Interrupted),
             Wish::Terminate if !self.is_inside_agent => Request::Stop(Exit::Terminated),
             Wish::Terminate | Wish::HangUp => Request::Leave,
@@ -354,13 +365,14 @@ pub(super) fn wait_for_found(
 fn step_end(end: PartEnd) -> StepEnd {
     match end {
         PartEnd::Left => StepEnd::Left,
-        PartEnd::Ended(AttachEnd::Ended(result), interrupted) => match (result.status, interrupted)
-        {
-            (ResultStatus::Completed, _) => StepEnd::Good,
-            (_, Some(exit)) => StepEnd::Interrupted(exit),
-            (ResultStatus::Stopped, None) => StepEnd::Stopped(why(&result).unwrap_or_default()),
-            (ResultStatus::Failed, None) => StepEnd::Bad(why(&result).unwrap_or_default()),
-        },
+        PartEnd::Ended(AttachEnd::Ended { result, .. }, interrupted) => {
+            match (result.status, interrupted) {
+                (ResultStatus::Completed, _) => StepEnd::Good,
+                (_, Some(exit)) => StepEnd::Interrupted(exit),
+                (ResultStatus::Stopped, None) => StepEnd::Stopped(why(&result).unwrap_or_default()),
+                (ResultStatus::Failed, None) => StepEnd::Bad(why(&result).unwrap_or_default()),
+            }
+        }
         PartEnd::Ended(AttachEnd::Lost | AttachEnd::Detached, Some(exit)) => {
             StepEnd::Interrupted(exit)
         }
@@ -484,14 +496,18 @@ pub(super) fn check_free(ctx: &Context, task: &TaskDir) -> Result<(), CliError> 
     let markers = Markers::read(task, ctx.now()).map_err(|error| {
         CliError::failed(format!("could not look at {}", task.id())).caused_by(error)
     })?;
-    let hint = format!(
-        "`run-agent task resume {} --project {} --no-start` takes the marker away",
-        task.id(),
-        task.project()
-    );
-    for marker in [Marker::Done, Marker::Cancelled] {
+    let verbs = [
+        (Marker::Done, "resume", " --no-start"),
+        (Marker::Cancelled, "uncancel", ""),
+    ];
+    for (marker, verb, flag) in verbs {
         if markers.has(marker) {
             let name = marker.file_name();
+            let hint = format!(
+                "`run-agent task {verb} {} --project {}{flag}` takes the marker away",
+                task.id(),
+                task.project()
+            );
             return Err(
                 CliError::conflict(format!("task {} is marked {name}", task.id())).hint(hint),
             );

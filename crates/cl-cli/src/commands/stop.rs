@@ -49,7 +49,7 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     };
     let report = stop_task(scope.root(), &task, &options, &*ctx.clock).map_err(stop_error)?;
     tell(ctx, &task, &report, &active)?;
-    if report == StopReport::NothingRunning {
+    if matches!(report, StopReport::NothingRunning { .. }) {
         super::status::hint_at_missing_records(ctx, &view);
     }
     if let StopReport::Stopped { left_children, .. } = &report
@@ -112,7 +112,7 @@ fn suppression(
 
 fn survivors(report: &StopReport) -> u32 {
     match report {
-        StopReport::NothingRunning | StopReport::StillRunning => 0,
+        StopReport::NothingRunning { .. } | StopReport::StillRunning => 0,
         StopReport::Stopped { survivors, .. }
         | StopReport::ChildrenStopped { survivors, .. }
         | StopReport::EndedDeleted { survivors, .. }
@@ -127,7 +127,7 @@ fn tell(
     runs: &[RunId],
 ) -> Result<(), CliError> {
     let (outcome, children) = match report {
-        StopReport::NothingRunning => ("nothing_running", 0),
+        StopReport::NothingRunning { .. } => ("nothing_running", 0),
         StopReport::Stopped { .. } => ("stopped", 0),
         StopReport::ChildrenStopped { children, .. } => ("children_stopped", *children),
         StopReport::EndedDeleted { .. } => ("ended_deleted", 0),
@@ -148,9 +148,12 @@ fn tell(
         "tasks were"
     };
     match report {
-        StopReport::NothingRunning => ctx.console.note(format_args!(
+        StopReport::NothingRunning { is_marked: true } => ctx.console.note(format_args!(
             "nothing is running in task {id}; what would start it leaves it alone"
         )),
+        StopReport::NothingRunning { is_marked: false } => ctx
+            .console
+            .note(format_args!("nothing is running in task {id}")),
         StopReport::Stopped { .. } => ctx.console.line(format_args!("Stopped task {id}"))?,
         StopReport::ChildrenStopped { .. } => ctx.console.line(format_args!(
             "Task {id} had ended already; {children} child {tasks} stopped"

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cl_bus::{After, Bus, Start};
-use cl_runner::attach::{AttachEnd, AttachOptions, Attachment, OnTerminate, attach};
+use cl_runner::attach::{AttachEnd, AttachOptions, OnTerminate, attach};
+use cl_runner::wishes::Wishes;
 use cl_storage::TaskDir;
-use cl_storage::task_state::{ResultStatus, TaskResult, TaskState};
+use cl_storage::task_state::{ResultStatus, TaskResult};
 use serde_json::json;
 
 use super::launching::Order;
@@ -19,7 +20,7 @@ use crate::error::{CliError, Exit};
 pub(super) struct Wait {
     task: TaskDir,
     /// None for a detached launch.
-    attachment: Option<Attachment>,
+    wishes: Option<Wishes>,
     messages: Start,
     shows_output: bool,
     /// Whether the terminal shows a notification at the end.
@@ -31,7 +32,7 @@ impl Wait {
     /// Gets ready for the launch of `order`.
     pub(super) fn prepare(order: &Order, shows_output: bool) -> Result<Self, CliError> {
         let ready = || {
-            Attachment::prepare()
+            Wishes::prepare()
                 .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))
         };
         let task = order.task.clone();
@@ -40,7 +41,7 @@ impl Wait {
             .ok()
             .and_then(|reading| reading.last_cursor());
         Ok(Self {
-            attachment: (!order.is_detached).then(ready).transpose()?,
+            wishes: (!order.is_detached).then(ready).transpose()?,
             messages: last.map_or(Start::Beginning, |cursor| {
                 Start::After(After::Cursor(cursor))
             }),
@@ -81,7 +82,7 @@ fn notify(ctx: &mut Context, text: &str) {
 /// Announces a detached launch, or waits for the end and tells it.
 pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exit, CliError> {
     let task = &wait.task;
-    let Some(attachment) = wait.attachment else {
+    let Some(wishes) = wait.wishes else {
         if ctx.console.is_json() {
             let document = json!({
                 "project": task.project(), "task": task.id(), "launch_id": launch_id, "status": "running",
@@ -105,15 +106,15 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exi
         suppression: Some(ctx.config()?.config.defaults.stop_suppression),
     };
     let mut progress = Progress::new(&mut ctx.console, task, &wait.messages, wait.shows_output);
-    let end = attach(attachment, task, launch_id, &options, &*ctx.clock, || {
+    let end = attach(wishes, task, launch_id, &options, &*ctx.clock, || {
         progress.look();
     });
     progress.finish();
     match end.map_err(|error| {
         CliError::failed(format!("could not wait for {}", task.id())).caused_by(error)
     })? {
-        AttachEnd::Ended(result) => {
-            let exit = tell(ctx, task, launch_id, &result);
+        AttachEnd::Ended { result, attempts } => {
+            let exit = tell(ctx, task, launch_id, &result, attempts);
             if wait.notifies {
                 notify(
                     ctx,
@@ -149,8 +150,8 @@ fn tell(
     task: &TaskDir,
     launch_id: &str,
     result: &TaskResult,
+    attempts: u32,
 ) -> Result<Exit, CliError> {
-    let state = TaskState::read(task).ok().flatten().unwrap_or_default();
     let last_run = task
         .runs()?
         .into_iter()
@@ -162,7 +163,6 @@ fn tell(
         ResultStatus::Stopped if result.exit_code == 130 => Exit::Interrupted,
         ResultStatus::Stopped => Exit::Terminated,
     };
-    let attempts = state.attempts.this_launch;
     if ctx.console.is_json() {
         let document = json!({
             "project": task.project(), "task": task.id(), "launch_id": launch_id,

@@ -41,6 +41,9 @@ pub(crate) struct TaskRow {
     pub(crate) suspicious: bool,
     pub(crate) pid_alive: Option<bool>,
     pub(crate) owner: OwnerState,
+    /// It lost its owner, and `recover` goes on with it.
+    #[serde(skip)]
+    pub(crate) goes_on: bool,
     /// What its owner waits for: a slot, children, a limit, a delay.
     pub(crate) waiting_for: Option<String>,
     pub(crate) wake_at: Option<Timestamp>,
@@ -88,10 +91,9 @@ impl TaskRow {
             claim: claim.map(ClaimFact::from),
             pid_alive: latest.map(|run| run.is_active),
             owner: view.owner_state,
-            waiting_for: state
-                .filter(|_| is_owned)
-                .and_then(|state| state.waiting_for.clone()),
-            wake_at: state.filter(|_| is_owned).and_then(|state| state.wake_at),
+            goes_on: view.goes_on,
+            waiting_for: view.waiting_for().map(str::to_owned),
+            wake_at: (state.filter(|_| is_owned || view.goes_on)).and_then(|state| state.wake_at),
             attempts: state.map(|state| state.attempts.this_launch),
             agent: view.agent(),
             failure: view.failure().map(FailureFact::from),
@@ -132,6 +134,7 @@ impl TaskRow {
             suspicious: is_suspicious(ended.is_done, ended.claim.as_ref()),
             claim: ended.claim.map(ClaimFact::from),
             owner: OwnerState::None,
+            goes_on: false,
             waiting_for: None,
             wake_at: None,
             attempts: ended.attempts,
@@ -223,7 +226,12 @@ impl TaskRow {
     pub(crate) fn note(&self) -> String {
         let mut notes = Vec::new();
         if self.owner == OwnerState::Lost {
-            notes.push("owner: lost".to_owned());
+            let what = if self.goes_on {
+                "goes on with it"
+            } else {
+                "records its end"
+            };
+            notes.push(format!("owner: lost, `run-agent recover` {what}"));
         }
         if let Some(what) = &self.waiting_for {
             let until = self
@@ -237,7 +245,9 @@ impl TaskRow {
                 joined(&self.deadlocked_by, " -> ")
             ));
         }
-        if let Some(failure) = self.failure.as_ref().filter(|_| !self.status.is_success()) {
+        // What a lost task goes on from is no failure of it.
+        let has_failed = !(self.status.is_success() || (self.goes_on && !self.is_terminal()));
+        if let Some(failure) = self.failure.as_ref().filter(|_| has_failed) {
             notes.push(failure.to_string());
         }
         if let Some(claim) = self

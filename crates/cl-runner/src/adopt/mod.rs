@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cl_storage::control::StopRequest;
+use cl_storage::lock::LockError;
 use cl_storage::process::{ProcessIdentity, ProcessStat, environment_value};
 use cl_storage::record;
 use cl_storage::redact::Redactor;
 use cl_storage::run_info::{RunInfo, RunStatus, StopRecord};
 use cl_storage::slot::RUN_MARKER;
-use cl_storage::{Failure, FailureKind, Root, RunId, TaskDir};
+use cl_storage::{Failure, FailureKind, LayoutError, Root, RunId, TaskDir, imports};
 use jiff::Timestamp;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -41,6 +42,9 @@ pub const ADOPT_COMMAND: &str = "__watch-adopted";
 
 /// Between two looks at the process and its logs.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long others who adopt a process may take: each waits for a watcher to begin.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 const VERSION: u32 = 1;
 
@@ -107,9 +111,18 @@ pub enum AdoptError {
         /// The folder of the task.
         task: String,
     },
-    /// It keeps the machine running.
-    #[error("process 1 can only be watched; leave --ownership managed out")]
+    /// It keeps the machine or the container running.
+    #[error("process 1 runs everything else here, and is no agent")]
     Init,
+    /// The kernel runs it.
+    #[error("process {0} is a thread of the kernel, and no agent")]
+    Kernel(i32),
+    /// Whether it is watched already could not be told.
+    #[error("could not tell whether the process is watched already")]
+    Lock(#[from] LockError),
+    /// The tasks that may watch it cannot be listed.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     /// It could not be looked at.
     #[error("could not look at process {pid}")]
     Io {
@@ -144,13 +157,16 @@ struct SentIdentity {
 }
 
 /// Makes sure that `pid` may be adopted, and returns who it is.
-pub fn examine(pid: i32, ownership: ProcessOwnership) -> Result<ProcessIdentity, AdoptError> {
+pub fn examine(pid: i32) -> Result<ProcessIdentity, AdoptError> {
     let failed = |source| AdoptError::Io { pid, source };
+    if pid == 1 {
+        return Err(AdoptError::Init);
+    }
     if is_around_us(pid) {
         return Err(AdoptError::Own(pid));
     }
-    if pid == 1 && ownership == ProcessOwnership::Managed {
-        return Err(AdoptError::Init);
+    if ProcessStat::read(pid).is_ok_and(|stat| stat.is_some_and(|stat| stat.is_kernel_thread)) {
+        return Err(AdoptError::Kernel(pid));
     }
     let raw = Pid::from_raw(pid).ok_or(AdoptError::Dead(pid))?;
     match rustix::process::test_kill_process(raw) {
@@ -207,12 +223,21 @@ pub fn adopt(
     secrets: impl IntoIterator<Item = SecretString>,
     executable: &Path,
 ) -> Result<Launched, AdoptError> {
-    let process = examine(order.pid, order.ownership)?;
+    let process = examine(order.pid)?;
+    // Until its watcher has recorded it, nobody else can see that it is watched.
+    let lock = imports::lock(root, LOCK_WAIT)?;
+    if let Some(task) = imports::task_of(root, &process)? {
+        let task = task.path().display().to_string();
+        let pid = order.pid;
+        return Err(AdoptError::Known { pid, task });
+    }
     let process = SentIdentity {
         pid: process.pid,
         start: process.start,
     };
-    start(root, task, Some((order, process)), secrets, executable)
+    let started = start(root, task, Some((order, process)), secrets, executable);
+    drop(lock);
+    started
 }
 
 /// Starts another watcher for the adopted process of a lost task.

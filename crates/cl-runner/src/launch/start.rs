@@ -170,12 +170,41 @@ pub(crate) fn start_owner(
 /// Forgets a supervisor that this process has started and that has ended.
 ///
 /// A launcher that lives long would else keep an entry in the process table for each.
-/// True if there is nothing left to forget. Never blocks.
+/// The control group that it may have left empty goes with it. True if there is nothing
+/// left to forget. Never blocks.
 pub fn reap(supervisor: &ProcessIdentity) -> bool {
     use rustix::process::{Pid, WaitOptions, waitpid};
     let pid = Pid::from_raw(supervisor.pid);
     // An error means that it is no child of this process, or was waited for already.
-    !matches!(waitpid(pid, WaitOptions::NOHANG), Ok(None))
+    let is_forgotten = !matches!(waitpid(pid, WaitOptions::NOHANG), Ok(None));
+    if is_forgotten {
+        // Does nothing while it lives: it may be the child of another process.
+        crate::process::leaf::remove_of(supervisor);
+    }
+    is_forgotten
+}
+
+/// How long a supervisor that has given its task up may take to end; it has next to nothing to do.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often its end is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Waits for the end of a supervisor that has given its task up, and forgets it, see [`reap`].
+///
+/// Blocks, for a second at the most; false if it had not ended by then.
+pub fn see_off(supervisor: &ProcessIdentity) -> bool {
+    let until = std::time::Instant::now() + ENDS_WITHIN;
+    loop {
+        // One that has ended and was not waited for is not alive, either.
+        if !supervisor.is_alive() && reap(supervisor) {
+            return true;
+        }
+        if std::time::Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// Judges the room on the disk of `task`; what cannot be measured is enough.

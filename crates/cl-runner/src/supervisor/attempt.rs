@@ -14,7 +14,9 @@ use std::fs::File;
 use cl_agent::{CommandRequest, Exit, Outcome, Stdin};
 use cl_storage::durable::{self, Mode};
 use cl_storage::process::ProcessIdentity;
+use cl_storage::queue::QueueError;
 use cl_storage::run_info::{self, Phase, RunInfo, StopRecord};
+use cl_storage::slot::SlotError;
 use cl_storage::{Failure, FailureKind, RunDir, RunId, crash, pid_file};
 use tokio::time::Instant;
 
@@ -63,6 +65,13 @@ impl Supervisor {
         let started = Instant::now();
         let end = match self.run_agent(&run, &info).await {
             Ok(end) => end,
+            Err(error) if error.is::<QueueError>() || error.is::<SlotError>() => {
+                // No agent has had its turn, and the next one could not have it, either.
+                let end = self.failed_before_start(&run, error.as_ref());
+                self.record_end(&run, &end)?;
+                self.state.attempts.forgive();
+                return Err(Box::new(NoSlot(error)));
+            }
             Err(error) => self.failed_before_start(&run, error.as_ref()),
         };
         self.note_work(&run, &end.outcome);
@@ -328,6 +337,11 @@ impl Supervisor {
         }
     }
 }
+
+/// The queue for slots cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("could not wait for a run slot; the agent was not started, and no attempt was counted")]
+struct NoSlot(#[source] Broken);
 
 /// The agent's program could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -207,8 +207,12 @@ impl Supervisor {
                     Standing::Closed(closed) => Some(closed),
                     _ => None,
                 });
-            let earliest = others.chain([closed]).min_by_key(|closed| closed.until);
-            agents.closed = earliest;
+            agents.closed = if agents.instead.is_some() {
+                // Why the one whose turn it is hands over, and not what another one waits for.
+                Some(closed)
+            } else {
+                others.chain([closed]).min_by_key(|closed| closed.until)
+            };
         } else if self.choice.stands_in {
             agents.back = Some(first).filter(is_usable).map(str::to_owned);
         }

@@ -318,8 +318,12 @@ fn admission(view: &View<'_>) -> Step {
     if let Some(most) = view.policy.max_attempts_total
         && view.attempts_today >= most
     {
-        let kind = view.last.and_then(|last| last.failure.as_ref());
-        let kind = kind.map_or(FailureKind::CleanExitNotDone, |failure| failure.kind);
+        let kind = match view.last {
+            // Nothing was tried: the ceiling alone is in the way.
+            None => FailureKind::MaxBudget,
+            Some(last) => (last.failure.as_ref())
+                .map_or(FailureKind::CleanExitNotDone, |failure| failure.kind),
+        };
         let made = view.attempts_today;
         let text = format!(
             "no DONE after {made} attempts today, and defaults.max_attempts_total allows {most} a day"

@@ -474,15 +474,20 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
     }
     // The wait for a limit goes on; nobody may see the task without it meanwhile.
     let waits = earlier.waiting_for.as_deref() == Some("limit");
+    let mut attempts = earlier.attempts;
+    if earlier.waiting_for.as_deref() == Some("slot") {
+        // The agent had not had its turn.
+        attempts.forgive();
+    }
     let mut work = earlier.work;
     // What an agent did whose end nobody saw is not known: it may have been work.
-    work.tools |= earlier.attempts.this_launch > 0;
+    work.tools |= attempts.this_launch > 0;
     Ok(TaskState {
         work,
         claim: earlier.claim,
         begun_at: earlier.begun_at.or(fresh.begun_at),
         budget_told: earlier.budget_told,
-        attempts: earlier.attempts,
+        attempts,
         gate_failures: earlier.gate_failures,
         dependencies: earlier.dependencies,
         agent: earlier.agent,

@@ -148,16 +148,27 @@ impl Supervisor {
         mut stream: LiveStream,
     ) -> Outcome {
         let until = Instant::now() + DRAIN;
+        // What the agent had written when it ended is read, whatever its leftovers add.
+        let written = stream_length(run);
         loop {
-            stream.read(run, u64::MAX);
-            let may_wait = by_itself && Instant::now() < until && self.stop.is_none();
-            if stream.parser().closing_event_seen() || !may_wait || !self.has_writer(run, agent) {
-                break;
+            let is_behind = stream.read(run, READ_AT_ONCE);
+            let late = Late {
+                is_behind,
+                is_short: stream.position < written,
+                may_wait: by_itself && Instant::now() < until,
+                is_stopping: self.stop.is_some(),
+                is_closed: stream.parser().closing_event_seen(),
+            };
+            match late.next() {
+                Next::ReadOn => self.next_event(Duration::ZERO).await,
+                Next::WaitForWriters if self.has_writer(run, agent) => {
+                    self.next_event(LOOK_AGAIN).await;
+                }
+                Next::WaitForWriters | Next::End => break,
             }
-            self.next_event(LOOK_AGAIN).await;
         }
         // A writer that was gone at the last look may have written just before.
-        stream.read(run, u64::MAX);
+        stream.read(run, READ_AT_ONCE);
         let stderr = output::tail(&run.stderr(), 200);
         let now = self.now().to_zoned(jiff::tz::TimeZone::system());
         let mut outcome = stream.finish(exit, stderr.as_bytes(), now);
@@ -272,6 +283,53 @@ fn stream_bytes(run: &RunDir) -> u64 {
     size(run.stdout()) + size(run.stderr())
 }
 
+fn stream_length(run: &RunDir) -> u64 {
+    std::fs::metadata(run.stdout()).map_or(0, |meta| meta.len())
+}
+
+/// What is known of a stream whose agent has ended, after each part that was read of it.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each the answer to one question"
+)]
+struct Late {
+    /// There was more than is read at once.
+    is_behind: bool,
+    /// Some of what the agent itself has written is unread.
+    is_short: bool,
+    /// There is time for what is written since.
+    may_wait: bool,
+    /// Somebody wants the task to end.
+    is_stopping: bool,
+    /// The agent has said its last word.
+    is_closed: bool,
+}
+
+/// What follows a part of such a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The next part, after a look at what else has happened.
+    ReadOn,
+    /// A moment for late writers, if there are any.
+    WaitForWriters,
+    /// Nothing more is read.
+    End,
+}
+
+impl Late {
+    /// Decides; a leftover that writes faster than is read holds up nothing for longer than [`DRAIN`].
+    fn next(self) -> Next {
+        match () {
+            // How the run went is known, and its tree is to be ended.
+            () if self.is_stopping => Next::End,
+            () if self.is_behind && (self.is_short || self.may_wait) => Next::ReadOn,
+            () if self.is_closed || !self.may_wait => Next::End,
+            () => Next::WaitForWriters,
+        }
+    }
+}
+
 /// An agent's standard output as it grows: each byte is read once.
 struct LiveStream {
     parser: cl_agent::StreamParser,
@@ -292,31 +350,91 @@ impl LiveStream {
         &self.parser
     }
 
-    /// Reads what the file has gained, `at_most` so many bytes.
-    fn read(&mut self, run: &RunDir, at_most: u64) {
+    /// Reads what the file has gained, `at_most` so many bytes; true if there may be more.
+    fn read(&mut self, run: &RunDir, at_most: u64) -> bool {
         use std::os::unix::fs::FileExt as _;
         if self.file.is_none() {
             self.file = File::open(run.stdout()).ok();
         }
         let Some(file) = &self.file else {
-            return;
+            return false;
         };
         let end = self.position.saturating_add(at_most);
         let mut buffer = vec![0; 64 * 1024];
-        while self.position < end
-            && let Ok(read) = file.read_at(&mut buffer, self.position)
-            && read > 0
-        {
+        while self.position < end {
+            let left = usize::try_from(end - self.position).unwrap_or(usize::MAX);
+            let part = left.min(buffer.len());
+            let Ok(read @ 1..) = file.read_at(&mut buffer[..part], self.position) else {
+                return false;
+            };
             // Agents say "in two hours" and "at 3am", and mean when they said it.
             let now = SystemClock.now().to_zoned(jiff::tz::TimeZone::system());
             self.parser.tell_time(now);
             self.parser.feed(&buffer[..read]);
             self.position += read as u64;
         }
+        true
     }
 
     /// Decides how the run went; times of day in what was said are those around `now`.
     fn finish(self, exit: Exit, stderr_tail: &[u8], now: jiff::Zoned) -> Outcome {
         self.parser.as_of(now).finish(exit, stderr_tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cl_storage::{ProjectId, Root, TaskId};
+
+    #[test]
+    fn a_stream_is_read_in_parts_and_no_byte_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let id = TaskId::parse("task-20260101-000000-abc").unwrap();
+        let task = root.task(&ProjectId::parse("p").unwrap(), &id).unwrap();
+        task.ensure().unwrap();
+        let run = task.create_run(SystemClock.now()).unwrap();
+        let parser = cl_agent::StreamParser::new(cl_agent::Dialect::Text);
+        let mut stream = LiveStream::new(parser);
+        assert!(!stream.read(&run, 10), "there is no file");
+        std::fs::write(run.stdout(), "x".repeat(25)).unwrap();
+        for (is_behind, position) in [(true, 10), (true, 20), (false, 25), (false, 25)] {
+            assert_eq!(stream.read(&run, 10), is_behind);
+            assert_eq!(stream.position, position);
+        }
+    }
+
+    #[test]
+    fn whoever_writes_on_behind_an_agent_holds_up_nothing() {
+        let facts = |bits: u32| Late {
+            is_behind: bits & 1 != 0,
+            is_short: bits & 2 != 0,
+            may_wait: bits & 4 != 0,
+            is_stopping: bits & 8 != 0,
+            is_closed: bits & 16 != 0,
+        };
+        for late in (0..32).map(facts) {
+            let next = late.next();
+            if late.is_stopping {
+                assert_eq!(next, Next::End, "{late:?}");
+            }
+            if !late.is_short && !late.may_wait {
+                assert_eq!(next, Next::End, "only what was there at the end: {late:?}");
+            }
+            if late.is_behind && late.is_short && !late.is_stopping {
+                assert_eq!(next, Next::ReadOn, "the agent's own words: {late:?}");
+            }
+        }
+        let open = facts(4);
+        assert_eq!(open.next(), Next::WaitForWriters);
+        assert_eq!(
+            Late {
+                is_closed: true,
+                ..open
+            }
+            .next(),
+            Next::End
+        );
     }
 }

@@ -51,6 +51,7 @@ fn node_of(view: &TaskView) -> Node {
             owner: view.owner_state,
             is_active: view.is_active(),
             has_runs: !view.runs.is_empty(),
+            goes_on: view.goes_on,
         }),
         depends_on: view.gating.clone(),
         superseded_by: superseded_by(view),

@@ -116,6 +116,8 @@ pub struct Facts<'a> {
     pub is_active: bool,
     /// There is any run.
     pub has_runs: bool,
+    /// Its supervisor died, and `recover` goes on with it.
+    pub goes_on: bool,
 }
 
 /// Returns where a task stands whose folder is there.
@@ -129,9 +131,13 @@ pub fn standing(facts: &Facts<'_>) -> Standing {
     };
     match facts.status {
         TaskStatus::Queued => Standing::Queued,
-        TaskStatus::Blocked if facts.owner == OwnerState::Alive => Standing::Blocked,
+        TaskStatus::Blocked if facts.owner == OwnerState::Alive || facts.goes_on => {
+            Standing::Blocked
+        }
         TaskStatus::Waiting => Standing::Waiting,
         _ if facts.is_active => Standing::Running,
+        // Its claim waits for its gates: it has not ended.
+        TaskStatus::Running if facts.goes_on => Standing::Running,
         TaskStatus::AllFinished => Standing::Done,
         // A restart loop that ended without a claim gave up; a single run did not.
         TaskStatus::Completed if facts.kind != Some("task") => Standing::Done,

@@ -37,6 +37,7 @@ fn facts(status: TaskStatus) -> Facts<'static> {
         owner: OwnerState::None,
         is_active: false,
         has_runs: true,
+        goes_on: false,
     }
 }
 
@@ -84,6 +85,20 @@ fn every_way_a_task_stands() {
         };
         assert_eq!(of(lost), Standing::Zombie);
     }
+    let goes_on = |status| Facts {
+        owner: OwnerState::Lost,
+        goes_on: true,
+        ..facts(status)
+    };
+    assert_eq!(of(goes_on(S::Waiting)), Standing::Waiting);
+    assert_eq!(of(goes_on(S::Queued)), Standing::Queued);
+    assert_eq!(of(goes_on(S::Blocked)), Standing::Blocked);
+    assert_eq!(
+        of(goes_on(S::Running)),
+        Standing::Running,
+        "its gates are asked again"
+    );
+    assert_eq!(of(goes_on(S::Failed)), Standing::Failed);
     for standing in Standing::ALL {
         let word = serde_json::to_value(standing).unwrap();
         assert_eq!(word, standing.as_str());

@@ -295,7 +295,7 @@ impl Batch {
             };
             let Some(found) = flight.end() else { continue };
             let (status, reason) = match &found {
-                AttachEnd::Ended(result) => match result.status {
+                AttachEnd::Ended { result, .. } => match result.status {
                     ResultStatus::Completed => ("completed", None),
                     ResultStatus::Failed => ("failed", why(result)),
                     ResultStatus::Stopped => ("stopped", why(result)),

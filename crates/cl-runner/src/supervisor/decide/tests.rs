@@ -553,7 +553,17 @@ fn the_ceiling_of_the_day_holds_for_everything() {
             attempts_today: 4,
             ..view(&policy)
         };
-        check_failure(next_step(&view), FailureKind::CleanExitNotDone);
+        check_failure(next_step(&view), FailureKind::MaxBudget);
+        let tried = last(None, 1);
+        let after_an_attempt = View {
+            last: Some(&tried),
+            attempts: 1,
+            paused: true,
+            ..view.clone()
+        };
+        if kind == Kind::Task {
+            check_failure(next_step(&after_an_attempt), FailureKind::CleanExitNotDone);
+        }
         let below = View {
             attempts_today: 3,
             ..view
