@@ -1,8 +1,10 @@
 //! The gates that a task's own settings, `TASK-CONFIG.yaml`, name.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+
+use cl_storage::TaskId;
+use cl_storage::task_config::TaskConfig;
+use cl_storage::yaml::YamlError;
 
 use crate::environment::Environment;
 use crate::error::{ConfigError, Place, Problem, mask_line};
@@ -10,61 +12,45 @@ use crate::model::Gate;
 use crate::read;
 use crate::tree::{self, Document};
 
-/// The settings of a task are a few lines.
-const LARGEST: u64 = 1024 * 1024;
-
-/// Returns the gates that the file at `path` names; none if there is no file.
+/// Returns the gates that `text`, the settings of `task`, names.
 ///
 /// They are written like `defaults.gates` of the configuration. All mistakes are
-/// returned at once, each with its place; keys beside `gates` are not looked at.
-pub fn task_gates(path: &Path, environment: &Environment) -> Result<Vec<Gate>, ConfigError> {
-    let text = match read_text(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(ConfigError::Read {
-                path: path.to_owned(),
-                source,
-            });
-        }
-    };
-    let document = Document::parse(&text).map_err(|error| {
+/// returned at once, each with its place, those in what the task depends on included;
+/// other keys are not looked at. `path` is where the text stands, for messages.
+pub fn task_gates(
+    text: &str,
+    path: &Path,
+    task: &TaskId,
+    environment: &Environment,
+) -> Result<Vec<Gate>, ConfigError> {
+    let malformed = |error: YamlError| {
         ConfigError::Problems(vec![Problem {
             place: Place::File {
                 path: path.to_owned(),
                 line: error.line,
                 column: error.column,
                 length: 1,
-                source_line: mask_line(tree::line_of(&text, error.line)),
+                source_line: mask_line(tree::line_of(text, error.line)),
             },
             key: String::new(),
             message: error.message,
             hint: None,
         }])
-    })?;
+    };
+    let document = Document::parse(text).map_err(malformed)?;
     let file = read::File {
         shown: path,
         folder: path.parent().unwrap_or(path),
         is_exposed: false,
     };
-    read::read_task_gates(&document, &file, environment).map_err(|mut problems| {
-        problems.sort_by(|a, b| a.place.cmp(&b.place));
-        ConfigError::Problems(problems)
-    })
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    use std::io::Read as _;
-    let file = fs::File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut text = String::new();
-    file.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(text)
+    let gates =
+        read::read_task_gates(&document, &file, task, environment).map_err(|mut problems| {
+            problems.sort_by(|a, b| a.place.cmp(&b.place));
+            ConfigError::Problems(problems)
+        })?;
+    // Whoever launches the task reads it so: what is refused there is refused here, with its place.
+    TaskConfig::parse(text).map_err(malformed)?;
+    Ok(gates)
 }
 
 #[cfg(test)]
@@ -72,11 +58,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<Gate>, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("TASK-CONFIG.yaml");
-        fs::write(&path, text).unwrap();
-        let environment = Environment::new([("HOME", "/nowhere")], folder.path());
-        task_gates(&path, &environment).map_err(|error| match error {
+        let path = Path::new("/x/TASK-CONFIG.yaml");
+        let environment = Environment::new([("HOME", "/nowhere")], "/x");
+        let task = TaskId::parse_existing("me").unwrap();
+        task_gates(text, path, &task, &environment).map_err(|error| match error {
             ConfigError::Problems(problems) => {
                 let lines = problems.iter().map(|problem| match &problem.place {
                     Place::File { line, column, .. } => {
@@ -93,7 +78,7 @@ mod tests {
     #[test]
     fn gates_are_read_and_what_others_keep_there_is_left_alone() {
         let gates = read(
-            "depends_on: [a, b]\nunblocked: {x: 1}\ngates:\n  - make check\n  - {name: lint, run: make lint, timeout: 90s, cwd: sub}\n",
+            "depends_on: [a, b]\nunblocked: {x: 1}\nothers: [../x]\ngates:\n  - make check\n  - {name: lint, run: make lint, timeout: 90s, cwd: sub}\n",
         )
         .unwrap();
         assert_eq!(gates.len(), 2);
@@ -116,6 +101,37 @@ mod tests {
             .collect();
         assert_eq!(places, ["2:14", "3:5", "4:5"], "{problems}");
         assert!(problems.contains("did you mean \"timeout\"?"), "{problems}");
+        for (text, expected) in [
+            ("gates: [{run: x, cwd: ../..}]", "1:23 "),
+            ("gates: [{run: x, cwd: a/../../b}]", "1:23 "),
+            ("gates: [{run: x, cwd: /tmp}]", "1:23 "),
+            ("depends_on: [a, ../x]", "1:17 depends_on[1]: "),
+            (
+                "depends_on:\n  - a, me",
+                "2:5 task \"me\" cannot depend on itself",
+            ),
+            (
+                "depends_on: {a: b}",
+                "1:13 depends_on must be the id of a task",
+            ),
+            (
+                "depends_on: [[a]]",
+                "1:14 depends_on[0] must be the id of a task",
+            ),
+            ("unblocked: x", "1:12 unblocked must be a mapping"),
+            ("unblocked: {dependencies: [a/b]}", "1:28 "),
+            ("unblocked: {at: soon}", "1:"),
+        ] {
+            let problems = read(text).unwrap_err();
+            assert!(problems.starts_with(expected), "{text}: {problems}");
+        }
+        for text in [
+            "gates: [{run: x, cwd: a/../b}]",
+            "depends_on: a,b",
+            "depends_on:",
+        ] {
+            read(text).unwrap();
+        }
         assert!(read("gates: yes").unwrap_err().starts_with("1:8 "));
         assert!(read("- a").unwrap_err().starts_with("1:1 "));
         assert!(read("gates: [").is_err());

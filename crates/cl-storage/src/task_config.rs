@@ -14,6 +14,8 @@
 //! that would be empty is removed. Files of the earlier implementation hold
 //! `depends_on` only, whose entries may be comma lists.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::durable::{self, Mode};
@@ -63,20 +65,40 @@ struct KnownUnblocked {
     dependencies: Option<Texts>,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(String),
-    Many(Vec<String>),
-}
+/// One text or a list of texts.
+struct Texts(Vec<String>);
 
 impl Texts {
     fn ids(this: Option<Self>) -> Result<Vec<TaskId>, IdError> {
-        match this {
-            None => Ok(Vec::new()),
-            Some(Self::One(text)) => parse_ids([text]),
-            Some(Self::Many(texts)) => parse_ids(texts),
+        this.map_or_else(|| Ok(Vec::new()), |texts| parse_ids(texts.0))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Texts {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(TextsVisitor)
+    }
+}
+
+struct TextsVisitor;
+
+impl<'de> serde::de::Visitor<'de> for TextsVisitor {
+    type Value = Texts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id of a task, or a list of them")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Texts, E> {
+        Ok(Texts(vec![text.to_owned()]))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = items.next_element()? {
+            texts.push(text);
         }
+        Ok(Texts(texts))
     }
 }
 
@@ -100,6 +122,11 @@ pub fn parse_ids<T: AsRef<str>>(
 }
 
 impl TaskConfig {
+    /// Reads the text of the file of `task`, whatever it says; `None` if there is none.
+    pub fn text(task: &TaskDir) -> Result<Option<String>, RecordError> {
+        record::read_text(&task.config())
+    }
+
     /// Reads the file of `task`; a missing one is the empty configuration.
     pub fn read(task: &TaskDir) -> Result<Self, RecordError> {
         match record::read_text(&task.config())? {
@@ -109,7 +136,7 @@ impl TaskConfig {
     }
 
     /// Parses the text of a file.
-    pub(crate) fn parse(text: &str) -> Result<Self, YamlError> {
+    pub fn parse(text: &str) -> Result<Self, YamlError> {
         let rest = others(text);
         let is_blank = |line: &str| line.trim().is_empty() || line.starts_with('#');
         let known: Known = if text.lines().all(is_blank) {
@@ -308,6 +335,7 @@ mod tests {
             "depends_on: [../x]\n",
             "depends_on: [a/b]\n",
             "depends_on: {a: b}\n",
+            "depends_on: [[a]]\n",
         ] {
             TaskConfig::parse(text).unwrap_err();
         }

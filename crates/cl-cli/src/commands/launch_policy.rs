@@ -8,6 +8,7 @@ use cl_runner::launch::{
     TurnStrategy, Turns,
 };
 use cl_storage::TaskDir;
+use cl_storage::task_config::TaskConfig;
 
 use crate::args::{ChildTimeout, Deadlock, LaunchArgs, LoopArgs};
 use crate::context::Context;
@@ -75,13 +76,20 @@ fn add_gates(policy: &mut Policy, gates: impl IntoIterator<Item = Gate>) {
 }
 
 /// Adds the gates that the task's own settings name now, and forgets those they named before.
+///
+/// Mistakes in these settings are a usage error, those in what the task depends on included.
 pub(super) fn add_task_gates(
     ctx: &Context,
     policy: &mut Policy,
     task: &TaskDir,
 ) -> Result<(), CliError> {
     policy.gates.retain(|gate| !gate.of_task);
-    let gates = cl_config::task_gates(&task.config(), &ctx.environment)?;
+    let path = task.config();
+    let text = TaskConfig::text(task).map_err(|error| {
+        CliError::usage(format!("could not read {}", path.display())).caused_by(error)
+    })?;
+    let text = text.unwrap_or_default();
+    let gates = cl_config::task_gates(&text, &path, task.id(), &ctx.environment)?;
     let gates = gates.iter().map(|configured| Gate {
         of_task: true,
         ..gate(configured)

@@ -11,6 +11,7 @@ mod lists;
 mod retry;
 mod section;
 mod settings;
+mod task;
 mod values;
 
 use std::borrow::Cow;
@@ -22,13 +23,14 @@ use secrecy::SecretString;
 
 use crate::environment::Environment;
 use crate::error::{Place, Problem, Warning, mask_line};
-use crate::model::{Config, Gate};
+use crate::model::Config;
 use crate::origin::{Origin, Origins};
 use crate::schema;
 use crate::tree::{Document, Value};
 
 pub(crate) use address::{without_paths, without_users};
 pub(crate) use section::Section;
+pub(crate) use task::read_task_gates;
 
 /// What is known about the file that is read.
 pub(crate) struct File<'d> {
@@ -76,46 +78,6 @@ pub(crate) fn read(document: &Document, file: &File<'_>, environment: &Environme
         }
     };
     reader.finish(config)
-}
-
-/// Reads the gates of a task's own settings; mistakes are returned instead.
-///
-/// Keys of others are left alone, whatever they hold.
-pub(crate) fn read_task_gates(
-    document: &Document,
-    file: &File<'_>,
-    environment: &Environment,
-) -> Result<Vec<Gate>, Vec<Problem>> {
-    let mut reader = Reader {
-        document,
-        file,
-        environment,
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        origins: Origins::default(),
-        secrets: Vec::new(),
-    };
-    reader.report_repeated();
-    let gates = match &document.root.value {
-        Value::Null => Vec::new(),
-        Value::Map(_) => {
-            let section = Section::open_part(&document.root, schema::TASK_GATES);
-            settings::gates(&mut reader, &section)
-        }
-        other => {
-            let found = other.describe();
-            let message =
-                format!("a task's settings are a mapping such as \"gates: ...\", found {found}");
-            reader.problem(document.root.at, "", message);
-            Vec::new()
-        }
-    };
-    let problems = reader.finish(Config::default()).problems;
-    if problems.is_empty() {
-        Ok(gates)
-    } else {
-        Err(problems)
-    }
 }
 
 /// Gathers what is found while a file is read.

@@ -1,7 +1,7 @@
 //! Putting the settings together, and the checks that span several keys.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use cl_storage::budget::{Budget, Ceiling};
@@ -207,6 +207,15 @@ fn gate<'d>(
     let name = reader.text(&gate, "name");
     let timeout = reader.duration(&gate, "timeout").filter(|t| !t.is_zero());
     let cwd = reader.text(&gate, "cwd").map(PathBuf::from);
+    if let Some((cwd, entry)) = cwd.as_ref().zip(gate.get("cwd"))
+        && leaves(cwd)
+    {
+        let message = format!(
+            "{} must stay in the task's working folder",
+            gate.dotted("cwd")
+        );
+        reader.problem(entry.node.at, gate.dotted("cwd"), message);
+    }
     let Some(run) = reader.text(&gate, "run") else {
         reader.problem(node.at, gate.dotted("run"), format!("{dotted} needs run"));
         return None;
@@ -216,6 +225,26 @@ fn gate<'d>(
         run,
         timeout,
         cwd,
+    })
+}
+
+/// Tells whether a path, as it is written, leads out of the folder that it is relative to.
+fn leaves(path: &Path) -> bool {
+    let mut depth = 0_usize;
+    path.components().any(|component| match component {
+        Component::Normal(_) => {
+            depth += 1;
+            false
+        }
+        Component::CurDir => false,
+        Component::ParentDir => match depth.checked_sub(1) {
+            Some(above) => {
+                depth = above;
+                false
+            }
+            None => true,
+        },
+        Component::RootDir | Component::Prefix(_) => true,
     })
 }
 

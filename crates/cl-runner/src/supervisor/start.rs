@@ -239,7 +239,12 @@ fn store_dependencies(
 ) -> Result<Option<Stored>, Refused> {
     let Some(given) = &record.depends_on else {
         // What cannot be read must not be taken for nothing.
-        TaskConfig::read(task)?;
+        let config = TaskConfig::read(task)?;
+        if config.depends_on.contains(task.id()) {
+            // Written by hand: such a task would wait for itself.
+            let error = DependencyError::Itself(task.id().to_string());
+            return Err(Refused::conflict(error.to_string()));
+        }
         return Ok(None);
     };
     match set_dependencies(root, task, given.clone()) {
