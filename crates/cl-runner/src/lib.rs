@@ -39,6 +39,7 @@ pub mod quorum;
 pub mod recover;
 pub mod rest_agent;
 mod run_end;
+mod run_usage;
 pub mod scripted;
 pub mod settle;
 mod solo;

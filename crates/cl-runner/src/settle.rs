@@ -27,7 +27,7 @@ use crate::process::end::{end_blocking, signal};
 use crate::process::leaf::Foreign;
 use crate::process::tree::{self, Search};
 use crate::propagate::{self, Samples};
-use crate::{claim, notice, notify, run_end};
+use crate::{claim, notice, notify, run_end, run_usage};
 
 /// Why a task is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -518,7 +518,11 @@ fn record_end(
 ) -> Result<(), SettleError> {
     let now = clock.now();
     let completed = was_done && *reason == Reason::Lost;
+    // Before the record is changed: a crash in between leaves a run that is settled again.
+    let used =
+        (run.info.as_ref().ok()).and_then(|info| run_usage::of_dead_run(&run.run, info, None));
     let info = run_info::update(&run.run, |info| {
+        info.usage = used.or_else(|| info.usage.take());
         info.phase = None;
         info.end_time = Some(now);
         info.stop = Some(stop);
@@ -625,6 +629,45 @@ mod tests {
         let (_folder, root, task) = lost();
         marker::create_done(&task).unwrap();
         check_settled(&task, &root, RunStatus::Completed, ResultStatus::Completed);
+    }
+
+    const CODEX: &str = "{\"type\":\"thread.started\",\"thread_id\":\"s\"}\n\
+        {\"type\":\"turn.completed\",\"usage\":{\"input_tokens\":150,\"output_tokens\":5}}\n\
+        {\"type\":\"turn.comp";
+
+    #[test]
+    fn what_a_lost_run_used_is_read_from_its_stream_and_counts_once() {
+        let (_folder, root, task) = lost();
+        let used = |input_tokens| cl_storage::Usage {
+            input_tokens,
+            output_tokens: 2,
+            ..cl_storage::Usage::default()
+        };
+        let codex = |run: &RunDir, session: &str, usage| {
+            let noted = run_info::update(run, |info| {
+                "codex".clone_into(&mut info.agent);
+                session.clone_into(&mut info.session_id);
+                info.usage = usage;
+            });
+            noted.unwrap();
+        };
+        let earlier = dead_run(&task);
+        codex(&earlier, "s", Some(used(100)));
+        run_info::update(&earlier, |info| info.status = RunStatus::Completed).unwrap();
+        // Its record was last written when it had used less; the session's total holds both runs.
+        let dead = dead_run(&task);
+        codex(&dead, "", Some(used(20)));
+        std::fs::write(dead.stdout(), CODEX).unwrap();
+        let silent = dead_run(&task);
+        codex(&silent, "", Some(used(7)));
+        settle_lost(&root, &task, &Reason::Lost, Duration::ZERO, &SystemClock).unwrap();
+        let input = |run: &RunDir| {
+            let usage = RunInfo::read(run).unwrap().unwrap().usage;
+            usage.map(|usage| (usage.input_tokens, usage.output_tokens))
+        };
+        assert_eq!(input(&dead), Some((50, 3)));
+        assert_eq!(input(&silent), Some((7, 2)), "what was written stands");
+        assert_eq!(input(&earlier), Some((100, 2)));
     }
 
     #[test]

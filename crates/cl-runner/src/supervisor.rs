@@ -26,6 +26,7 @@ mod gate;
 mod group;
 mod journal;
 mod limits;
+mod live;
 mod recap;
 mod requests;
 #[cfg(test)]
@@ -52,7 +53,7 @@ use crate::launch::{LaunchAgent, LaunchRecord, Readiness, read_record};
 use crate::process::{descriptors, reaper::Reaper};
 use decide::{GateVerdict, LastAttempt, Step, View};
 use events::Signals;
-pub(crate) use gate::{SHELL, refusal_of};
+pub(crate) use gate::{LED_OUT, SHELL, leads_out, refusal_of};
 use journal::Journal;
 pub(crate) use work::short_text;
 
@@ -257,7 +258,10 @@ impl Supervisor {
             Step::AwaitLimit(closed) => self.await_limit(&closed).await,
             Step::Switch { to, because } => self.switch_to(&to, &because)?,
             // One look, then decide again: a marker or a wish may have come.
-            Step::AwaitDependencies => self.next_event(self.record.policy.dependency_poll).await,
+            Step::AwaitDependencies => {
+                let poll = self.within_time(self.record.policy.dependency_poll);
+                self.next_event(poll).await;
+            }
             Step::AwaitChildren => {
                 self.await_children().await?;
                 self.children_waited = true;
@@ -286,7 +290,7 @@ impl Supervisor {
         let until = tokio::time::Instant::now() + pause;
         while !self.is_given_up() {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
-            let left = self.time_left().map_or(left, |rest| rest.min(left));
+            let left = self.within_time(left);
             if left.is_zero() {
                 return;
             }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cl_agent::Exit;
 use cl_config::Environment;
-use cl_storage::evidence::{self, Evidence, Verdict};
+use cl_storage::evidence::{self, Evidence, Flaw, Verdict};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::record::RecordError;
 use cl_storage::task_state::{ResultStatus, TaskState};
@@ -27,7 +27,7 @@ use crate::process::end::end_blocking;
 use crate::process::reaper::Reaper;
 use crate::process::spawn::{Program, spawn, why_not_started};
 use crate::process::tree::{self, Search};
-use crate::supervisor::{SHELL, refusal_of, short_text};
+use crate::supervisor::{LED_OUT, SHELL, leads_out, refusal_of, short_text};
 use crate::task_environment::TaskEnvironment;
 use crate::wishes::{Signals, Wish, Wishes};
 use crate::working_tree::{self, GIT_LIMIT, GitLook};
@@ -50,7 +50,25 @@ pub struct Proof {
     /// The working tree that was proven.
     pub tree: String,
     /// What each gate found.
-    pub gates: Vec<Evidence>,
+    pub gates: Vec<Proven>,
+}
+
+/// What one gate found.
+#[derive(Debug)]
+pub struct Proven {
+    /// The number of its files.
+    pub number: u32,
+    /// The evidence as it stands on disk.
+    pub evidence: Evidence,
+    /// Which of its parts are not what was written.
+    pub flaws: Vec<Flaw>,
+}
+
+impl Proven {
+    /// Tells whether its command may be run again: somebody may have put another one in its place.
+    pub fn may_run(&self) -> bool {
+        !self.flaws.iter().any(|flaw| flaw.is_of_record())
+    }
 }
 
 /// Why there is nothing to verify.
@@ -68,7 +86,7 @@ pub enum NoProof {
     Unreadable(#[from] RecordError),
 }
 
-/// Returns the evidence of the claim that completed `task`.
+/// Returns the evidence of the claim that completed `task`, and what does not hold of it.
 pub fn proof(task: &TaskDir) -> Result<Proof, NoProof> {
     let state = TaskState::read(task)?.ok_or(NoProof::None)?;
     let result = state.result.as_ref().map(|result| result.status);
@@ -77,9 +95,20 @@ pub fn proof(task: &TaskDir) -> Result<Proof, NoProof> {
         return Err(NoProof::None);
     }
     let mut gates = Vec::new();
-    for number in claim.evidence {
+    for (index, number) in claim.evidence.into_iter().enumerate() {
         let found = Evidence::read(task, number)?;
-        gates.push(found.ok_or_else(|| NoProof::Missing(evidence::path(task, number)))?);
+        let evidence = found.ok_or_else(|| NoProof::Missing(evidence::path(task, number)))?;
+        let flaws = evidence.flaws(task, claim.seals.get(index).map(String::as_str));
+        gates.push(Proven {
+            number,
+            evidence,
+            flaws,
+        });
+    }
+    if let Some(last) = gates.last_mut()
+        && last.evidence.tree_after != claim.tree
+    {
+        last.flaws.push(Flaw::Tree);
     }
     Ok(Proof {
         tree: claim.tree,
@@ -128,15 +157,21 @@ pub struct Report {
     pub tree: String,
     /// Whether it is the proven one; `None` if one of them is not known.
     pub same_tree: Option<bool>,
-    /// What each gate of the proof says now, in its order.
-    pub gates: Vec<Again>,
+    /// What each gate of the proof says now, in its order; `None` for one that was not asked
+    /// because its record does not hold.
+    pub gates: Vec<Option<Again>>,
 }
 
 impl Report {
-    /// Tells whether everything is as it was proven.
-    pub fn is_reproduced(&self) -> bool {
-        let passes = |gate: &Again| gate.verdict == Verdict::Passed;
-        self.same_tree != Some(false) && self.gates.iter().all(passes)
+    /// Tells whether everything is as it was proven, and the evidence of it whole.
+    pub fn is_reproduced(&self, proof: &Proof) -> bool {
+        let passes = |gate: &Option<Again>| {
+            gate.as_ref()
+                .is_some_and(|again| again.verdict == Verdict::Passed)
+        };
+        self.same_tree != Some(false)
+            && self.gates.iter().all(passes)
+            && proof.gates.iter().all(|gate| gate.flaws.is_empty())
     }
 }
 
@@ -173,10 +208,14 @@ pub fn run(
             gates: Vec::new(),
         };
         for then in &proof.gates {
-            match verifier.gate(then).await? {
+            if !then.may_run() {
+                report.gates.push(None);
+                continue;
+            }
+            match verifier.gate(&then.evidence).await? {
                 Ok(again) => {
-                    tell(then, &again);
-                    report.gates.push(again);
+                    tell(&then.evidence, &again);
+                    report.gates.push(Some(again));
                 }
                 Err(wish) => return Ok(ended_by(wish)),
             }
@@ -259,10 +298,14 @@ impl<'a> Verifier<'a> {
         let started = Instant::now();
         let limit = Duration::from_millis(then.timeout_ms);
         let largest = MOST_PRINTED.min(self.order.launch.policy.max_output_bytes);
-        let ended = self.shell(&args, &env, &then.cwd, &printed, limit, largest);
-        let ended = match ended.await? {
-            Ok(ended) => ended,
-            Err(wish) => return Ok(Err(wish)),
+        let ended = if leads_out(&then.cwd, &self.order.launch.cwd) {
+            Err(LED_OUT.to_owned())
+        } else {
+            let ended = self.shell(&args, &env, &then.cwd, &printed, limit, largest);
+            match ended.await? {
+                Ok(ended) => ended,
+                Err(wish) => return Ok(Err(wish)),
+            }
         };
         let took = started.elapsed();
         let reason = match ended {

@@ -219,6 +219,9 @@ pub struct ClaimRecord {
     /// The evidence of these, by the numbers of its files in `gates/`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<u32>,
+    /// The seals of that evidence, in the same order; missing in states of earlier builds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seals: Vec<String>,
     /// The working tree when the last gate had ended.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tree: String,
@@ -444,6 +447,7 @@ mod tests {
                 gates: 2,
                 passed: 2,
                 evidence: vec![3, 4],
+                seals: Vec::new(),
                 tree: "git:1".into(),
                 suspicious: true,
             }),

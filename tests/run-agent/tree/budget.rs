@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use cl_storage::FailureKind;
+use cl_storage::run_info::RunStatus;
 use cl_storage::task_state::ResultStatus;
+use cl_testkit::patience::eventually;
 
 use crate::stage::{Stage, id};
 
@@ -156,6 +158,114 @@ fn a_task_may_take_so_long_in_all() {
         stage.ended("top").failure.unwrap().kind,
         FailureKind::Timeout
     );
+}
+
+#[test]
+fn what_a_run_uses_is_in_its_record_while_it_goes_on_and_survives_a_kill_of_everything() {
+    let event = |id: &str, tokens: u32| {
+        format!(
+            "  - event: {{type: assistant, parent_tool_use_id: null, message: {{id: {id}, model: x, content: [], usage: {{input_tokens: {tokens}, output_tokens: 1, cache_read_input_tokens: 0, cache_creation_input_tokens: 0}}}}}}"
+        )
+    };
+    let (one, two) = (event("m1", 900), event("m2", 50));
+    let stage = Stage::new("  - done: true").speaker(
+        "claude",
+        &format!(
+            "\n{one}\n  - wait_for: {{file: @/more, timeout: 300s}}\n{two}\n  - write: {{path: @/told, content: x}}\n  - hang: true"
+        ),
+    );
+    stage
+        .launch_agent("task", "top", "speaker", "--detach")
+        .ok();
+    let input = || stage.info("top").usage.map(|usage| usage.input_tokens);
+    eventually("the first message's use", || {
+        (input() == Some(900)).then_some(())
+    });
+    let info = stage.info("top");
+    assert_eq!(info.status, RunStatus::Running);
+    assert_eq!(stage.json("usage")["total"]["input_tokens"], 900);
+    // The next write is not due yet when everything is killed.
+    stage.touch("more");
+    stage.wait_for("told");
+    for pid in [info.supervisor_pid.unwrap(), info.pid] {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+    stage
+        .command(&format!("task resume {} --detach", id("top")))
+        .ok();
+    eventually("the whole use of the lost run", || {
+        let first = stage.infos_by_time("top").into_iter().next()?;
+        let input = first.usage.map(|usage| usage.input_tokens);
+        (first.status == RunStatus::Failed && input == Some(950)).then_some(())
+    });
+    stage.ok(&format!("stop {}", id("top")));
+}
+
+/// The task ends by its time, within two seconds of it, and tells what it was about.
+#[track_caller]
+fn check_overtime(stage: &Stage, name: &str, meanwhile: &str) {
+    let result = stage.ended(name);
+    let failure = result.failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::Timeout, "{failure}");
+    assert!(failure.detail.contains(meanwhile), "{failure}");
+    let begun = stage.state(name).begun_at.unwrap();
+    let took = result.ended_at.duration_since(begun);
+    assert!(
+        took < jiff::SignedDuration::from_millis(1000 + 2000),
+        "{took}"
+    );
+    let status = stage.json(&format!("status {}", id(name)));
+    assert!(status.to_string().contains(meanwhile), "{status}");
+}
+
+#[test]
+fn the_time_of_a_task_ends_its_gates() {
+    let stage = Stage::new("  - done: true");
+    let gate = "trap '' TERM; exec 9>@/survivors; touch @/gate; while :; do sleep 1; done";
+    let command = stage.launch("task", "top", "--max-task-duration 1s");
+    let gate = stage.fill(gate);
+    command.args(&["--gate", &gate]).run().assert_code(1);
+    assert!(stage.has("gate"));
+    check_overtime(&stage, "top", "a gate was running");
+    stage.assert_nobody_left();
+    assert!(!stage.dir("top").path().join("DONE").exists());
+}
+
+#[test]
+fn the_time_of_a_task_goes_on_while_it_waits_for_a_slot() {
+    let stage = Stage::new("  - hang: true").settings("defaults: {max_concurrent_runs: 1}\n");
+    stage.detach("first", "");
+    stage.works("first");
+    stage
+        .task("second", "--max-task-duration 1s")
+        .assert_code(1);
+    check_overtime(&stage, "second", "it was waiting for a run slot");
+    let info = stage.info("second");
+    assert_eq!(info.failure.unwrap().kind, FailureKind::Timeout);
+    stage.ok(&format!("stop {}", id("first")));
+}
+
+#[test]
+fn a_day_that_others_use_up_starts_nobody_who_waited_for_a_slot() {
+    let stage = Stage::new("  - done: true")
+        .speaker(
+            "codex",
+            "\n  - wait_for: {file: @/go, timeout: 300s}\n  - usage: {input_tokens: 1700, output_tokens: 0}\n  - done: true",
+        )
+        .settings(
+            "defaults: {max_concurrent_runs: 1, budget: {per_project_day: {max_tokens: 1000}}}\n",
+        );
+    let first = stage.launch_agent("task", "first", "speaker", "--detach");
+    first.ok();
+    stage.works("first");
+    let second = stage.launch_agent("task", "second", "speaker", "--detach");
+    second.ok();
+    stage.waits_for("second", "slot");
+    stage.touch("go");
+    let failure = stage.ended("second").failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::MaxBudget, "{failure}");
+    assert!(failure.detail.contains("the project today"), "{failure}");
 }
 
 #[test]

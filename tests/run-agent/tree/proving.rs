@@ -166,6 +166,69 @@ fn a_gate_that_always_says_the_same_is_a_stalemate() {
 }
 
 #[test]
+fn a_gate_that_always_takes_too_long_is_a_stalemate_whatever_it_prints() {
+    let stage = Stage::new("  - done: true");
+    let dir = stage.dir("top");
+    dir.ensure().unwrap();
+    let gate = "gates: [{name: slow, timeout: 300ms, run: 'ls $JRUN_TASK_FOLDER/gates; exec sleep 300'}]\n";
+    std::fs::write(dir.config(), gate).unwrap();
+    let flags = "--restart-delay 0 --max-gate-failures 5";
+    stage.task("top", flags).assert_code(1);
+    assert_eq!(stage.infos("top").len(), 3);
+    let failure = stage.ended("top").failure.unwrap();
+    assert!(failure.detail.contains("stalemate"), "{failure}");
+    stage.assert_nobody_left();
+}
+
+#[test]
+fn evidence_that_was_changed_or_lost_is_named_and_its_command_not_run() {
+    let stage = Stage::new("  - done: true");
+    let command = stage.launch("task", "top", "");
+    let gates = ["--gate", "echo one", "--gate", "echo two"];
+    command.args(&gates).ok();
+    let folder = stage.dir("top").gates_folder();
+    let verify = || {
+        let verified = stage.command(&format!("verify {} --json", id("top"))).run();
+        crate::schema::assert_valid("verify", &verified.json());
+        let flaws: Vec<String> = (verified.json()["gates"].as_array().unwrap())
+            .iter()
+            .map(|gate| gate["flaws"].to_string())
+            .collect();
+        verified.assert_code(i32::from(flaws != ["[]", "[]"]));
+        (verified.json(), flaws)
+    };
+    assert_eq!(verify().1, ["[]", "[]"]);
+    let (output, record) = (folder.join("1.out"), folder.join("2.yaml"));
+    let printed = std::fs::read(&output).unwrap();
+    std::fs::remove_file(&output).unwrap();
+    let (lost, flaws) = verify();
+    assert_eq!(flaws, ["[\"output_missing\"]", "[]"]);
+    assert_eq!(lost["gates"][0]["now"], "passed", "it is run all the same");
+    std::fs::write(&output, "eno\n").unwrap();
+    assert_eq!(verify().1, ["[\"output_changed\"]", "[]"]);
+    std::fs::write(&output, printed).unwrap();
+    let told = std::fs::read_to_string(&record).unwrap();
+    let other = told.replace("echo two", "touch ran; echo two");
+    std::fs::write(&record, other).unwrap();
+    let (edited, flaws) = verify();
+    assert_eq!(flaws, ["[]", "[\"command\"]"]);
+    assert_eq!(edited["gates"][1]["now"], serde_json::Value::Null);
+    assert!(!stage.scenario.work().join("ran").exists());
+    let shown = stage.command(&format!("verify {}", id("top"))).run();
+    shown.assert_code(1);
+    assert!(
+        shown
+            .stdout
+            .contains("2.yaml does not hold: its command was changed since"),
+        "{shown:?}"
+    );
+    std::fs::write(&record, told.replace("exit_code: 0", "exit_code: 1")).unwrap();
+    assert_eq!(verify().1, ["[]", "[\"record\"]"]);
+    std::fs::write(&record, told).unwrap();
+    assert_eq!(verify().1, ["[]", "[]"]);
+}
+
+#[test]
 fn a_claim_without_any_work_is_suspicious() {
     let stage = Stage::new("  - done: true");
     stage.task("top", "").assert_code(0);
@@ -263,6 +326,59 @@ fn a_mistake_in_the_gates_of_a_task_refuses_the_launch() {
     assert!(!dir.launch().exists());
     std::fs::write(dir.config(), "gates: [").unwrap();
     stage.task("top", "").assert_code(2);
+}
+
+#[test]
+fn a_mistake_in_what_a_task_depends_on_is_told_before_anything_else() {
+    let stage = Stage::new("  - say: Not yet.");
+    stage.task("top", "--max-attempts 1").assert_code(1);
+    let (dir, me) = (stage.dir("top"), id("top"));
+    for (text, place, message) in [
+        (
+            "depends_on:\n  - ../x\n".to_owned(),
+            "TASK-CONFIG.yaml:2:5",
+            "depends_on[0]",
+        ),
+        (
+            format!("depends_on: [{me}]\n"),
+            "TASK-CONFIG.yaml:1:14",
+            "cannot depend on itself",
+        ),
+        (
+            "gates: [{run: ls, cwd: ../..}]\n".to_owned(),
+            "TASK-CONFIG.yaml:1:24",
+            "must stay in the task's working folder",
+        ),
+    ] {
+        std::fs::write(dir.config(), text).unwrap();
+        let refused = stage.command(&format!("task resume {me}")).run();
+        refused.assert_code(2);
+        let stderr = &refused.stderr;
+        assert!(
+            stderr.contains(place) && stderr.contains(message),
+            "{stderr}"
+        );
+        assert!(
+            stderr.contains('^') && !stderr.contains("Resuming"),
+            "{stderr}"
+        );
+    }
+    assert_eq!(stage.runs("top").len(), 1);
+}
+
+#[test]
+fn a_gate_in_a_folder_that_a_link_leads_out_of_the_working_folder_refuses() {
+    let stage = Stage::new("  - done: true");
+    let dir = stage.dir("top");
+    dir.ensure().unwrap();
+    std::os::unix::fs::symlink(stage.path(""), stage.scenario.work().join("out")).unwrap();
+    let gate = "gates: [{name: far, cwd: out, run: 'touch ran'}]\n";
+    std::fs::write(dir.config(), gate).unwrap();
+    stage.task("top", "--max-attempts 1").assert_code(1);
+    let found = evidence(&stage, 1);
+    assert_eq!(found.verdict, Verdict::Refused);
+    assert!(found.reason.contains("not in the task's working folder"));
+    assert!(!stage.has("ran"));
 }
 
 #[test]

@@ -223,6 +223,11 @@ impl StreamParser {
         outcome::is_cumulative(self.dialect)
     }
 
+    /// Returns what the agent's program has told of the usage limits of its account so far.
+    pub fn limits(&self) -> &[WindowReport] {
+        &self.facts.windows
+    }
+
     /// Returns the agent's own name for the conversation, once it has told it.
     pub fn session_id(&self) -> Option<&str> {
         self.facts.session_id.as_deref()

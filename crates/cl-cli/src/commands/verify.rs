@@ -1,9 +1,9 @@
 //! `verify`: the gates of a finished task again, on the files as they are now.
 
 use cl_runner::launch::LaunchFile;
-use cl_runner::verify::{self, Again, NoProof, Proof, Report, Verified};
+use cl_runner::verify::{self, Again, NoProof, Proof, Proven, Report, Verified};
 use cl_storage::TaskDir;
-use cl_storage::evidence::{Evidence, Verdict};
+use cl_storage::evidence::{self, Evidence, Verdict};
 use serde_json::{Value, json};
 
 use super::launching;
@@ -70,7 +70,7 @@ fn tell_report(
     proof: &Proof,
     report: &Report,
 ) -> Result<Exit, CliError> {
-    let exit = if report.is_reproduced() {
+    let exit = if report.is_reproduced(proof) {
         Exit::Success
     } else {
         Exit::Failed
@@ -86,23 +86,16 @@ fn tell_report(
     };
     ctx.console.line(format_args!("tree: {tree}"))?;
     for (then, again) in proof.gates.iter().zip(&report.gates) {
-        let word = match again.verdict {
-            Verdict::Passed => "passes".to_owned(),
-            Verdict::Refused => format!("refuses ({})", again.reason),
-        };
-        let output = if again.same_output {
-            ""
-        } else {
-            ", with other output"
-        };
-        let environment = if again.same_environment {
-            ""
-        } else {
-            ", in another environment"
-        };
-        let name = &then.name;
-        ctx.console
-            .line(format_args!("gate {name}: {word}{output}{environment}"))?;
+        let name = &then.evidence.name;
+        let word = again.as_ref().map_or_else(not_asked, in_words);
+        ctx.console.line(format_args!("gate {name}: {word}"))?;
+        for flaw in &then.flaws {
+            let file = evidence::path(task, then.number);
+            let file = file.display();
+            ctx.console.line(format_args!(
+                "gate {name}: the evidence {file} does not hold: {flaw}"
+            ))?;
+        }
     }
     let result = if exit == Exit::Success {
         "reproduced"
@@ -113,31 +106,59 @@ fn tell_report(
     Ok(exit)
 }
 
+fn not_asked() -> String {
+    "not asked again".to_owned()
+}
+
+fn in_words(again: &Again) -> String {
+    let word = match again.verdict {
+        Verdict::Passed => "passes".to_owned(),
+        Verdict::Refused => format!("refuses ({})", again.reason),
+    };
+    let output = if again.same_output {
+        ""
+    } else {
+        ", with other output"
+    };
+    let environment = if again.same_environment {
+        ""
+    } else {
+        ", in another environment"
+    };
+    format!("{word}{output}{environment}")
+}
+
 fn to_json(task: &TaskDir, proof: &Proof, report: &Report) -> Value {
     let gates: Vec<Value> = proof
         .gates
         .iter()
         .zip(&report.gates)
-        .map(|(then, again)| {
-            json!({
-                "name": then.name,
-                "run": then.run,
-                "cwd": then.cwd,
-                "then": then.verdict,
-                "now": again.verdict,
-                "reason": Some(&again.reason).filter(|reason| !reason.is_empty()),
-                "duration_ms": u64::try_from(again.took.as_millis()).unwrap_or(u64::MAX),
-                "same_output": again.same_output,
-                "same_environment": again.same_environment,
-                "unquiet": then.unquiet,
-            })
-        })
+        .map(|(then, again)| gate_to_json(then, again.as_ref()))
         .collect();
     json!({
         "project": task.project(),
         "task": task.id(),
-        "reproduced": report.is_reproduced(),
+        "reproduced": report.is_reproduced(proof),
         "tree": {"then": proof.tree, "now": report.tree, "same": report.same_tree},
         "gates": gates,
+    })
+}
+
+fn gate_to_json(then: &Proven, again: Option<&Again>) -> Value {
+    let (then, flaws) = (&then.evidence, &then.flaws);
+    let reason = again.map(|again| &again.reason);
+    let took = again.map(|again| u64::try_from(again.took.as_millis()).unwrap_or(u64::MAX));
+    json!({
+        "name": then.name,
+        "run": then.run,
+        "cwd": then.cwd,
+        "then": then.verdict,
+        "now": again.map(|again| again.verdict),
+        "reason": reason.filter(|reason| !reason.is_empty()),
+        "duration_ms": took,
+        "same_output": again.map(|again| again.same_output),
+        "same_environment": again.map(|again| again.same_environment),
+        "unquiet": then.unquiet,
+        "flaws": flaws,
     })
 }

@@ -8,7 +8,7 @@ use cl_storage::{Failure, FailureKind, RunDir, RunId, Usage, crash};
 
 use super::attempt::{Ended, RunEnd};
 use super::{Broken, LastAttempt, Supervisor, decide};
-use crate::{output, run_end};
+use crate::{output, run_end, run_usage};
 
 /// Connecting and the longest pause between two tries, with some room.
 const WORKER_SLACK: Duration = Duration::from_secs(90);
@@ -38,7 +38,7 @@ impl Supervisor {
             tracing::error!(%error, "could not write output.md");
         }
         let (status, failure) = self.verdict(end, has_output);
-        let usage = self.usage_of_run(&end.outcome);
+        let usage = self.usage_of_run(run, &end.outcome);
         let now = self.now();
         let summary = failure
             .as_ref()
@@ -59,7 +59,8 @@ impl Supervisor {
                 .or_else(|| self.agent.spec.model.clone());
             info.backend_model = model.unwrap_or_default();
             info.failure.clone_from(&failure);
-            info.usage = usage;
+            // An agent that was cut off may have told nothing at its end; what it told before stands.
+            info.usage = usage.or_else(|| info.usage.take());
             info.stop.clone_from(&end.stop);
         })?;
         crash::point("end-recorded");
@@ -111,35 +112,14 @@ impl Supervisor {
     }
 
     /// Some agents report totals of the whole session: what earlier runs used is taken off.
-    fn usage_of_run(&self, outcome: &Outcome) -> Option<Usage> {
+    pub(super) fn usage_of_run(&self, run: &RunDir, outcome: &Outcome) -> Option<Usage> {
         let usage = outcome.usage.clone()?;
-        let Some(session) = outcome
-            .session_id
-            .as_deref()
-            .filter(|_| outcome.usage_is_cumulative_per_session)
-        else {
+        let session = outcome.session_id.as_deref();
+        let session = session.filter(|_| outcome.usage_is_cumulative_per_session);
+        let Some(session) = session else {
             return Some(usage);
         };
-        let mut earlier = Usage::default();
-        for run in self.task.runs().unwrap_or_default() {
-            let Ok(Some(info)) = RunInfo::read(&run) else {
-                continue;
-            };
-            if let Some(used) = info.usage.filter(|_| info.session_id == session) {
-                earlier.input_tokens += used.input_tokens;
-                earlier.output_tokens += used.output_tokens;
-                earlier.cache_read_tokens += used.cache_read_tokens;
-                earlier.cache_write_tokens += used.cache_write_tokens;
-                earlier.turns = used
-                    .turns
-                    .map(|turns| turns + earlier.turns.unwrap_or(0))
-                    .or(earlier.turns);
-                earlier.cost_usd = used
-                    .cost_usd
-                    .map(|cost| cost + earlier.cost_usd.unwrap_or(0.0))
-                    .or(earlier.cost_usd);
-            }
-        }
+        let earlier = run_usage::earlier_in_session(&self.task, run.id(), session);
         Some(cl_agent::usage_since(&usage, &earlier))
     }
 
@@ -240,6 +220,28 @@ impl Supervisor {
         self.previous_run = Some(run.id().clone());
     }
 
+    /// Reads again what runs of the agent of the moment used, as its settings say: the records of
+    /// others name a program only, and one that is a command speaks as it was told to.
+    fn finalise_usage(&self, runs: &[RunId]) {
+        for run in runs.iter().filter_map(|run| self.task.run(run).ok()) {
+            let Ok(Some(info)) = RunInfo::read(&run) else {
+                continue;
+            };
+            if info.agent_name != self.record.agent {
+                continue;
+            }
+            let dialect = Some(self.agent.spec.dialect);
+            let used = run_usage::of_dead_run(&run, &info, dialect);
+            if used.is_some()
+                && used != info.usage
+                && let Err(error) = run_info::update(&run, |info| info.usage = used)
+            {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "could not write what a lost run had used");
+            }
+        }
+    }
+
     /// Ends and records what a dead owner left, and finds where to go on.
     ///
     /// Fails if anything may be left: no agent is started beside another one.
@@ -255,6 +257,7 @@ impl Supervisor {
             claimed,
             &self.clock,
         )?;
+        self.finalise_usage(&settled.runs);
         if self.ownership.found_lost() {
             crate::settle::tell_latest_end(&self.root, &self.task, &self.clock)?;
         }

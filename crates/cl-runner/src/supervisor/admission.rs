@@ -7,7 +7,9 @@ use cl_storage::marker::Marker;
 use cl_storage::queue::{self, Admission, Turn};
 use cl_storage::slot::Slot;
 use rustix::process::Signal;
+use tokio::time::Instant;
 
+use super::budget::DAY_AGAIN;
 use super::{Broken, Supervisor};
 
 /// How often the first in the queue looks for a slot: a holder that was killed wakes nobody.
@@ -18,6 +20,9 @@ const OTHERS_LOOK: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     /// Waits for a slot of the launch's limit; none if the task is not to go on.
+    ///
+    /// Waiting counts as time of the task, and the project's day may be used up by others
+    /// meanwhile: then there is none either, and [`Supervisor::over`] says why.
     ///
     /// Whoever gives a slot or a place up wakes the one whose turn it is then, so
     /// that nobody has to look often.
@@ -31,8 +36,14 @@ impl Supervisor {
         cl_storage::crash::point("queued");
         self.state.waiting_for = Some("slot".to_owned());
         self.state.write(&self.task)?;
+        let mut day_again = Instant::now() + DAY_AGAIN;
         let slot = loop {
-            if self.is_given_up() {
+            let mut may_wait = !self.is_given_up() && !self.note_overtime();
+            if may_wait && Instant::now() >= day_again {
+                day_again = Instant::now() + DAY_AGAIN;
+                may_wait = self.may_spend();
+            }
+            if !may_wait {
                 ticket.withdraw();
                 break None;
             }
@@ -41,8 +52,10 @@ impl Supervisor {
                 Turn::First => FIRST_LOOKS,
                 Turn::Behind => OTHERS_LOOK,
             };
-            self.next_event(pause).await;
+            self.next_event(self.within_time(pause)).await;
         };
+        // Once more: all the others may have spent while this one waited its turn.
+        let slot = slot.filter(|_| self.may_spend());
         // There may be more slots than one.
         self.wake_first_in_queue();
         self.state.waiting_for = None;

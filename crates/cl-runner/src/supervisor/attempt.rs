@@ -164,6 +164,9 @@ impl Supervisor {
             return Ok(self.stopped_before_start());
         }
         let result = self.start_and_wait(run, info, version).await;
+        if let (Some(_), Ok(end)) = (&slot, &result) {
+            self.note_spent(run, &end.outcome);
+        }
         // A slot whose run has survivors stays taken until they are gone.
         let has_survivors = result
             .as_ref()
@@ -326,9 +329,12 @@ impl Supervisor {
         end
     }
 
-    /// The end of a run whose agent was never started.
+    /// The end of a run whose agent was never started: by a wish, or because a limit was reached.
     fn stopped_before_start(&self) -> RunEnd {
-        let ended = Ended::Stop;
+        let ended = match &self.over {
+            Some(over) if self.stop.is_none() => Ended::Limit(over.kind, over.detail.clone()),
+            _ => Ended::Stop,
+        };
         RunEnd {
             outcome: self.agent.spec.stream_parser().finish(Exit::Code(-1), b""),
             exit_code: -1,

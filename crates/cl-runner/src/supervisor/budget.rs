@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::Supervisor;
 
-/// How often the records of a project's day are added up again while a run goes on.
-const DAY_AGAIN: Duration = Duration::from_mins(1);
+/// How often the records of a project's day are added up again while a run goes on or waits.
+pub(super) const DAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// What was used before a run, so that only its own use must be looked at.
 #[derive(Debug, Default)]
@@ -164,13 +164,38 @@ impl Supervisor {
         Some(limit.saturating_sub(passed))
     }
 
-    /// Remembers that the task has taken as long as it may.
-    pub(super) fn note_overtime(&mut self) {
-        if self.over.is_none() && self.time_left().is_some_and(|left| left.is_zero()) {
+    /// Remembers that the task has taken as long as it may, and tells whether it has.
+    ///
+    /// The time of a launch comes before its other limits: it also ends what they let go on.
+    pub(super) fn note_overtime(&mut self) -> bool {
+        self.note_overtime_of(None)
+    }
+
+    /// Like [`Supervisor::note_overtime`]; `gate` is what runs meanwhile, for the message.
+    pub(super) fn note_overtime_of(&mut self, gate: Option<&str>) -> bool {
+        if !self.time_left().is_some_and(|left| left.is_zero()) {
+            return false;
+        }
+        let is_noted = |over: &Failure| over.kind == FailureKind::Timeout;
+        if !self.over.as_ref().is_some_and(is_noted) {
             let limit = self.record.policy.max_task_duration.unwrap_or_default();
-            let text = format!("the task took longer than {limit:?}");
+            let meanwhile = match (gate, self.state.waiting_for.as_deref()) {
+                (Some(gate), _) => format!(": {gate} was running"),
+                (None, Some("slot")) => ": it was waiting for a run slot".to_owned(),
+                (None, Some("limit")) => ": it was waiting for a usage limit to end".to_owned(),
+                (None, Some("delay")) => ": it was pausing before the next attempt".to_owned(),
+                (None, Some(what)) => format!(": it was waiting for its {what}"),
+                (None, None) => String::new(),
+            };
+            let text = format!("the task took longer than {limit:?}{meanwhile}");
             self.over = Some(Failure::new(FailureKind::Timeout, text));
         }
+        true
+    }
+
+    /// Returns `wait`, or what the task may still take if that is less.
+    pub(super) fn within_time(&self, wait: Duration) -> Duration {
+        self.time_left().map_or(wait, |left| left.min(wait))
     }
 }
 

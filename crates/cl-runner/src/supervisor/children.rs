@@ -202,6 +202,7 @@ impl Supervisor {
                 return Ok(());
             }
             let left = until.saturating_duration_since(tokio::time::Instant::now());
+            let left = self.within_time(left);
             if left.is_zero() {
                 return self.give_up_on(&active).await;
             }

@@ -51,6 +51,8 @@ pub(super) struct Choice {
     is_woken: bool,
     /// What the supervisor before this one waited for.
     held: Option<Closed>,
+    /// What the ledger was told of windows while the attempt went on.
+    told: Vec<WindowReport>,
     /// What the ledger could not be told.
     unwritten: BTreeMap<AccountKey, Account>,
     /// The session that the next attempt of each agent resumes.
@@ -76,6 +78,7 @@ impl Choice {
             has_fallen_back: false,
             tried: BTreeSet::new(),
             is_woken: false,
+            told: Vec::new(),
             held: held.map(|(limit, until)| Closed { until, limit }),
             unwritten: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -302,7 +305,8 @@ impl Supervisor {
     pub(super) async fn await_limit(&mut self, closed: &Closed) {
         let left = closed.until.duration_since(self.now());
         let left = Duration::try_from(left).unwrap_or_default();
-        self.next_event(left.min(LOOK_EVERY)).await;
+        self.next_event(self.within_time(left.min(LOOK_EVERY)))
+            .await;
     }
 
     /// Ends the wait for a usage limit; false if there is none.
@@ -317,6 +321,35 @@ impl Supervisor {
         self.choice.is_woken = false;
         self.choice.has_switched = false;
         self.choice.held = None;
+        self.choice.told.clear();
+    }
+
+    /// Tells the ledger what the agent has just said of its windows.
+    ///
+    /// Not of one that is rejected: the program may wait by itself and be served in the end.
+    pub(super) fn tell_windows(&mut self, told: &[WindowReport]) {
+        let Some(key) = self.agent.account_key() else {
+            return;
+        };
+        let is_told = |report: &WindowReport| self.choice.told.contains(report);
+        let news = reports(told, None).into_iter();
+        let news: Vec<WindowReport> = news.filter(|report| !is_told(report)).collect();
+        if news.is_empty() || self.choice.unwritten.contains_key(&key) {
+            return;
+        }
+        let now = self.now();
+        match self
+            .choice
+            .ledger
+            .update(&key, |account| account.report(&news, now))
+        {
+            Ok(_) => self.choice.told.extend(news),
+            // It is told again at the end of the attempt.
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "could not write what is known of the agent's limits");
+            }
+        }
     }
 
     /// Tells the ledger how an attempt went that began at `started`.
@@ -341,7 +374,9 @@ impl Supervisor {
         let Some(key) = self.agent.account_key() else {
             return;
         };
-        let reports = reports(&end.outcome.limits, failure);
+        let mut reports = reports(&end.outcome.limits, failure);
+        // What was told when it was said must not undo what others have learned since.
+        reports.retain(|report| !self.choice.told.contains(report));
         let is_known = self.choice.unwritten.contains_key(&key) || self.choice.ledger.knows(&key);
         if !is_known && reports.is_empty() && failure.is_none() {
             return;

@@ -215,8 +215,10 @@ fn claim_step(view: &View<'_>) -> Step {
     if !view.policy.judges_claims() {
         return Step::Complete;
     }
+    // Gates cost no money, but time: a claim that none has judged in time is no claim.
+    let overtime = view.over.filter(|over| over.kind == FailureKind::Timeout);
     match view.gates {
-        GateVerdict::Pending => Step::RunGates,
+        GateVerdict::Pending => overtime.map_or(Step::RunGates, |over| Step::Fail(over.clone())),
         GateVerdict::Passed => Step::Complete,
         GateVerdict::Refused => Step::RejectDone,
     }

@@ -34,6 +34,9 @@ const REQUIRE_CHANGE: &str = "require-change";
 /// The shell that runs gates.
 pub(crate) const SHELL: &str = "/bin/sh";
 
+/// Said of a gate whose folder leads out of the working folder, by links or by `..`.
+pub(crate) const LED_OUT: &str = "its folder is not in the task's working folder";
+
 /// Said of a gate behind which the claim was not there any more.
 const VANISHED: &str = "DONE was gone when it ended";
 
@@ -42,7 +45,7 @@ const VANISHED: &str = "DONE was gone when it ended";
 pub(super) enum GateEnd {
     Passed,
     Refused(String),
-    /// Somebody wants the task to end; the claim is left as it is.
+    /// Somebody wants the task to end, or its time is over; the claim is left as it is.
     Interrupted,
 }
 
@@ -97,6 +100,7 @@ impl Supervisor {
                 return Ok(GateVerdict::Pending);
             };
             claim.evidence.push(number);
+            claim.seals.push(found.seal.clone());
             if found.verdict == Verdict::Refused {
                 self.state.claim = Some(claim);
                 let printed = self.task.gates_folder().join(&found.output);
@@ -157,7 +161,11 @@ impl Supervisor {
             stderr: Some(printed.try_clone()?),
             limit,
         };
-        let (end, exit) = self.run_shell(shell).await?;
+        let (end, exit) = if leads_out(&cwd, &self.record.cwd) {
+            (GateEnd::Refused(LED_OUT.to_owned()), None)
+        } else {
+            self.run_shell(shell).await?
+        };
         let duration = started.elapsed();
         let how = match end {
             GateEnd::Interrupted => return Ok(None),
@@ -182,10 +190,10 @@ impl Supervisor {
             None => (None, None),
         };
         let reason = how.as_deref().map(text).unwrap_or_default();
-        let alike = cl_storage::digest::sha256_hex(
-            format!("{reason}\n{}", digests.plain_sha256).as_bytes(),
-        );
-        let found = Evidence {
+        // What was cut short by us says no more than that: where it was cut is chance.
+        let compared = exit.map_or("", |_| digests.plain_sha256.as_str());
+        let alike = cl_storage::digest::sha256_hex(format!("{reason}\n{compared}").as_bytes());
+        let mut found = Evidence {
             version: evidence::KNOWN_VERSION,
             name: text(&gate.name),
             run: text(&gate.run),
@@ -212,7 +220,10 @@ impl Supervisor {
             output_sha256: digests.sha256,
             environment: environment_digest(&env),
             unquiet,
+            command_sha256: String::new(),
+            seal: String::new(),
         };
+        found.seal();
         cl_storage::crash::point("evidence-unrecorded");
         found.write(&self.task, number)?;
         cl_storage::crash::point("evidence-recorded");
@@ -323,7 +334,8 @@ impl Supervisor {
             if let Some(exit) = self.reaper.take(gate.pid) {
                 return (end_of(exit), Some(exit));
             }
-            if self.stop.is_some() {
+            // The time of the task goes on while its gates run, and ends them.
+            if self.stop.is_some() || self.note_overtime_of(Some("a gate")) {
                 return (GateEnd::Interrupted, None);
             }
             if printed.metadata().is_ok_and(|meta| meta.len() > largest) {
@@ -335,7 +347,8 @@ impl Supervisor {
                 let text = format!("took longer than {limit:?}");
                 return (GateEnd::Refused(text), None);
             }
-            self.next_event(left.min(super::events::LONGEST_WAIT)).await;
+            let left = self.within_time(left.min(super::events::LONGEST_WAIT));
+            self.next_event(left).await;
         }
     }
 
@@ -387,6 +400,15 @@ pub(crate) fn refusal_of(exit: Exit) -> Option<String> {
         Exit::Code(0) => None,
         Exit::Code(code) => Some(format!("exit {code}")),
         Exit::Signal(signal) => Some(format!("killed by signal {signal}")),
+    }
+}
+
+/// Tells whether `folder` exists and is not below `base`, all links followed.
+pub(crate) fn leads_out(folder: &Path, base: &Path) -> bool {
+    match (folder.canonicalize(), base.canonicalize()) {
+        (Ok(folder), Ok(base)) => !folder.starts_with(base),
+        // It cannot be started in a folder that is not there.
+        _ => false,
     }
 }
 

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::Supervisor;
 use super::attempt::{Ended, RunEnd};
 use super::limits::{self, Progress};
-use crate::output;
+use super::live::LiveAccount;
 use crate::process::end::{Ending, LOOK_AGAIN};
 use crate::process::tree::{self, Search};
+use crate::{output, run_usage};
 
 /// How long writers of an agent's stdout may go on after its leader has ended.
 ///
@@ -27,9 +28,6 @@ const READ_AT_ONCE: u64 = 8 * 1024 * 1024;
 
 /// The longest time from SIGTERM to SIGKILL for a run whose budget is used up.
 const BUDGET_GRACE: Duration = Duration::from_secs(1);
-
-/// The most that is read of a file in which an agent says what it used.
-const LONGEST_USAGE: u64 = 1024 * 1024;
 
 /// The number of SIGKILL.
 const KILLED: i32 = 9;
@@ -50,6 +48,7 @@ impl Supervisor {
         let mut last_growth = (started, 0);
         let mut stream = LiveStream::new(self.agent.spec.stream_parser());
         let mut meter = self.meter(run);
+        let mut account = LiveAccount::default();
         let mut ended = problem.map_or(Ended::ByItself, Ended::Unrecorded);
         let mut ending = Ending::default();
         let mut kill_at = (!matches!(ended, Ended::ByItself)).then(|| started + policy.grace);
@@ -75,6 +74,7 @@ impl Supervisor {
                     kill_at = Some(Instant::now() + policy.grace);
                 } else {
                     stream.read(run, READ_AT_ONCE);
+                    self.keep_account(&mut account, run, stream.parser());
                     if let Some(failure) = self.spend(&mut meter, run, stream.parser()) {
                         ended = Ended::Limit(failure.kind, failure.detail);
                         // What goes on costs more: there is less patience than elsewhere.
@@ -173,21 +173,9 @@ impl Supervisor {
         let now = self.now().to_zoned(jiff::tz::TimeZone::system());
         let mut outcome = stream.finish(exit, stderr.as_bytes(), now);
         if outcome.usage.is_none() {
-            outcome.usage = self.usage_in_file(run);
+            outcome.usage = run_usage::in_file(run, self.agent.spec.dialect);
         }
         outcome
-    }
-
-    /// Reads what the agent says in a file that it used, where its stream does not tell.
-    fn usage_in_file(&self, run: &RunDir) -> Option<cl_storage::Usage> {
-        use std::io::Read as _;
-        let path = self.agent.spec.usage_file(&run.prompt())?;
-        // A link is not what was asked for, and could lead to something endless.
-        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
-        let file = is_file.then(|| File::open(&path).ok()).flatten()?;
-        let mut text = String::new();
-        file.take(LONGEST_USAGE).read_to_string(&mut text).ok()?;
-        cl_agent::usage_in_file(self.agent.spec.dialect, &text)
     }
 
     /// Tells whether a process of the agent still holds its stdout file open.

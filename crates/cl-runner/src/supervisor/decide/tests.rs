@@ -217,6 +217,30 @@ fn refusals_that_are_all_alike_are_a_stalemate() {
 }
 
 #[test]
+fn time_that_is_over_leaves_nothing_to_the_gates() {
+    let policy = Policy {
+        gates: vec![crate::launch::Gate::from_command("true")],
+        ..Policy::default()
+    };
+    let failure = Failure::new(FailureKind::Timeout, "the task took longer than 2s");
+    let claimed = |over, gates| {
+        let view = View {
+            done: Presence::Present,
+            over,
+            gates,
+            ..view(&policy)
+        };
+        next_step(&view)
+    };
+    let money = Failure::new(FailureKind::MaxBudget, "");
+    let pending = |over| claimed(Some(over), GateVerdict::Pending);
+    assert_eq!(pending(&money), Step::RunGates, "gates cost none");
+    check_failure(pending(&failure), FailureKind::Timeout);
+    let passed = claimed(Some(&failure), GateVerdict::Passed);
+    assert_eq!(passed, Step::Complete, "it was judged in time");
+}
+
+#[test]
 fn a_used_up_budget_ends_the_task_but_not_a_claim() {
     let policy = Policy {
         require_change: true,
