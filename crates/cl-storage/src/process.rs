@@ -151,24 +151,6 @@ pub fn is_alive(pid: i32, start: Option<&ProcessStart>, recorded_at: jiff::Times
 }
 
 /// What we use of what the system says about a process.
-/// Returns when a process with `start_ticks` was started, as wall-clock time.
-fn started_at(start_ticks: u64) -> Option<jiff::Timestamp> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let boot = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse::<i64>()
-        .ok()?;
-    let ticks_per_second = rustix::param::clock_ticks_per_second();
-    let seconds = i64::try_from(start_ticks / ticks_per_second.max(1)).ok()?;
-    jiff::Timestamp::from_second(boot.checked_add(seconds)?).ok()
-}
-
-/// The flag of kernel threads (`PF_KTHREAD`) in field 9 of `/proc/<pid>/stat`.
-const KERNEL_THREAD: u64 = 0x0020_0000;
-
-/// The fields of `/proc/<pid>/stat` that we use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessStat {
     /// Name of the executable, cut by the kernel to 15 bytes.
@@ -181,10 +163,9 @@ pub struct ProcessStat {
     pub group: i32,
     /// Session; 0 where there are none.
     pub session: i32,
-    /// User and system time used so far, in [`ticks_per_second`].
     /// It is a thread of the kernel.
     pub is_kernel_thread: bool,
-    /// User and system time used so far, in clock ticks.
+    /// User and system time used so far, in [`ticks_per_second`].
     pub cpu_ticks: u64,
     /// Start time in the ticks of [`ProcessStart`].
     pub start_ticks: u64,
@@ -199,34 +180,6 @@ impl ProcessStat {
             return Ok(None);
         }
         system::stat(pid)
-        match fs::read(format!("/proc/{pid}/stat")) {
-            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            // The process ended between open and read.
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Parses one line; the name in parentheses may hold anything, `)` included.
-    fn parse(text: &str) -> Option<Self> {
-        let (before, after) = text.rsplit_once(')')?;
-        let name = before.split_once('(')?.1.to_owned();
-        let fields: Vec<&str> = after.split_ascii_whitespace().collect();
-        // `fields[0]` is field 3 of the manual page.
-        let number = |n: usize| fields.get(n - 3)?.parse::<u64>().ok();
-        let signed = |n: usize| fields.get(n - 3)?.parse::<i32>().ok();
-        Some(Self {
-            name,
-            state: fields.first()?.chars().next()?,
-            parent: signed(4)?,
-            group: signed(5)?,
-            session: signed(6)?,
-            is_kernel_thread: number(9)? & KERNEL_THREAD != 0,
-            cpu_ticks: number(14)? + number(15)?,
-            start_ticks: number(22)?,
-            resident_pages: number(24)?,
-        })
     }
 
     /// Tells whether the process has ended and only waits to be reaped.
@@ -351,21 +304,6 @@ mod tests {
         assert!(command_line(me).is_some_and(|line| line.contains(&0)));
         assert!(ProcessIdentity::current().unwrap().start.is_of_this_boot());
         assert!(!ProcessStart::parse("other:1").unwrap().is_of_this_boot());
-    }
-
-    #[test]
-    fn names_may_hold_anything() {
-        let fields = "S 1 2 3 0 0 0 0 0 0 0 5 6 0 0 0 0 0 0 77 0 99 0";
-        let stat = ProcessStat::parse(&format!("12 (a) b (c)) {fields}")).unwrap();
-        assert_eq!(
-            (stat.name.as_str(), stat.parent, stat.start_ticks),
-            ("a) b (c)", 1, 77)
-        );
-        assert_eq!((stat.cpu_ticks, stat.resident_pages), (11, 99));
-        assert!(!stat.is_kernel_thread);
-        assert_eq!(ProcessStat::parse("garbage"), None);
-        let kernel = "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 3 0 0 20 0 1 0 9 0 0 0";
-        assert!(ProcessStat::parse(kernel).unwrap().is_kernel_thread);
     }
 
     #[test]

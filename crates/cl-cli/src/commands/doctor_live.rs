@@ -218,7 +218,7 @@ fn wait(
     trial.waiting.begin();
     loop {
         match flight.end() {
-            Some(AttachEnd::Ended(result)) => return Ok((AttachEnd::Ended(result), interrupted)),
+            Some(end @ AttachEnd::Ended { .. }) => return Ok((end, interrupted)),
             Some(_) => break,
             None if Instant::now() >= until => break,
             None => {}
@@ -264,7 +264,7 @@ fn result(task: &TaskDir, end: &AttachEnd, redactor: &Redactor, started: Instant
     let run = runs.into_iter().max_by_key(|run| run.id().started_at());
     let info = run.as_ref().and_then(|run| RunInfo::read(run).ok()?);
     let of_launch = match end {
-        AttachEnd::Ended(result) => result.failure.clone(),
+        AttachEnd::Ended { result, .. } => result.failure.clone(),
         AttachEnd::Lost | AttachEnd::Detached => Some(Failure::new(
             FailureKind::RunnerLost,
             "its supervisor died or did not end in time",

@@ -5,6 +5,9 @@ use std::io;
 
 use super::ProcessStat;
 
+/// The flag of kernel threads (`PF_KTHREAD`) in field 9.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
 pub(super) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(bytes) => Ok(parse(&String::from_utf8_lossy(&bytes))),
@@ -29,6 +32,7 @@ fn parse(text: &str) -> Option<ProcessStat> {
         parent: signed(4)?,
         group: signed(5)?,
         session: signed(6)?,
+        is_kernel_thread: number(9)? & KERNEL_THREAD != 0,
         cpu_ticks: number(14)? + number(15)?,
         start_ticks: number(22)?,
         resident_pages: number(24)?,
@@ -108,6 +112,9 @@ mod tests {
             ("a) b (c)", 1, 77)
         );
         assert_eq!((stat.cpu_ticks, stat.resident_pages), (11, 99));
+        assert!(!stat.is_kernel_thread);
         assert_eq!(parse("garbage"), None);
+        let kernel = "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 3 0 0 20 0 1 0 9 0 0 0";
+        assert!(parse(kernel).unwrap().is_kernel_thread);
     }
 }

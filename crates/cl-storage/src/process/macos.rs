@@ -38,6 +38,7 @@ pub(super) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
         parent: number(found.pbi_ppid),
         group: number(found.pbi_pgid),
         session,
+        is_kernel_thread: false,
         cpu_ticks: task.map_or(0, |task| {
             task.pti_total_user.saturating_add(task.pti_total_system)
         }),

@@ -28,6 +28,7 @@ pub(super) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
         parent: parent.unwrap_or_default(),
         group: 0,
         session: 0,
+        is_kernel_thread: false,
         cpu_ticks: times.used,
         start_ticks: times.created,
         resident_pages: process.resident_bytes().unwrap_or_default() / PAGE_BYTES,
