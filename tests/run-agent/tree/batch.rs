@@ -74,6 +74,12 @@ fn a_failure_ends_the_batch_or_not() {
     assert_eq!(statuses(&said), ["failed", "not_started"]);
     assert_eq!(said[1]["reason"], "another item failed");
     assert_eq!(stage.lines("ran"), ["Break."]);
+    assert!(
+        finished
+            .stderr
+            .contains("1 of 2 batch items failed, 1 not started"),
+        "{finished:?}"
+    );
     let finished = batch(&stage, &args).arg("--continue-on-fail").run();
     finished.assert_code(1);
     assert_eq!(statuses(&lines(&finished)), ["failed", "completed"]);
@@ -219,6 +225,35 @@ fn nothing_starts_if_one_item_cannot() {
     assert!(finished.stderr.contains("m.yaml:3:5"), "{finished:?}");
     let other = stage.command("job batch --agent nobody --prompt x").run();
     other.assert_code(2);
+}
+
+#[test]
+fn nothing_starts_if_a_task_runs_or_was_given_up() {
+    let stage = Stage::new(
+        &ACTOR
+            .replace("exec sleep 1000", "until [ -e @/go ]; do sleep 0.02; done")
+            .replace("- output: Fine.", "- done: true"),
+    );
+    let one = ["--task", &id("one"), "--prompt", "Hang."];
+    let running = batch(&stage, &one).spawn();
+    stage.wait_for_lines("ran", 1);
+    let two = id("two");
+    let both = [&["--task", &two, "--prompt", "Two."][..], &one].concat();
+    for flag in ["--parallel=1", "--continue-on-fail"] {
+        let refused = batch(&stage, &both).arg(flag).run();
+        refused.assert_code(4);
+        let said = format!("task {} is running already", id("one"));
+        assert!(refused.stderr.contains(&said), "{refused:?}");
+        assert_eq!(refused.stdout, "");
+    }
+    stage.touch("go");
+    running.finish().assert_code(0);
+    stage.ok(&format!("task cancel {} --reason no", id("one")));
+    let refused = batch(&stage, &both).run();
+    refused.assert_code(4);
+    assert!(refused.stderr.contains("is marked"), "{refused:?}");
+    assert!(!stage.dir("two").exists());
+    assert_eq!(stage.lines("ran").len(), 1);
 }
 
 #[test]

@@ -110,6 +110,10 @@ fn a_plan_is_carried_out_in_order_and_only_once() {
         prompt.contains(last["depends_on"][0].as_str().unwrap()),
         "{prompt}"
     );
+    for task in plan["tasks"].as_array().unwrap() {
+        let shown = stage.json(&format!("task show {}", task["task_id"].as_str().unwrap()));
+        assert_eq!(shown["task"]["depends_on"], task["depends_on"], "{shown}");
+    }
     let again = apply(&stage, "--json").ok().stdout;
     assert_eq!(
         (statuses(&again, "started"), statuses(&again, "done")),

@@ -20,7 +20,7 @@ use cl_storage::process::ProcessIdentity;
 use cl_storage::redact::Redactor;
 use cl_storage::run_info::RunInfo;
 use cl_storage::task_state::{ResultStatus, TaskResult};
-use cl_storage::{RunDir, RunId, TaskDir};
+use cl_storage::{RunDir, RunId, TaskDir, TaskId};
 use jiff::Timestamp;
 
 use super::launching::{self, Order};
@@ -92,6 +92,8 @@ pub(super) struct Part {
     pub(super) policy: Policy,
     pub(super) env: std::collections::BTreeMap<String, String>,
     pub(super) previous_run: Option<RunId>,
+    /// The tasks that must be done first; none keeps those that are stored.
+    pub(super) depends_on: Option<Vec<TaskId>>,
     pub(super) step: Option<Step>,
 }
 
@@ -122,7 +124,7 @@ impl Flight {
             parent: None,
             depth: 0,
             previous_run: part.previous_run,
-            depends_on: None,
+            depends_on: part.depends_on,
             takes_up_cancelled: false,
             is_detached: part.kind == Kind::Task,
             step: part.step,

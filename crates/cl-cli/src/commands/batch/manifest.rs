@@ -112,12 +112,28 @@ fn check(entry: &Entry) -> Result<(), String> {
     if let Some(task) = &entry.task {
         TaskId::parse(task).map_err(|error| error.to_string())?;
     }
+    for (name, value) in &entry.env {
+        if !is_variable(name) {
+            return Err(format!(
+                "env: {name:?} is no name of a variable; letters, digits and _ make one"
+            ));
+        }
+        if value.contains('\0') {
+            return Err(format!("env: the value of {name} holds a NUL"));
+        }
+    }
     match (&entry.prompt, &entry.prompt_file) {
         (Some(_), Some(_)) => Err("prompt and prompt_file exclude each other".to_owned()),
         (None, None) => Err("there is neither prompt nor prompt_file".to_owned()),
         (Some(text), None) if text.trim().is_empty() => Err("the prompt is empty".to_owned()),
         _ => Ok(()),
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Finds the items that others depend on.
@@ -203,6 +219,16 @@ mod tests {
                 "items:\n  - {{prompt: x, task: {A}, depends_on: [{B}]}}\n  - {{prompt: x, task: {B}, depends_on: [{A}]}}\n"
             ),
             "m.yaml:2:5: depends_on leads in a circle",
+        );
+        for name in ["''", "1A", "A=B", "'A B'", "Ä", "\"A\\0\""] {
+            check_error(
+                &format!("items:\n  - {{prompt: x, env: {{{name}: y}}}}\n"),
+                "m.yaml:2:5: env: ",
+            );
+        }
+        check_error(
+            "items:\n  - {prompt: x, env: {A_1: \"y\\0\"}}\n",
+            "the value of A_1 holds a NUL",
         );
         check_error("items: [\n", "m.yaml:");
     }

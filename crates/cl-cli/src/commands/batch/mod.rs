@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use cl_runner::attach::AttachEnd;
 use cl_runner::launch::{Kind, Policy};
+use cl_storage::marker::{self, Command, Marker, Markers, Rule};
+use cl_storage::snapshot::TaskView;
 use cl_storage::task_state::ResultStatus;
 use cl_storage::{ProjectId, TaskDir, TaskId};
 use serde_json::json;
@@ -224,8 +226,39 @@ fn check(ctx: &Context, scope: &Scope, common: &Common, items: &[Item]) -> Resul
         if agents.insert(item.agent.clone()) {
             common.check_agent(ctx, item.agent.as_deref())?;
         }
+        check_task(ctx, scope, &item.task)?;
     }
     Ok(())
+}
+
+/// Refuses a task that cannot be started as it stands. The supervisor looks again.
+fn check_task(ctx: &Context, scope: &Scope, task: &TaskDir) -> Result<(), CliError> {
+    if !task.exists() {
+        return Ok(());
+    }
+    let (id, project, now) = (task.id(), task.project(), ctx.now());
+    if TaskView::read(scope.root(), task, now)?.is_active() {
+        return Err(CliError::conflict(format!(
+            "task {id} is running already; nothing was started"
+        ))
+        .hint("watch it with `run-agent watch` or stop it with `run-agent stop`"));
+    }
+    let markers = Markers::read(task, now).map_err(|error| {
+        CliError::failed(format!("could not look at task {id}")).caused_by(error)
+    })?;
+    let refusing = Marker::ALL.into_iter().find(|marker| {
+        markers.has(*marker) && marker::rule(*marker, Command::Start) == Rule::Refuse
+    });
+    refusing.map_or(Ok(()), |marker| {
+        let name = marker.file_name();
+        Err(
+            CliError::conflict(format!("task {id} is marked {name}; nothing was started")).hint(
+                format!(
+                    "`run-agent task resume {id} --project {project} --force` takes it up again"
+                ),
+            ),
+        )
+    })
 }
 
 /// A batch on its way.
@@ -340,6 +373,7 @@ impl Batch {
                 policy: item.policy.clone(),
                 env: item.env.clone(),
                 previous_run: None,
+                depends_on: None,
                 step: None,
             };
             match Flight::launch(ctx, &self.common, part) {
@@ -391,19 +425,21 @@ impl Batch {
     }
 
     fn conclude(&self) -> Result<Exit, CliError> {
-        let bad = self
-            .ends
-            .iter()
-            .flatten()
-            .filter(|end| end.status != "completed")
-            .count();
+        let count = |wanted: &[&str]| {
+            let ends = self.ends.iter().flatten();
+            ends.filter(|end| wanted.contains(&end.status)).count()
+        };
+        let (done, idle) = (count(&["completed"]), count(&["not_started"]));
+        let (of, bad) = (self.items.len(), self.items.len() - done - idle);
         match self.interrupted {
             Some(exit) => Ok(exit),
-            None if bad > 0 => Err(CliError::failed(format!(
-                "{bad} of {} batch items failed",
-                self.items.len()
+            None if done == of => Ok(Exit::Success),
+            None if idle == 0 => Err(CliError::failed(format!(
+                "{bad} of {of} batch items failed"
             ))),
-            None => Ok(Exit::Success),
+            None => Err(CliError::failed(format!(
+                "{bad} of {of} batch items failed, {idle} not started"
+            ))),
         }
     }
 }

@@ -325,6 +325,8 @@ impl Apply {
             ..self.common.policy.clone()
         };
         launch_policy::add_task_gates(ctx, &mut policy, &item.task)?;
+        let before = item.needs.iter().map(|&need| self.items[need].task.id());
+        let before: Vec<_> = before.cloned().collect();
         let part = Part {
             kind: Kind::Task,
             task: item.task.clone(),
@@ -334,6 +336,8 @@ impl Apply {
             policy,
             env: std::collections::BTreeMap::new(),
             previous_run: None,
+            // Stored, so that whoever takes the task up later keeps the order of the plan.
+            depends_on: (!before.is_empty()).then_some(before),
             step: None,
         };
         Flight::launch(ctx, &self.common, part).map(drop)

@@ -359,6 +359,7 @@ impl Iterate {
                 policy: self.common.policy.clone(),
                 env: launching::extra_env(&self.launch),
                 previous_run,
+                depends_on: None,
                 step: Some(Step {
                     role: role.to_owned(),
                     iteration: number,

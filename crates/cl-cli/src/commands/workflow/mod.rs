@@ -356,6 +356,7 @@ impl Workflow {
             policy: self.common.policy.clone(),
             env: launching::extra_env(&self.launch),
             previous_run,
+            depends_on: None,
             step: Some(Step {
                 role: STAGE.to_owned(),
                 iteration: u32::try_from(number).unwrap_or(u32::MAX),
