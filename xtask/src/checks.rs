@@ -20,9 +20,9 @@ pub(crate) fn format_check(workspace: &Workspace) -> Result<String> {
     Ok("fmt: nothing to change".to_owned())
 }
 
-/// Runs clippy over every target, with the test hooks and without: what is compiled out must be clean too.
+/// Runs clippy over every target, with all features and with none: what is compiled out must be clean too.
 pub(crate) fn lint(workspace: &Workspace) -> Result<String> {
-    for features in [&["--features", TEST_HOOKS][..], &[]] {
+    for features in [&["--features", TEST_HOOKS][..], &["--no-default-features"]] {
         workspace
             .cargo("clippy")
             .args(["--workspace", "--all-targets"])
@@ -30,7 +30,7 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<String> {
             .args(["--", "--deny", "warnings"])
             .run()?;
     }
-    Ok("lint: no warnings, with and without the test hooks".to_owned())
+    Ok("lint: no warnings, with all features and with none".to_owned())
 }
 
 /// Runs the tests and, unless a filter picks some of them, the doctests.

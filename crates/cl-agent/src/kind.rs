@@ -28,6 +28,8 @@ pub enum AgentKind {
     Perplexity,
     /// The xAI service.
     Xai,
+    /// A program that speaks the Agent Client Protocol.
+    Acp,
     /// Any other program, described in the config.
     Command,
     /// The built-in agent that plays a script.
@@ -36,7 +38,7 @@ pub enum AgentKind {
 
 impl AgentKind {
     /// Every kind, in the order in which they are listed to users.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Claude,
         Self::Codex,
         Self::Gemini,
@@ -46,6 +48,7 @@ impl AgentKind {
         Self::Pi,
         Self::Perplexity,
         Self::Xai,
+        Self::Acp,
         Self::Command,
         Self::Scripted,
     ];
@@ -62,6 +65,7 @@ impl AgentKind {
             Self::Pi => "pi",
             Self::Perplexity => "perplexity",
             Self::Xai => "xai",
+            Self::Acp => "acp",
             Self::Command => "command",
             Self::Scripted => "scripted",
         }
@@ -74,6 +78,11 @@ impl AgentKind {
     /// It runs no commands and writes no files, so it cannot say itself that a task is done.
     pub fn is_service(self) -> bool {
         matches!(self, Self::Perplexity | Self::Xai)
+    }
+
+    /// Returns whether a run is performed by a worker of ours, which is this very program.
+    pub fn has_worker(self) -> bool {
+        self.is_service() || self == Self::Acp
     }
 }
 
@@ -89,12 +98,17 @@ impl fmt::Display for AgentKind {
 pub enum KindError {
     /// The kind exists, but this build cannot run it.
     #[error(
-        "agents of type {0} are not supported by this version; use claude, codex, gemini, opencode, qwen, copilot, pi, perplexity, xai, command or scripted"
+        "agents of type {0} are not supported by this version; use claude, codex, gemini, opencode, qwen, copilot, pi, perplexity, xai, acp, command or scripted"
     )]
     Unsupported(&'static str),
+    /// The kind is known, and this build was made without it.
+    #[error(
+        "this build has no agents of type {0}; build it with `cargo build --release --features {0}`, or without `--no-default-features`"
+    )]
+    LeftOut(&'static str),
     /// Nobody knows this kind.
     #[error(
-        "unknown agent type {0:?}; known are claude, codex, gemini, opencode, qwen, copilot, pi, perplexity, xai, command and scripted"
+        "unknown agent type {0:?}; known are claude, codex, gemini, opencode, qwen, copilot, pi, perplexity, xai, acp, command and scripted"
     )]
     Unknown(String),
 }
@@ -122,6 +136,7 @@ impl TryFrom<cl_config::AgentKind> for AgentKind {
             cl_config::AgentKind::Qwen => Ok(Self::Qwen),
             cl_config::AgentKind::Copilot => Ok(Self::Copilot),
             cl_config::AgentKind::Pi => Ok(Self::Pi),
+            cl_config::AgentKind::Acp => Ok(Self::Acp),
             cl_config::AgentKind::Command => Ok(Self::Command),
             cl_config::AgentKind::Scripted => Ok(Self::Scripted),
             cl_config::AgentKind::Perplexity => Ok(Self::Perplexity),
@@ -174,6 +189,8 @@ pub enum Dialect {
     Pi,
     /// Our own worker for services; see [`crate::rest`].
     Rest,
+    /// Our own worker for agents that speak the Agent Client Protocol; see [`crate::acp`].
+    Acp,
     /// One JSON object per line, read through a [`JsonlMapping`](crate::JsonlMapping).
     Jsonl,
     /// Plain text: all of it is the answer.
@@ -203,6 +220,7 @@ impl Dialect {
             Self::Copilot => "copilot",
             Self::Pi => "pi",
             Self::Rest => "rest",
+            Self::Acp => "acp",
             Self::Jsonl => "jsonl",
             Self::Text => "text",
         }

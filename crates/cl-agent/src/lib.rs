@@ -22,8 +22,9 @@
 //! [`AgentSpec`] in [`mod@resolve`], the command line in [`spec`], variables in
 //! [`mod@environment`], output in [`stream`], versions in [`version`], flags in
 //! [`help`], the agent that plays a script in [`scripted`], agents that are a
-//! service in [`rest`].
+//! service in [`rest`], agents that want a conversation in [`acp`].
 
+pub mod acp;
 pub mod adapter;
 pub mod environment;
 pub mod help;

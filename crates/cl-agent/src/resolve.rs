@@ -6,6 +6,7 @@ use std::time::Duration;
 use cl_config::{AgentConfig, Environment, OutputFormat, find_on_path};
 use secrecy::ExposeSecret as _;
 
+use crate::acp;
 use crate::adapter::{adapter, copilot};
 use crate::kind::{AgentKind, Dialect, KindError, PromptChannel};
 use crate::scripted::{Script, ScriptError};
@@ -124,6 +125,7 @@ pub fn resolve(
         agent: agent.to_owned(),
         source,
     })?;
+    check_built(agent, kind, acp::IS_BUILT)?;
     let table = adapter(kind);
     if kind.is_service() && config.base_url.as_deref().is_some_and(has_user) {
         return Err(ResolveError::PasswordInUrl {
@@ -133,10 +135,11 @@ pub fn resolve(
     let (script, script_dialect) = find_script(agent, config, kind)?;
     let (secret_env, env): (Vec<_>, Vec<_>) =
         config.env.iter().partition(|(_, value)| value.is_secret);
-    let spec = AgentSpec {
+    let program = find_program(agent, config, kind, around)?;
+    let mut spec = AgentSpec {
         name: agent.to_owned(),
         kind,
-        program: find_program(agent, config, kind, around)?,
+        program,
         prompt: match kind {
             AgentKind::Command => PromptChannel::from(config.prompt),
             _ => table.prompt,
@@ -176,8 +179,40 @@ pub fn resolve(
             .timeout
             .map(|timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
     };
+    if kind == AgentKind::Acp {
+        lend_to_worker(&mut spec, config, around);
+    }
     check_root(&spec, around)?;
     Ok(spec)
+}
+
+/// Refuses a kind that this build was made without.
+fn check_built(agent: &str, kind: AgentKind, has_acp: bool) -> Result<(), ResolveError> {
+    if kind != AgentKind::Acp || has_acp {
+        return Ok(());
+    }
+    Err(ResolveError::Kind {
+        agent: agent.to_owned(),
+        source: KindError::LeftOut(kind.as_str()),
+    })
+}
+
+/// Makes the worker the program, and the agent's program its argument.
+fn lend_to_worker(spec: &mut AgentSpec, config: &AgentConfig, around: &Surroundings<'_>) {
+    let agent = std::mem::replace(&mut spec.program, around.executable.to_owned());
+    let words = std::mem::replace(&mut spec.command_args, vec![acp::SUB_COMMAND.to_owned()]);
+    if let Some(mode) = &config.mode {
+        spec.command_args
+            .extend(["--mode".to_owned(), mode.clone()]);
+    }
+    if !config.allows_permissions {
+        let flags = ["--permissions", "reject"].map(str::to_owned);
+        spec.command_args.extend(flags);
+    }
+    spec.args = std::iter::once(agent.to_string_lossy().into_owned())
+        .chain(words)
+        .chain(config.args.iter().cloned())
+        .collect();
 }
 
 /// Tells whether an address names a user before its host.
@@ -330,4 +365,18 @@ fn find_script(
         source,
     })?;
     Ok((Some(path.clone()), Some(script.dialect())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_was_left_out_says_how_to_build_it() {
+        assert!(check_built("a", AgentKind::Acp, true).is_ok());
+        assert!(check_built("a", AgentKind::Claude, false).is_ok());
+        let error = check_built("a", AgentKind::Acp, false).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("--features acp"), "{error}: {cause}");
+    }
 }

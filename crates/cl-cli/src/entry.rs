@@ -20,6 +20,9 @@ pub const SCRIPTED_AGENT: &str = cl_agent::scripted::SUB_COMMAND;
 /// The hidden sub-command that asks a service as an agent.
 pub const REST_AGENT: &str = cl_agent::rest::SUB_COMMAND;
 
+/// The hidden sub-command that holds a conversation with an agent.
+pub const ACP_AGENT: &str = cl_agent::acp::SUB_COMMAND;
+
 /// The hidden sub-command that delivers notifications.
 pub const SEND_NOTIFICATIONS: &str = cl_runner::notify::start::SUB_COMMAND;
 
@@ -55,6 +58,7 @@ pub fn main_entry(binary: Binary) -> ExitCode {
             return commands::supervise::become_wrapped(&args[2..]);
         }
         Some(SCRIPTED_AGENT) => return commands::supervise::scripted_agent(&args[2..]),
+        Some(ACP_AGENT) => return commands::supervise::acp_agent(&args[2..]),
         Some(REST_AGENT) => return commands::supervise::rest_agent(&args[2..]),
         Some(SEND_NOTIFICATIONS) => return commands::supervise::send_notifications(&args[2..]),
         _ => {}

@@ -41,6 +41,10 @@ pub struct AgentConfig {
     pub model_args: Vec<String>,
     /// Arguments that make the program print its version.
     pub version_args: Vec<String>,
+    /// The mode of work that an `acp` agent is asked for.
+    pub mode: Option<String>,
+    /// Whether an `acp` agent that asks for permission gets it.
+    pub allows_permissions: bool,
     /// The script that a `scripted` agent plays, absolute.
     pub script: Option<PathBuf>,
     /// How long it may be silent before it is stopped; zero switches that off.
@@ -67,6 +71,8 @@ impl AgentConfig {
             resume_args: Vec::new(),
             model_args: Vec::new(),
             version_args: vec!["--version".to_owned()],
+            mode: None,
+            allows_permissions: true,
             script: None,
             timeout: None,
             account: None,
@@ -95,6 +101,8 @@ pub enum AgentKind {
     Perplexity,
     /// The xAI service, called over HTTP.
     Xai,
+    /// A program that speaks the Agent Client Protocol.
+    Acp,
     /// Any program, as described by its entry.
     Command,
     /// The built-in player of scripts.
@@ -103,7 +111,7 @@ pub enum AgentKind {
 
 impl AgentKind {
     /// All kinds, in the order in which they are listed to users.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Claude,
         Self::Codex,
         Self::Gemini,
@@ -113,6 +121,7 @@ impl AgentKind {
         Self::Pi,
         Self::Perplexity,
         Self::Xai,
+        Self::Acp,
         Self::Command,
         Self::Scripted,
     ];
@@ -151,6 +160,7 @@ impl AgentKind {
             Self::Pi => "pi",
             Self::Perplexity => "perplexity",
             Self::Xai => "xai",
+            Self::Acp => "acp",
             Self::Command => "command",
             Self::Scripted => "scripted",
         }
@@ -174,7 +184,7 @@ impl AgentKind {
             | Self::Qwen
             | Self::Copilot
             | Self::Pi => Some(self.name()),
-            Self::Perplexity | Self::Xai | Self::Command | Self::Scripted => None,
+            Self::Perplexity | Self::Xai | Self::Acp | Self::Command | Self::Scripted => None,
         }
     }
 }

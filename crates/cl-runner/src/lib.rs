@@ -20,6 +20,11 @@
 //!   verified to have ended.
 //! - Decisions are pure functions; what performs them does not decide.
 
+#[cfg(feature = "acp")]
+pub mod acp_agent;
+#[cfg(not(feature = "acp"))]
+#[path = "acp_agent/left_out.rs"]
+pub mod acp_agent;
 pub mod activity;
 pub mod adopt;
 pub mod attach;

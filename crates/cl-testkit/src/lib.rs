@@ -2,6 +2,7 @@
 //!
 //! * [`model_server`]: the model services that coding agents talk to.
 //! * [`scenario`]: a root, a configuration and scripted agents for the real binary.
+//! * [`acp_peer`]: an agent that speaks the Agent Client Protocol.
 //! * [`receiver`]: a receiver of webhooks.
 //! * [`run_agent`]: one command of the binary, with a deadline.
 //! * [`survivors`]: proof that no process of a tree is left.
@@ -10,6 +11,7 @@
 //!   start and are held against.
 //! * [`patience`]: waiting for a condition with a deadline.
 
+pub mod acp_peer;
 pub mod bench_data;
 pub mod bench_floor;
 pub mod bench_process;

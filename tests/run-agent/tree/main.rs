@@ -1,6 +1,8 @@
 //! Real processes: agents, their children, how they end, and how the loop goes on.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+#[cfg(feature = "acp")]
+mod acp;
 mod batch;
 mod budget;
 mod contract;

@@ -167,7 +167,6 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     ("minijinja", Only(&["cl-agent", "cl-conduct"])),
     ("hcl-rs", Only(&["cl-cli"])),
     ("rmcp", Only(&["cl-mcp"])),
-    ("agent-client-protocol", Only(&["cl-agent"])),
     ("ratatui", Only(&["cl-cli"])),
     ("xshell", Only(&["xtask"])),
     ("cargo_metadata", Only(&["xtask"])),
@@ -198,4 +197,6 @@ pub(super) const UNWANTED: &[(&str, &str)] = &[
     ("serde_yaml_ng", "cl_storage::yaml"),
     ("serde_yml", "cl_storage::yaml"),
     ("nix", "rustix"),
+    ("libc", "rustix"),
+    ("agent-client-protocol", "cl_agent::acp"),
 ];

@@ -3,6 +3,7 @@
 //! One module per kind holds one [`Adapter`] value; nothing here has behaviour.
 //! A fact that was seen on a real program names the version it was seen on.
 
+mod acp;
 mod claude;
 mod codex;
 mod command;
@@ -144,6 +145,7 @@ pub fn adapter(kind: AgentKind) -> &'static Adapter {
         AgentKind::Pi => &pi::ADAPTER,
         AgentKind::Perplexity => &rest::PERPLEXITY,
         AgentKind::Xai => &rest::XAI,
+        AgentKind::Acp => &acp::ADAPTER,
         AgentKind::Command => &command::ADAPTER,
         AgentKind::Scripted => &scripted::ADAPTER,
     }

@@ -77,7 +77,7 @@ impl Speaker {
             Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
                 self.younger_start(prompt, now)
             }
-            Dialect::Rest | Dialect::Jsonl | Dialect::Text => Vec::new(),
+            Dialect::Rest | Dialect::Acp | Dialect::Jsonl | Dialect::Text => Vec::new(),
         };
         lines(&events)
     }
@@ -99,7 +99,9 @@ impl Speaker {
             Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
                 return lines(&self.younger_text(text, now));
             }
-            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return vec![format!("{text}\n")],
+            Dialect::Rest | Dialect::Acp | Dialect::Jsonl | Dialect::Text => {
+                return vec![format!("{text}\n")];
+            }
         };
         lines(&[event])
     }
@@ -126,7 +128,7 @@ impl Speaker {
             Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
                 return lines(&self.younger_tool_start(command, now));
             }
-            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
+            Dialect::Rest | Dialect::Acp | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
     }
@@ -163,7 +165,7 @@ impl Speaker {
             Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
                 return lines(&self.younger_tool_end(command, output, code, now));
             }
-            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
+            Dialect::Rest | Dialect::Acp | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
     }
@@ -183,7 +185,7 @@ impl Speaker {
             Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
                 return lines(&self.younger_close(now));
             }
-            Dialect::Rest | Dialect::Jsonl | Dialect::Text => return Vec::new(),
+            Dialect::Rest | Dialect::Acp | Dialect::Jsonl | Dialect::Text => return Vec::new(),
         };
         lines(&[event])
     }
@@ -231,7 +233,7 @@ impl Speaker {
             Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
                 self.younger_failure(status, message, now)
             }
-            Dialect::Rest | Dialect::Jsonl | Dialect::Text => (Vec::new(), 1),
+            Dialect::Rest | Dialect::Acp | Dialect::Jsonl | Dialect::Text => (Vec::new(), 1),
         };
         Failing {
             stderr: events
@@ -302,7 +304,8 @@ impl Speaker {
             | Dialect::Pi
             | Dialect::Jsonl
             | Dialect::Text
-            | Dialect::Rest => {
+            | Dialect::Rest
+            | Dialect::Acp => {
                 let text = match opens_at {
                     Some(opens_at) => format!("You've hit your usage limit|{opens_at}"),
                     None => "You've hit your usage limit".to_owned(),

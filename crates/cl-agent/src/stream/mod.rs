@@ -10,6 +10,7 @@
 //! SIGINT although its last event says `is_error`, Gemini CLI exits with 0 on
 //! SIGTERM without any last event, and Codex's last words can be lost.
 
+mod acp;
 mod classify;
 mod claude;
 mod codex;
@@ -36,6 +37,7 @@ use facts::Facts;
 pub(crate) use facts::Reported;
 pub(crate) use lines::plain_text;
 use lines::{LineSplitter, TextPieces, json_part};
+pub use outcome::telling_line;
 
 /// How much of a line is shown while the agent runs.
 const SHOWN_CHARS: usize = 500;
@@ -294,6 +296,7 @@ fn read_line(dialect: Dialect, paths: &jsonl::Paths, line: &[u8], facts: &mut Fa
         Dialect::Copilot => copilot::read(event, facts),
         Dialect::Pi => pi::read(event, facts),
         Dialect::Rest => rest::read(event, facts),
+        Dialect::Acp => acp::read(event, facts),
         Dialect::Jsonl => paths.read(event, facts),
         Dialect::Text => {}
     }

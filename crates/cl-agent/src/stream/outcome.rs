@@ -62,7 +62,10 @@ pub(super) fn decide(
 
 /// Tells whether what is reported as used counts from the start of the session.
 pub(super) fn is_cumulative(dialect: Dialect) -> bool {
-    matches!(dialect, Dialect::Codex | Dialect::Qwen | Dialect::Copilot)
+    matches!(
+        dialect,
+        Dialect::Codex | Dialect::Qwen | Dialect::Copilot | Dialect::Acp
+    )
 }
 
 /// Returns the best account of a failure: events, then the exit, then standard error.
@@ -122,6 +125,13 @@ fn crash(text: String) -> Reported {
         text,
         ..Reported::default()
     }
+}
+
+/// Returns the line in which a program that has come to nothing says why.
+///
+/// `stderr` is the end of its standard error, all of which must be its own words.
+pub fn telling_line(stderr: &str) -> Option<String> {
+    error_in(&plain_text(stderr), true)
 }
 
 /// Finds the line of standard error that says most.

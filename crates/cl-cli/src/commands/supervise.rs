@@ -26,6 +26,14 @@ pub fn rest_agent(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Holds a conversation with an agent, as the worker of a run.
+pub fn acp_agent(args: &[OsString]) -> ExitCode {
+    match Environment::from_process() {
+        Ok(environment) => to_exit_code(cl_runner::acp_agent::converse(args, &environment)),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
 /// Watches an adopted process.
 pub fn watch_adopted() -> ExitCode {
     to_exit_code(cl_runner::adopt::watch_adopted())

@@ -94,6 +94,8 @@ fn agent<'d>(
         version_args: reader
             .texts(&section, "version_args")
             .unwrap_or(unset.version_args),
+        mode: reader.text(&section, "mode"),
+        allows_permissions: reader.choice(&section, "permissions") != Some("reject"),
         script: reader.path(&section, "script"),
         timeout: reader.duration(&section, "timeout"),
         account: account(reader, &section),
@@ -208,8 +210,15 @@ fn check_keys_fit<'d>(
     if kind != AgentKind::Scripted {
         misplaced.push("script");
     }
-    if kind != AgentKind::Command && kind.program().is_none() {
+    let is_program = matches!(kind, AgentKind::Command | AgentKind::Acp);
+    if !is_program && kind.program().is_none() {
         misplaced.extend(["command", "args"]);
+    }
+    if kind == AgentKind::Acp {
+        // Which variable its program takes them from is not known.
+        misplaced.extend(["token", "token_file", "base_url"]);
+    } else {
+        misplaced.extend(["mode", "permissions"]);
     }
     if kind == AgentKind::Pi {
         // Its servers stand in a file of its own, and to ignore one would be to ask another.
@@ -222,7 +231,7 @@ fn check_keys_fit<'d>(
         }
     }
     let lacks = match kind {
-        AgentKind::Command if section.get("command").is_none() => Some("command"),
+        AgentKind::Command | AgentKind::Acp if section.get("command").is_none() => Some("command"),
         AgentKind::Scripted if agent.script.is_none() => Some("script"),
         _ => None,
     };

@@ -115,6 +115,16 @@ const EFFECTS: &[Effect] = &[
         "agents: {a: {type: command, command: x}}",
     ),
     effect(
+        "agents.<name>.mode",
+        "agents: {a: {type: acp, command: x, mode: plan}}",
+        "agents: {a: {type: acp, command: x}}",
+    ),
+    effect(
+        "agents.<name>.permissions",
+        "agents: {a: {type: acp, command: x, permissions: reject}}",
+        "agents: {a: {type: acp, command: x}}",
+    ),
+    effect(
         "agents.<name>.script",
         "agents: {a: {type: scripted, script: x}}",
         "agents: {a: {type: scripted, script: y}}",
@@ -412,8 +422,6 @@ fn documented_defaults_are_the_real_ones() {
         let yaml = format!("{section}: {value}");
         assert_eq!(fingerprint(&config(&yaml)), unset, "{yaml}");
     }
-    let command = "agents: {a: {type: command, command: x, output: jsonl";
-    let bare = fingerprint(&config(&format!("{command}}}}}")));
     for (dotted, field) in keys() {
         let Some(key) = dotted.strip_prefix("agents.<name>.") else {
             continue;
@@ -421,6 +429,11 @@ fn documented_defaults_are_the_real_ones() {
         if field.default.is_empty() || ["type", "output"].contains(&key) {
             continue;
         }
+        let command = match key {
+            "permissions" => "agents: {a: {type: acp, command: x",
+            _ => "agents: {a: {type: command, command: x, output: jsonl",
+        };
+        let bare = fingerprint(&config(&format!("{command}}}}}")));
         let yaml = format!("{command}, {key}: {}}}}}", field.default);
         assert_eq!(fingerprint(&config(&yaml)), bare, "{yaml}");
     }

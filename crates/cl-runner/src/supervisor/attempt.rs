@@ -230,7 +230,7 @@ impl Supervisor {
             _ => None,
         };
         // A program file that was replaced since must not answer for this one.
-        let path = if self.agent.spec.kind.is_service() {
+        let path = if self.agent.spec.kind.has_worker() {
             self.executable.clone()
         } else {
             command.program.clone()

@@ -27,7 +27,7 @@ impl Supervisor {
         let program = self.agent.spec.program.clone();
         if self.agent.spec.version_args.is_empty()
             || self.agent.spec.kind == cl_agent::AgentKind::Scripted
-            || self.agent.spec.kind.is_service()
+            || self.agent.spec.kind.has_worker()
         {
             return String::new();
         }

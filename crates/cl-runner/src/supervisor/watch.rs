@@ -83,8 +83,13 @@ impl Supervisor {
                 }
             }
             if let Some(moment) = self.kill_moment(&ended, kill_at) {
-                let alive = self.processes(run, agent);
-                ending.signal(&alive, Instant::now() >= moment);
+                let mut alive = self.processes(run, agent);
+                let kill = Instant::now() >= moment;
+                if !kill && self.agent.spec.kind == cl_agent::AgentKind::Acp {
+                    // Its worker asks it to end its turn, and ends it itself.
+                    alive.retain(|process| process == agent);
+                }
+                ending.signal(&alive, kill);
                 if ending.is_outrun() {
                     self.kill_group(&alive);
                 }

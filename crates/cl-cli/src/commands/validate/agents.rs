@@ -159,6 +159,10 @@ impl Looker<'_> {
                 };
                 findings.extend(token.map(|text| Finding::new(level, name, text)));
             }
+            Ok(spec) if spec.kind == cl_agent::AgentKind::Acp => {
+                // The program of the run is our own worker.
+                program = spec.args.first().cloned();
+            }
             Ok(spec) => {
                 program = Some(spec.program.display().to_string());
                 version = ProgramStamp::of(&spec.program)

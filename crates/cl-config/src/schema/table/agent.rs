@@ -16,11 +16,12 @@ pub(super) static AGENT: &[Field] = &[
             "pi",
             "perplexity",
             "xai",
+            "acp",
             "command",
             "scripted",
         ]),
         "the entry's name",
-        "How the agent is spoken to. `command` is any program, described by the keys below; `scripted` plays a script.",
+        "How the agent is spoken to. `command` is any program, described by the keys below; `acp` is a program that speaks the Agent Client Protocol; `scripted` plays a script.",
     ),
     field(
         "token",
@@ -50,7 +51,7 @@ pub(super) static AGENT: &[Field] = &[
         "command",
         Kind::Command,
         "",
-        "The program, or a list of the program and its first arguments. Required for type `command`; replaces the program of a type that has one.",
+        "The program, or a list of the program and its first arguments. Required for types `command` and `acp`; replaces the program of a type that has one.",
     ),
     field(
         "args",
@@ -111,6 +112,18 @@ pub(super) static AGENT: &[Field] = &[
         Kind::Texts,
         "[--version]",
         "Arguments that make the program print its version. Type `command` only.",
+    ),
+    field(
+        "mode",
+        Kind::Text,
+        "",
+        "The mode of work to ask for, by the id that the agent gives it. Type `acp` only.",
+    ),
+    field(
+        "permissions",
+        Kind::Choice(&["allow", "reject"]),
+        "allow",
+        "What an agent is answered that asks for permission to use a tool. Type `acp` only.",
     ),
     field(
         "script",
