@@ -26,7 +26,8 @@
 //! masking of secrets in [`redact`], digests in [`digest`], deletion of what is old in [`gc`],
 //! the search for damage in [`doctor`], folders of the old layout in [`legacy`], the room on the
 //! disk in [`space`], limits on money in [`budget`], usage limits of accounts in [`ledger`], whose
-//! turn it is in [`rotation`], what is still to be told to others in [`spool`].
+//! turn it is in [`rotation`], what is still to be told to others in [`spool`], folders for a
+//! short time in [`scratch`].
 //! For tests: [`crash`], [`fault`] and [`power_loss`].
 
 pub mod budget;

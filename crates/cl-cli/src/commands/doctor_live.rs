@@ -77,13 +77,11 @@ impl Live {
 impl std::fmt::Display for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (seconds, model) = (self.seconds, self.model.as_deref().unwrap_or("unknown"));
-        match &self.failure {
-            Some(failure) => write!(f, "failed after {seconds:.1} s: {failure}"),
-            None => {
-                let answer = self.answer.as_deref().unwrap_or_default();
-                write!(f, "answered in {seconds:.1} s, model {model}: {answer}")
-            }
+        if let Some(failure) = &self.failure {
+            return write!(f, "failed after {seconds:.1} s: {failure}");
         }
+        let answer = self.answer.as_deref().unwrap_or_default();
+        write!(f, "answered in {seconds:.1} s, model {model}: {answer}")
     }
 }
 
