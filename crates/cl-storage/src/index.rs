@@ -338,23 +338,10 @@ fn task_of(line: &str) -> Option<&str> {
 /// Returns the fields behind checksum and task; `None` if the checksum is another.
 fn proven(line: &str) -> Option<&str> {
     let (sum, rest) = line.split_once(' ')?;
-    if u64::from_str_radix(sum, 16).ok()? != checksum(rest.as_bytes()) {
+    if u64::from_str_radix(sum, 16).ok()? != line::checksum(rest.as_bytes()) {
         return None;
     }
     rest.split_once('\t').map(|(_, fields)| fields)
-}
-
-fn push_line(text: &mut String, rest: &str) {
-    let sum = checksum(rest.as_bytes());
-    // Writing to a String cannot fail.
-    writeln!(text, "{sum:016x} {rest}").unwrap_or_default();
-}
-
-/// FNV-1a, 64 bits: against torn and damaged lines, not against malice.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 struct Files {
@@ -469,6 +456,11 @@ fn keep_pending(pending: &fs::File, young: &[TaskId], later: &[TaskId]) -> io::R
 fn describe(root: &Root, tasks: impl Iterator<Item = TaskDir>, now: i128) -> (String, Vec<TaskId>) {
     let (mut lines, mut young) = (String::new(), Vec::new());
     for task in tasks {
+        // Giving a task up changes its folder: one look spares the reading of all of it.
+        if is_young(&task, now) {
+            young.push(task.id().clone());
+            continue;
+        }
         // A task that cannot be read is none of the index's business.
         let Ok(Some(entry)) = entry_of(root, &task) else {
             continue;
@@ -481,11 +473,17 @@ fn describe(root: &Root, tasks: impl Iterator<Item = TaskDir>, now: i128) -> (St
         if let Some(fields) = line::write(&entry.ended, entry.has_bus, &entry.sources) {
             let rest = format!("{}\t{fields}", task.id());
             if rest.len() <= LONGEST_LINE {
-                push_line(&mut lines, &rest);
+                line::push(&mut lines, &rest);
             }
         }
     }
     (lines, young)
+}
+
+/// Tells whether the folder of `task` has changed too recently for an entry.
+fn is_young(task: &TaskDir, now: i128) -> bool {
+    let changed_at = |meta: fs::Metadata| nanoseconds(meta.ctime(), meta.ctime_nsec());
+    fs::symlink_metadata(task.path()).is_ok_and(|meta| changed_at(meta) >= now - SETTLED_AFTER)
 }
 
 struct Entry {
@@ -581,7 +579,7 @@ fn compacted(bytes: &[u8], project: &Path) -> String {
     for task in index.lines.keys() {
         let fields = index.fields(task).filter(|_| project.join(task).is_dir());
         if let Some(fields) = fields {
-            push_line(&mut text, &format!("{task}\t{fields}"));
+            line::push(&mut text, &format!("{task}\t{fields}"));
         }
     }
     text

@@ -13,6 +13,20 @@ use crate::status::TaskStatus;
 
 const NOTHING: &str = "-";
 
+/// Adds `rest` as a line, behind its checksum.
+pub(super) fn push(text: &mut String, rest: &str) {
+    let sum = checksum(rest.as_bytes());
+    // Writing to a String cannot fail.
+    writeln!(text, "{sum:016x} {rest}").unwrap_or_default();
+}
+
+/// FNV-1a, 64 bits: against torn and damaged lines, not against malice.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// Returns the fields of an entry; `None` if a value has no text.
 pub(super) fn write(ended: &Ended, has_bus: bool, sources: &[Source<'_>]) -> Option<String> {
     let number = |number: Option<i64>| number.map_or_else(|| NOTHING.to_owned(), |n| n.to_string());
