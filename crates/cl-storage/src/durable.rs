@@ -60,6 +60,8 @@ pub enum SyncPoint {
     FileContent,
     /// The name of a file that replaced another.
     ReplacedEntry,
+    /// The names of files that were put into a folder together.
+    SettledEntries,
     /// The content of the first file of a folder that is being prepared.
     FirstContent,
     /// The name of that file.
@@ -90,9 +92,10 @@ pub enum SyncPoint {
 
 impl SyncPoint {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FileContent,
         Self::ReplacedEntry,
+        Self::SettledEntries,
         Self::FirstContent,
         Self::FirstEntry,
         Self::CreatedEntry,
@@ -156,11 +159,23 @@ fn finish_replacing(
 /// Replaces the file at `path` as [`replace`] does, but for the sync of its folder:
 /// a loss of power may bring the old file back, whole.
 ///
-/// For news that mean nothing once the machine has stopped.
+/// For news that mean nothing once the machine has stopped, and for several files of a
+/// folder that is [settled](settle) before anybody is told of them.
 pub fn replace_for_now(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let (temporary, _) = write_temporary(path, content, mode)?;
     crash::point("replace-before-rename");
     persist(temporary, path, tempfile::NamedTempFile::persist)
+}
+
+/// How a whole file is put in its place: [`replace`] or [`replace_for_now`].
+pub type Replace = fn(&Path, &[u8], Mode) -> io::Result<()>;
+
+/// Makes everything survive a loss of power that was put into `folder` by
+/// [`replace_for_now`], made in it by [`create_folder_for_now`] or [discarded](discard) from it.
+///
+/// Until then a loss of power leaves any part of it, each file whole.
+pub fn settle(folder: &Path) -> io::Result<()> {
+    sync_folder(folder, SyncPoint::SettledEntries)
 }
 
 /// Creates the file at `path` with `content`; fails if something is there.
@@ -312,6 +327,12 @@ pub fn create_folders(path: &Path, mode: Mode) -> io::Result<()> {
 pub fn create_folder(path: &Path, mode: Mode) -> io::Result<()> {
     make_folder(path, mode)?;
     sync_folder(parent(path)?, SyncPoint::FolderEntry)
+}
+
+/// Creates the folder at `path` as [`create_folder`] does, but for the sync: the caller
+/// [settles](settle) the folder around it before putting anything in.
+pub fn create_folder_for_now(path: &Path, mode: Mode) -> io::Result<()> {
+    make_folder(path, mode)
 }
 
 /// Makes the folder `path` ready for its name: with one file, `name`, that holds `content`.

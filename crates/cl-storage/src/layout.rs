@@ -324,9 +324,24 @@ impl TaskDir {
         if let Some(root) = self.path.ancestors().nth(2) {
             durable::create_folders(root, Mode::Private).map_err(io_error(root))?;
         }
-        durable::create_folders(&self.path, Mode::Shared).map_err(io_error(&self.path))?;
         let runs = self.runs_folder();
         durable::create_folders(&runs, Mode::Shared).map_err(io_error(&runs))
+    }
+
+    /// Makes the folder as [`TaskDir::ensure`] does, but for the sync of what is in it.
+    ///
+    /// The caller [settles](durable::settle) the folder before there is a run.
+    pub fn ensure_for_now(&self) -> Result<(), LayoutError> {
+        if let Some(root) = self.path.ancestors().nth(2) {
+            durable::create_folders(root, Mode::Private).map_err(io_error(root))?;
+        }
+        durable::create_folders(&self.path, Mode::Shared).map_err(io_error(&self.path))?;
+        let runs = self.runs_folder();
+        match durable::create_folder_for_now(&runs, Mode::Shared) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(io_error(&runs)(e)),
+            // One that another starter has made is settled with what is put beside it.
+            _ => Ok(()),
+        }
     }
 
     /// Tells whether the folder exists.

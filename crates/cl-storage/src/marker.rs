@@ -347,6 +347,15 @@ pub fn clear(task: &TaskDir, marker: Marker) -> io::Result<()> {
     durable::remove(&marker.path(task))
 }
 
+/// Removes a marker as [`clear`] does, but for the sync: the caller
+/// [settles](durable::settle) the task's folder.
+pub fn clear_for_now(task: &TaskDir, marker: Marker) -> io::Result<()> {
+    match durable::discard(&marker.path(task)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// Renames `DONE` to `DONE.rejected-<n>` with the first free `n`; returns the new name.
 pub fn reject_done(task: &TaskDir) -> io::Result<String> {
     let name = free_name(task, "rejected")?;

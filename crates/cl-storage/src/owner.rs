@@ -116,6 +116,18 @@ impl Ownership {
         now: Timestamp,
         wait: Duration,
     ) -> Result<Self, OwnError> {
+        Self::acquire_with(task, launch_id, now, wait, durable::replace)
+    }
+
+    /// Takes ownership of `task` as [`Ownership::acquire`] does; `replace` says when the
+    /// record is on disk. The lock counts from here on in any case.
+    pub fn acquire_with(
+        task: &TaskDir,
+        launch_id: &str,
+        now: Timestamp,
+        wait: Duration,
+        replace: durable::Replace,
+    ) -> Result<Self, OwnError> {
         let lock = HeldLock::acquire(&task.owner_lock(), Mode::Shared, wait)?;
         let me = ProcessIdentity::current().map_err(OwnError::Identity)?;
         // Whoever gave the task up has removed the record.
@@ -128,7 +140,7 @@ impl Ownership {
             launch_id: launch_id.to_owned(),
             since: now,
         };
-        if let Err(error) = record::write(&task.owner(), &owner, Mode::Shared) {
+        if let Err(error) = record::write_with(&task.owner(), &owner, Mode::Shared, replace) {
             // Still under the lock: a task that could not even be begun leaves nothing.
             task.remove_if_unused();
             return Err(error.into());

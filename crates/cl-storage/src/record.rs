@@ -177,6 +177,16 @@ fn first_line_version(text: &str) -> Option<u32> {
 
 /// Replaces the record at `path`; returns after it is on disk.
 pub fn write<T: serde::Serialize>(path: &Path, value: &T, mode: Mode) -> Result<(), RecordError> {
+    write_with(path, value, mode, durable::replace)
+}
+
+/// Replaces the record at `path` by `replace`, which says when it is on disk.
+pub fn write_with<T: serde::Serialize>(
+    path: &Path,
+    value: &T,
+    mode: Mode,
+    replace: durable::Replace,
+) -> Result<(), RecordError> {
     let text = yaml::to_text(value).map_err(RecordError::malformed(path))?;
-    durable::replace(path, text.as_bytes(), mode).map_err(RecordError::io(path))
+    replace(path, text.as_bytes(), mode).map_err(RecordError::io(path))
 }

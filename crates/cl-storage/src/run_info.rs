@@ -9,9 +9,6 @@
 
 mod format;
 
-use std::io;
-use std::path::Path;
-
 use jiff::Timestamp;
 
 use crate::durable::{self, Mode};
@@ -70,7 +67,7 @@ pub enum Phase {
     Preparing,
     /// The agent runs.
     Running,
-    /// The agent has ended; results are being stored.
+    /// The agent has ended; results are being stored. Only written where that takes a while.
     Finalizing,
 }
 
@@ -376,7 +373,7 @@ pub fn update_for_now(
 fn update_with(
     run: &RunDir,
     change: impl FnOnce(&mut RunInfo),
-    replace: fn(&Path, &[u8], Mode) -> io::Result<()>,
+    replace: durable::Replace,
 ) -> Result<RunInfo, ChangeError> {
     locked(run, || {
         let mut info = RunInfo::read(run)?.unwrap_or_else(|| RunInfo::unknown(run));
@@ -406,11 +403,7 @@ fn locked<T>(
     )??)
 }
 
-fn write(
-    run: &RunDir,
-    info: &RunInfo,
-    replace: fn(&Path, &[u8], Mode) -> io::Result<()>,
-) -> Result<(), RecordError> {
+fn write(run: &RunDir, info: &RunInfo, replace: durable::Replace) -> Result<(), RecordError> {
     let path = run.info();
     replace(&path, info.to_yaml().as_bytes(), Mode::Shared).map_err(RecordError::io(&path))
 }

@@ -341,8 +341,17 @@ impl TaskState {
 
     /// Replaces the state of `task`; returns after it is on disk. Only for the owner.
     pub fn write(&mut self, task: &TaskDir) -> Result<(), RecordError> {
+        self.write_with(task, crate::durable::replace)
+    }
+
+    /// Replaces the state of `task` by `replace`, which says when it is on disk. Only for the owner.
+    pub fn write_with(
+        &mut self,
+        task: &TaskDir,
+        replace: crate::durable::Replace,
+    ) -> Result<(), RecordError> {
         self.version = KNOWN_VERSION;
-        record::write(&task.state(), self, Mode::Shared)
+        record::write_with(&task.state(), self, Mode::Shared, replace)
     }
 }
 

@@ -82,6 +82,33 @@ impl Workload {
         self.step(&task, "owner", ABSENT, |_| ownership.release().unwrap());
     }
 
+    /// A task whose first files are acknowledged together.
+    fn new_task(&self) {
+        let task = self.task("p", "together");
+        let key = |what: &str| format!("{} {what}", task.id());
+        let facts = [
+            ("folder", "there"),
+            ("owner", "l3"),
+            ("attempts", "7"),
+            ("STOP-REQUESTED", ABSENT),
+        ];
+        for (what, value) in facts {
+            self.recording.begin(&key(what), value);
+        }
+        task.ensure_for_now().unwrap();
+        let replace: durable::Replace = durable::replace_for_now;
+        let _ownership =
+            Ownership::acquire_with(&task, "l3", NOW, Duration::ZERO, replace).unwrap();
+        marker::clear_for_now(&task, Marker::StopRequested).unwrap();
+        let mut state = TaskState::default();
+        state.attempts.total = 7;
+        state.write_with(&task, replace).unwrap();
+        durable::settle(task.path()).unwrap();
+        for (what, value) in facts {
+            self.recording.acknowledge(&key(what), value);
+        }
+    }
+
     /// Runs, each with a record that is created and changed twice.
     fn runs(&self) {
         let task = self.task("p", "first");
@@ -458,6 +485,7 @@ fn record_workload() -> (tempfile::TempDir, Vec<Operation>, Vec<Request>) {
         requests: RefCell::default(),
     };
     workload.tasks();
+    workload.new_task();
     workload.run_of_a_dead_owner();
     workload.runs();
     workload.markers();
