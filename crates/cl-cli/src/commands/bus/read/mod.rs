@@ -201,14 +201,18 @@ impl<'a> Row<'a> {
 }
 
 fn warn_about_damage(ctx: &mut Context, damage: &[&Damage]) {
-    match damage {
-        [] => {}
-        [one] => ctx
+    warn_about_places(ctx, damage.first().copied(), damage.len());
+}
+
+/// Tells of `count` damaged places, of which `first` is one.
+fn warn_about_places(ctx: &mut Context, first: Option<&Damage>, count: usize) {
+    match (first, count) {
+        (None, _) => {}
+        (Some(one), 1) => ctx
             .console
             .warn(format_args!("the bus file is damaged: {one}")),
-        many => ctx.console.warn(format_args!(
-            "the bus file is damaged in {} places; `run-agent bus check` lists them",
-            many.len()
+        _ => ctx.console.warn(format_args!(
+            "the bus file is damaged in {count} places; `run-agent bus check` lists them"
         )),
     }
 }

@@ -1,9 +1,13 @@
 //! Reads one bus.
 
-use cl_bus::{After, Bus, Event, FollowOptions, Page, Query, Start};
+use std::ops::ControlFlow;
+
+use cl_bus::{After, Bus, Event, FollowOptions, Found, Page, Query, Start};
 use serde_json::json;
 
-use super::{Row, WAIT, Wanted, gone, shown, skipped, tell_reset, warn_about_damage};
+use super::{
+    Row, WAIT, Wanted, gone, shown, skipped, tell_reset, warn_about_damage, warn_about_places,
+};
 use crate::args::{Place, ReadArgs};
 use crate::commands::bus::target;
 use crate::context::Context;
@@ -22,6 +26,15 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
     }
     let bus = target.bus();
     let wanted = Wanted::of(args, ctx.now())?;
+    if wanted.limit.is_none() && !args.follow && !ctx.console.is_json() {
+        match print_all(ctx, &bus, &query(&wanted)?) {
+            Err(Printing::Read(error)) if error.is_unknown_message() => {}
+            Err(Printing::Read(error)) => return Err(error.into()),
+            Err(Printing::Print(error)) => return Err(error),
+            Ok(0) => return tell_nothing(ctx, &bus),
+            Ok(_) => return Ok(Exit::Success),
+        }
+    }
     let (page, reset) = select(&bus, &wanted)?;
     if let Some(place) = &reset {
         tell_reset(ctx, place);
@@ -49,16 +62,57 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
             "damage": page.damage,
         }))?;
     } else if page.entries.is_empty() {
-        let is_empty = bus.tail(1)?.entries.is_empty();
-        let which = if is_empty { "" } else { "such " };
-        let shown = target.path.display();
-        ctx.console
-            .note(format_args!("There are no {which}messages in {shown}"));
+        return tell_nothing(ctx, &bus);
     } else {
         for row in rows {
             row.print(ctx)?;
         }
     }
+    Ok(Exit::Success)
+}
+
+/// Why messages could not be printed while they were read.
+enum Printing {
+    Read(cl_bus::ReadError),
+    Print(CliError),
+}
+
+/// Prints the messages that `query` asks for while they are read, however many there are;
+/// returns how many.
+fn print_all(ctx: &mut Context, bus: &Bus, query: &Query) -> Result<u64, Printing> {
+    let (mut printed, mut failed) = (0, None);
+    // One is told as it is, of several only the number.
+    let (mut damage, mut damaged_places) = (None, 0_usize);
+    let read = bus.for_each(query, |found| {
+        match found {
+            Found::Entry(entry) => {
+                if let Err(error) = Row::of(&entry.message, None).print(ctx) {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+                printed += 1;
+            }
+            Found::Damage(found) => {
+                damaged_places += 1;
+                damage.get_or_insert(found);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    if let Some(error) = failed {
+        return Err(Printing::Print(error));
+    }
+    read.map_err(Printing::Read)?;
+    warn_about_places(ctx, damage.as_ref(), damaged_places);
+    Ok(printed)
+}
+
+fn tell_nothing(ctx: &mut Context, bus: &Bus) -> Result<Exit, CliError> {
+    let is_empty = bus.tail(1)?.entries.is_empty();
+    let which = if is_empty { "" } else { "such " };
+    let shown = bus.path().display();
+    ctx.console
+        .note(format_args!("There are no {which}messages in {shown}"));
     Ok(Exit::Success)
 }
 
