@@ -21,7 +21,7 @@ use cl_testkit::bench_rows::{Goal, Plan, Row, Samples, millis};
 use cl_testkit::survivors::Survivors;
 
 /// Syncs of one `job` from launch to end, as the system call tracer counts them.
-const JOB_SYNCS: u32 = 35;
+const JOB_SYNCS: u32 = 25;
 /// How long the stub agent works.
 const STUB: &str = "sleep 0.002; echo x";
 /// How many tasks share the slots in R4, each with a part of the attempts.

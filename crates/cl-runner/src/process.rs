@@ -6,6 +6,7 @@ pub(crate) mod census;
 pub(crate) mod descriptors;
 pub mod end;
 pub mod leaf;
+pub(crate) mod pids;
 pub(crate) mod reaper;
 pub(crate) mod spawn;
 pub mod tree;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cl_agent::AgentSpec;
 use cl_config::SecretSource;
-use cl_storage::durable::Mode as FileMode;
+use cl_storage::durable::{Mode as FileMode, Replace};
 use cl_storage::record::{self, RecordError};
 use cl_storage::task_state::ParentTask;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
@@ -227,8 +227,8 @@ impl LaunchFile {
     }
 
     /// Replaces the file; returns after it is on disk. Only for the owner.
-    pub(crate) fn write(&self, task: &TaskDir) -> Result<(), RecordError> {
-        record::write(&task.launch(), self, FileMode::Private)
+    pub(crate) fn write(&self, task: &TaskDir, replace: Replace) -> Result<(), RecordError> {
+        record::write_with(&task.launch(), self, FileMode::Private, replace)
     }
 }
 

@@ -24,11 +24,19 @@ impl Reaper {
     }
 
     /// Reaps everything that has ended; call it after SIGCHLD and now and then.
-    pub(crate) fn reap(&mut self) {
-        // The error is ECHILD: there is nothing to wait for.
-        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            if let Some(slot) = self.watched.get_mut(&pid.as_raw_pid()) {
-                *slot = Some(exit_of(status));
+    ///
+    /// Returns whether this process has children still. A subreaper without any has no
+    /// descendants either: it would have adopted them when their parents ended.
+    pub(crate) fn reap(&mut self) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if let Some(slot) = self.watched.get_mut(&pid.as_raw_pid()) {
+                        *slot = Some(exit_of(status));
+                    }
+                }
+                Ok(None) => return true,
+                Err(error) => return error != rustix::io::Errno::CHILD,
             }
         }
     }

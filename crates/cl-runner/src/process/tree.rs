@@ -18,6 +18,7 @@ use cl_storage::slot::RUN_MARKER;
 use cl_storage::{ProjectId, RunId, TaskId, owner::Owner};
 
 use super::leaf;
+use super::pids::PidSpan;
 use crate::launch::SUPERVISED_TASK;
 
 /// The variable in an agent's environment that names its task's folder.
@@ -66,7 +67,36 @@ pub(crate) fn find_with(
     search: &Search<'_>,
     known: &HashSet<ProcessIdentity>,
 ) -> Vec<ProcessIdentity> {
-    let Some(table) = Table::read() else {
+    find_in(Table::read(), search, known)
+}
+
+/// Like [`find`], for the supervisor of a run that has no descendants any more.
+///
+/// What is left then are processes that strangers have started with the run's marker.
+/// They are younger than the agent, so if `before`, taken just before the agent was
+/// started, says that numbers have only grown since, those with lower ones need no look:
+/// a supervisor that starts one agent after the other does not go through all processes
+/// of the machine for each.
+pub(crate) fn find_strangers(
+    search: &Search<'_>,
+    before: Option<&PidSpan>,
+) -> Vec<ProcessIdentity> {
+    let younger = search
+        .agent
+        .filter(|agent| before.is_some_and(|before| before.has_grown_from(agent.pid)));
+    let table = match younger {
+        Some(agent) => Table::read_above(agent.pid),
+        None => Table::read(),
+    };
+    find_in(table, search, &HashSet::new())
+}
+
+fn find_in(
+    table: Option<Table>,
+    search: &Search<'_>,
+    known: &HashSet<ProcessIdentity>,
+) -> Vec<ProcessIdentity> {
+    let Some(table) = table else {
         // What cannot be looked at is not known to be dead.
         return search
             .agent
@@ -125,9 +155,15 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn read() -> Option<Self> {
+        Self::read_above(0)
+    }
+
+    /// Reads the processes with numbers above `lowest`.
+    fn read_above(lowest: i32) -> Option<Self> {
         let pids = process::all_pids().ok()?;
         let processes = pids
             .into_iter()
+            .filter(|pid| *pid > lowest)
             .filter_map(|pid| Some((pid, ProcessStat::read(pid).ok()??)))
             .filter(|(_, stat)| !stat.is_zombie())
             .collect();

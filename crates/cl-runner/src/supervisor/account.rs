@@ -13,6 +13,9 @@ use crate::{output, run_end, run_usage};
 /// Connecting and the longest pause between two tries, with some room.
 const WORKER_SLACK: Duration = Duration::from_secs(90);
 
+/// Storing an answer up to this size takes no longer than saying that it is being stored.
+const SHORT_ANSWER: usize = 256 * 1024;
+
 const NO_OUTPUT: &str = "agent produced no output";
 
 impl Supervisor {
@@ -24,8 +27,10 @@ impl Supervisor {
     ) -> Result<Option<Failure>, Broken> {
         let has_output =
             std::fs::metadata(run.output()).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
-        run_info::update_for_now(run, |info| info.phase = Some(Phase::Finalizing))?;
         let final_text = end.outcome.final_text.as_deref();
+        if final_text.is_some_and(|text| text.len() > SHORT_ANSWER) {
+            run_info::update_for_now(run, |info| info.phase = Some(Phase::Finalizing))?;
+        }
         if let Err(error) = output::ensure(
             run,
             final_text,

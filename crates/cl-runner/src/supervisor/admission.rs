@@ -19,18 +19,22 @@ const FIRST_LOOKS: Duration = Duration::from_millis(500);
 const OTHERS_LOOK: Duration = Duration::from_secs(2);
 
 impl Supervisor {
-    /// Waits for a slot of the launch's limit; none if the task is not to go on.
+    /// Waits for a slot of the launch's limit; none if the task is not to go on. Also
+    /// tells whether there was a wait.
     ///
     /// Waiting counts as time of the task, and the project's day may be used up by others
     /// meanwhile: then there is none either, and [`Supervisor::over`] says why.
     ///
     /// Whoever gives a slot or a place up wakes the one whose turn it is then, so
     /// that nobody has to look often.
-    pub(super) async fn wait_for_slot(&mut self, run: &RunDir) -> Result<Option<Slot>, Broken> {
+    pub(super) async fn wait_for_slot(
+        &mut self,
+        run: &RunDir,
+    ) -> Result<Option<(Slot, bool)>, Broken> {
         let limit = self.record.policy.max_concurrent_runs.unwrap_or(u32::MAX);
         let who = (self.task.project(), self.task.id(), run.id());
         let ticket = match queue::enter(&self.root, limit, who, self.now())? {
-            Admission::Slot(slot) => return Ok(Some(slot)),
+            Admission::Slot(slot) => return Ok(Some((slot, false))),
             Admission::Wait(ticket) => ticket,
         };
         cl_storage::crash::point("queued");
@@ -60,7 +64,7 @@ impl Supervisor {
         self.wake_first_in_queue();
         self.state.waiting_for = None;
         self.state.write(&self.task)?;
-        Ok(slot)
+        Ok(slot.map(|slot| (slot, true)))
     }
 
     /// Wakes the one whose turn it is.

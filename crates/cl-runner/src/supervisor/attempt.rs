@@ -3,7 +3,7 @@
 //! ```text
 //! folder ─ record(preparing) ─ [slot: queued] ─ prompt ─ RUN_START ─ SPAWN ─ pid.txt, record(running)
 //!   … agent works …
-//! EXIT ─ [drain] ─ end what is left ─ record(finalizing) ─ output.md ─ record(ended) ─ RUN_STOP/RUN_CRASH
+//! EXIT ─ [drain] ─ end what is left ─ [long answer: record(finalizing)] ─ output.md ─ record(ended) ─ RUN_STOP/RUN_CRASH
 //! ```
 //!
 //! A crash between SPAWN and the record leaves an agent that only its
@@ -21,6 +21,7 @@ use cl_storage::{Failure, FailureKind, RunDir, RunId, crash, pid_file};
 use tokio::time::Instant;
 
 use super::{Broken, Supervisor};
+use crate::process::pids::PidSpan;
 use crate::process::spawn::{Program, spawn, why_not_started};
 
 /// Why an agent was ended by us.
@@ -53,11 +54,7 @@ impl Supervisor {
         self.state.attempts.count(now);
         self.state.write(&self.task)?;
         if self.record.kind == crate::launch::Kind::Task {
-            self.post(
-                "INFO",
-                &format!("starting root agent (restart #{number})"),
-                &[],
-            );
+            self.post_ahead("INFO", &format!("starting root agent (restart #{number})"));
         }
         crash::point("before-run-folder");
         let (run, info) = run_info::begin(&self.task, now, |run| self.first_record(run))?;
@@ -151,10 +148,13 @@ impl Supervisor {
 
     async fn run_agent(&mut self, run: &RunDir, info: &RunInfo) -> Result<RunEnd, Broken> {
         let slot = if self.needs_slot() {
-            let Some(slot) = self.wait_for_slot(run).await? else {
+            let Some((slot, has_waited)) = self.wait_for_slot(run).await? else {
                 return Ok(self.stopped_before_start());
             };
-            run_info::update_for_now(run, |info| info.phase = Some(Phase::Preparing))?;
+            // Without a wait the agent runs in a moment, unless its program is asked first.
+            if has_waited || self.may_probe() {
+                run_info::update_for_now(run, |info| info.phase = Some(Phase::Preparing))?;
+            }
             Some(slot)
         } else {
             None
@@ -249,6 +249,7 @@ impl Supervisor {
             stderr: Some(durable::open_append(&run.stderr(), Mode::Private)?),
         };
         crash::point("unspawned");
+        let before = PidSpan::now();
         let agent = spawn(program).map_err(|error| SpawnError {
             program: command.program.display().to_string(),
             why: why_not_started(&command.program, &self.record.cwd, &error),
@@ -260,7 +261,9 @@ impl Supervisor {
         let problem = recorded
             .err()
             .map(|error| crate::launch_error_text(error.as_ref()));
-        Ok(self.wait_for_agent(run, &agent, problem).await)
+        Ok(self
+            .wait_for_agent(run, &agent, problem, before.as_ref())
+            .await)
     }
 
     fn post_start(&mut self, run: &RunDir) {
@@ -283,7 +286,9 @@ impl Supervisor {
         version: String,
     ) -> Result<(), Broken> {
         let pid_text = pid_file::text_of(agent);
-        durable::replace(&run.pid_file(), pid_text.as_bytes(), Mode::Shared)?;
+        // No sync: the machine takes the process along, and a part of it names nobody.
+        let pid_file = durable::open_append(&run.pid_file(), Mode::Shared)?;
+        durable::overwrite(&pid_file, pid_text.as_bytes())?;
         let mut argv = vec![command.program.to_string_lossy().into_owned()];
         argv.extend(command.display_args().iter().cloned());
         run_info::update_for_now(run, |info| {

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use cl_bus::{Bus, Draft, LockPolicy};
+use cl_bus::{AppendError, Bus, Draft, Durability, LockPolicy};
 use cl_storage::{RunId, TaskDir};
 
 use super::{Supervisor, spool};
@@ -40,6 +40,8 @@ impl SpoolFile {
 pub(super) struct Journal {
     task: TaskDir,
     bus: Bus,
+    /// The same one, for messages that need not be on disk yet.
+    ahead: Bus,
     backlog: VecDeque<Draft>,
     /// There is a file, and whether it holds what waits.
     file: SpoolFile,
@@ -59,6 +61,7 @@ impl Journal {
         let backlog = spool::load(task, &bus);
         let mut journal = Self {
             task: task.clone(),
+            ahead: bus.clone().with_durability(Durability::Os),
             bus,
             file: if task.bus_spool().exists() {
                 SpoolFile::Old
@@ -87,6 +90,21 @@ impl Journal {
             self.file.outdate();
         }
         self.keep();
+    }
+
+    /// Appends `draft`, which gets onto the disk with the next message at the latest.
+    ///
+    /// For what means nothing without that one, which must follow at once.
+    pub(super) fn post_ahead(&mut self, draft: Draft, now: jiff::Timestamp) {
+        if self.backlog.is_empty()
+            && matches!(
+                self.ahead.append(&draft),
+                Ok(_) | Err(AppendError::Unsynced { .. })
+            )
+        {
+            return;
+        }
+        self.post(draft, now);
     }
 
     /// Makes the file hold what waits.
@@ -129,15 +147,13 @@ impl Journal {
         while let Some(draft) = self.backlog.front() {
             match self.bus.append(draft) {
                 // An unsynced message stands in the file: appending it again would repeat it.
-                Ok(_) | Err(cl_bus::AppendError::Unsynced { .. }) => {
+                Ok(_) | Err(AppendError::Unsynced { .. }) => {
                     self.backlog.pop_front();
                     self.file.outdate();
                     self.is_told = false;
                 }
                 // It would be refused for ever, and everything behind it would wait.
-                Err(
-                    error @ (cl_bus::AppendError::Draft(_) | cl_bus::AppendError::Misplaced { .. }),
-                ) => {
+                Err(error @ (AppendError::Draft(_) | AppendError::Misplaced { .. })) => {
                     let body = String::from_utf8_lossy(&draft.body).into_owned();
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
@@ -166,6 +182,12 @@ impl Supervisor {
     pub(super) fn post(&mut self, kind: &str, body: &str, meta: &[(&str, String)]) {
         let (draft, now) = (self.draft(kind, body, meta), self.now());
         self.journal.post(draft, now);
+    }
+
+    /// Posts a message of the task just ahead of one of its run, with which it gets onto the disk.
+    pub(super) fn post_ahead(&mut self, kind: &str, body: &str) {
+        let (draft, now) = (self.draft(kind, body, &[]), self.now());
+        self.journal.post_ahead(draft, now);
     }
 
     /// Posts a message of a run.

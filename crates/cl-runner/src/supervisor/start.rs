@@ -17,10 +17,7 @@ use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 use super::choice::{self, Choice};
 use super::group::Group;
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{
-    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
-    is_prompt_of_record, is_same_prompt, secret_values,
-};
+use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.
@@ -173,6 +170,33 @@ struct Taken {
     prompt: String,
 }
 
+/// How the files of a launch get onto the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placing {
+    /// Each before the next, because those of the last launch must not contradict them.
+    InOrder,
+    /// By one sync at the end: nobody is told of a new task before, and a part of it is
+    /// no more than a task that was never launched.
+    Together,
+}
+
+impl Placing {
+    fn replace(self) -> durable::Replace {
+        match self {
+            Self::InOrder => durable::replace,
+            Self::Together => durable::replace_for_now,
+        }
+    }
+
+    /// Returns after everything is on disk.
+    fn finish(self, task: &TaskDir) -> io::Result<()> {
+        match self {
+            Self::InOrder => Ok(()),
+            Self::Together => durable::settle(task.path()),
+        }
+    }
+}
+
 fn take(
     mut record: LaunchRecord,
     root: Root,
@@ -180,7 +204,12 @@ fn take(
     made: &Footprint,
     build: impl FnOnce(LaunchRecord, Root, TaskDir, Ownership, Group, Taken) -> Supervisor,
 ) -> Result<Supervisor, Refused> {
-    let ownership = match own(&record, &root, &task) {
+    let placing = if made.task_existed {
+        Placing::InOrder
+    } else {
+        Placing::Together
+    };
+    let ownership = match own(&record, &root, &task, placing) {
         Ok(ownership) => ownership,
         Err(refused) => {
             // Without the lock nothing in the folder is ours: it may be the winner's.
@@ -198,7 +227,7 @@ fn take(
         .and_then(|()| store_dependencies(&record, &root, &task))
         .and_then(|before| {
             stored = before;
-            write_launch(&mut record, &root, &task)
+            write_launch(&mut record, &root, &task, placing)
         });
     match launched {
         Ok(taken) => Ok(build(record, root, task, ownership, group, taken)),
@@ -213,10 +242,16 @@ fn take(
     }
 }
 
-fn own(record: &LaunchRecord, root: &Root, task: &TaskDir) -> Result<Ownership, Refused> {
+fn own(
+    record: &LaunchRecord,
+    root: &Root,
+    task: &TaskDir,
+    placing: Placing,
+) -> Result<Ownership, Refused> {
     root.ensure()?;
-    task.ensure()?;
-    Ownership::acquire(task, &record.launch_id, SystemClock.now(), OWNER_WAIT)
+    task.ensure_for_now()?;
+    let (launch, now) = (&record.launch_id, SystemClock.now());
+    Ownership::acquire_with(task, launch, now, OWNER_WAIT, placing.replace())
         .map_err(|error| owned_by(task, error))
 }
 
@@ -270,7 +305,12 @@ fn give_back(ownership: Ownership, made: &Footprint, written: &Written, task: &T
     }
 }
 
-fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Result<Taken, Refused> {
+fn write_launch(
+    record: &mut LaunchRecord,
+    root: &Root,
+    task: &TaskDir,
+    placing: Placing,
+) -> Result<Taken, Refused> {
     let now = SystemClock.now();
     // How it was launched before says which gates have yet to judge its claim.
     if let Err(error) = LaunchFile::read(task) {
@@ -284,9 +324,9 @@ fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Resul
     let prompt = resolve_prompt(task, record)?;
     if !task.prompt().exists() {
         let text = format!("{}\n", prompt.trim_end_matches('\n'));
-        durable::replace(&task.prompt(), text.as_bytes(), FileMode::Private)?;
+        placing.replace()(&task.prompt(), text.as_bytes(), FileMode::Private)?;
     }
-    clear_markers(task, command_of(record))?;
+    clear_markers(task, command_of(record), placing)?;
     let has_new_prompt = (record.prompt.as_ref())
         .is_some_and(|given| !is_prompt_of_record(task, given) && !was_given(task, given));
     if !record.policy.judges_claims() || has_new_prompt {
@@ -302,6 +342,10 @@ fn write_launch(record: &mut LaunchRecord, root: &Root, task: &TaskDir) -> Resul
     });
     launch_file(task, record, &first_agent, now)?.write(task)?;
     state.write(task)?;
+    let first_agent = choice::choose_first(record, root, &state, now);
+    launch_file(task, record, &first_agent, now)?.write(task, placing.replace())?;
+    state.write_with(task, placing.replace())?;
+    placing.finish(task)?;
     cl_storage::control::remove_stale_answers(task, now)?;
     cl_storage::crash::point("launch-recorded");
     Ok(Taken {
@@ -339,10 +383,14 @@ fn check_markers(task: &TaskDir, record: &LaunchRecord) -> Result<(), Refused> {
     Ok(())
 }
 
-fn clear_markers(task: &TaskDir, command: Command) -> io::Result<()> {
+fn clear_markers(task: &TaskDir, command: Command, placing: Placing) -> io::Result<()> {
+    let clear = match placing {
+        Placing::InOrder => marker::clear,
+        Placing::Together => marker::clear_for_now,
+    };
     for marker in Marker::ALL {
         if marker::rule(marker, command) == Rule::Clear {
-            marker::clear(task, marker)?;
+            clear(task, marker)?;
         }
     }
     // One that forbids a start was told before; this one is over, or was made for this start.

@@ -29,8 +29,10 @@ impl Supervisor {
             || self.agent.spec.kind == cl_agent::AgentKind::Scripted
             || self.agent.spec.kind.has_worker()
         {
+        if !self.may_probe() {
             return String::new();
         }
+        let program = self.agent.spec.program.clone();
         let Ok(stamp) = ProgramStamp::of(&program) else {
             return String::new();
         };
@@ -50,6 +52,14 @@ impl Supervisor {
             self.keep_probed(&cache);
         }
         text
+    }
+
+    /// Tells whether the agent's program is one that is asked for its version.
+    pub(super) fn may_probe(&self) -> bool {
+        let spec = &self.agent.spec;
+        !spec.version_args.is_empty()
+            && spec.kind != cl_agent::AgentKind::Scripted
+            && !spec.kind.is_service()
     }
 
     fn version_cache(&self) -> PathBuf {

@@ -14,6 +14,7 @@ use super::attempt::{Ended, RunEnd};
 use super::limits::{self, Progress};
 use super::live::LiveAccount;
 use crate::process::end::{Ending, LOOK_AGAIN};
+use crate::process::pids::PidSpan;
 use crate::process::tree::{self, Search};
 use crate::{output, run_usage};
 
@@ -33,12 +34,13 @@ const BUDGET_GRACE: Duration = Duration::from_secs(1);
 const KILLED: i32 = 9;
 
 impl Supervisor {
-    /// Watches the agent until nothing of it is left.
+    /// Watches the agent until nothing of it is left; `before` is of just before its start.
     pub(super) async fn wait_for_agent(
         &mut self,
         run: &RunDir,
         agent: &ProcessIdentity,
         problem: Option<String>,
+        before: Option<&PidSpan>,
     ) -> RunEnd {
         let started = Instant::now();
         let mut policy = self.record.policy.clone();
@@ -108,7 +110,9 @@ impl Supervisor {
             .drain(run, agent, exit, matches!(ended, Ended::ByItself), stream)
             .await;
         crash::point("draining");
-        let survivors = self.end_rest(run, agent, &ended, kill_at, ending).await;
+        let survivors = self
+            .end_rest(run, agent, before, &ended, kill_at, ending)
+            .await;
         let stop = self.stop_record(&ended, survivors, stop_started);
         let exit_code = exit_code(exit);
         RunEnd {
@@ -133,14 +137,17 @@ impl Supervisor {
     }
 
     fn processes(&self, run: &RunDir, agent: &ProcessIdentity) -> Vec<ProcessIdentity> {
-        let me = i32::try_from(std::process::id()).ok();
-        tree::find(&Search {
+        tree::find(&self.search(run, agent))
+    }
+
+    fn search<'a>(&'a self, run: &'a RunDir, agent: &'a ProcessIdentity) -> Search<'a> {
+        Search {
             run: run.id(),
             agent: Some(agent),
-            adopted_by: me,
+            adopted_by: i32::try_from(std::process::id()).ok(),
             supervisor: None,
             root: self.root.path(),
-        })
+        }
     }
 
     /// Reads the stream to its end, giving late writers a moment to finish.
@@ -184,13 +191,17 @@ impl Supervisor {
     }
 
     /// Tells whether a process of the agent still holds its stdout file open.
-    fn has_writer(&self, run: &RunDir, agent: &ProcessIdentity) -> bool {
+    fn has_writer(&mut self, run: &RunDir, agent: &ProcessIdentity) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         let file = |path: &std::path::Path| {
             std::fs::metadata(path)
                 .ok()
                 .map(|meta| (meta.dev(), meta.ino()))
         };
+        // Late writers are what the agent has left behind.
+        if !self.reaper.reap() {
+            return false;
+        }
         let Some(stdout) = file(&run.stdout()) else {
             return false;
         };
@@ -208,13 +219,18 @@ impl Supervisor {
         &mut self,
         run: &RunDir,
         agent: &ProcessIdentity,
+        before: Option<&PidSpan>,
         ended: &Ended,
         kill_at: Option<Instant>,
         mut ending: Ending,
     ) -> u32 {
         let leftover_grace = Instant::now() + self.record.policy.grace;
         loop {
-            let alive = self.processes(run, agent);
+            let alive = if self.reaper.reap() {
+                self.processes(run, agent)
+            } else {
+                tree::find_strangers(&self.search(run, agent), before)
+            };
             if alive.is_empty() {
                 return 0;
             }
