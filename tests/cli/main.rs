@@ -5,6 +5,7 @@ mod activity;
 mod bad_input;
 mod bus;
 mod bus_faults;
+mod canaries;
 mod configuration;
 mod delete;
 mod dependencies;

@@ -1,5 +1,6 @@
 //! The final answer of a run, `output.md`.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -11,7 +12,12 @@ use cl_storage::redact::Redactor;
 /// Raw output is copied up to this size; the rest is in the raw file.
 const LARGEST_COPY: u64 = 4 * 1024 * 1024;
 
-/// Makes sure that `output.md` is there, and on disk; never changes one that the agent wrote.
+/// Larger answers of an agent's own are not searched for its secrets.
+const LARGEST_SEARCH: u64 = 32 * 1024 * 1024;
+
+/// Makes sure that `output.md` is there, and on disk.
+///
+/// In one that the agent wrote, only the secrets that it was given are masked.
 ///
 /// In this order: the agent's own file unless it is blank, the final text of its
 /// stream, what it printed that is not JSON, a placeholder that names the agent,
@@ -28,7 +34,12 @@ pub(crate) fn ensure(
     let path = run.output();
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_dir() => return Err(io::Error::other("output.md is a folder")),
-        Ok(meta) if meta.is_file() && !is_blank(&path) => return durable::keep(&path),
+        Ok(meta) if meta.is_file() && !is_blank(&path) => {
+            return match without_secrets(&path, meta.len(), redactor)? {
+                Some(masked) => durable::replace(&path, masked.as_bytes(), Mode::Shared),
+                None => durable::keep(&path),
+            };
+        }
         _ => {}
     }
     let text = match final_text.map(str::trim).filter(|text| !text.is_empty()) {
@@ -39,6 +50,23 @@ pub(crate) fn ensure(
         None => plain_output(&run.stdout()).unwrap_or_else(|| placeholder(run, agent, exit_code)),
     };
     durable::replace(&path, redactor.redact(&text).as_bytes(), Mode::Shared)
+}
+
+/// Returns what the agent wrote with its secrets masked; `None` if it holds none, or is too large.
+fn without_secrets(path: &Path, size: u64, redactor: &Redactor) -> io::Result<Option<String>> {
+    if size > LARGEST_SEARCH {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    // The agent has ended, but what it left may still write.
+    fs::File::open(path)?
+        .take(LARGEST_SEARCH)
+        .read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(match redactor.redact_known(&text) {
+        Cow::Owned(masked) => Some(masked),
+        Cow::Borrowed(_) => None,
+    })
 }
 
 fn is_blank(path: &Path) -> bool {
@@ -161,6 +189,28 @@ mod tests {
                            The end of what it wrote to standard error:\n\n    one\n    two\n";
         check(None, None, "{\"type\":\"x\"}\n", placeholder);
         check(None, Some("  "), "", placeholder);
+    }
+
+    #[test]
+    fn an_agents_own_answer_loses_its_secrets_only() {
+        let (_folder, run) = run();
+        let redactor = Redactor::new(["canary-0123456789".to_owned().into()]);
+        for (own, kept) in [
+            ("it is canary-0123456789.\n", None),
+            (
+                "sk-ant-example-0123456789\n",
+                Some("sk-ant-example-0123456789\n"),
+            ),
+        ] {
+            fs::write(run.output(), own).unwrap();
+            ensure(&run, Some("stream"), 0, "codex", 0, &redactor).unwrap();
+            let text = fs::read_to_string(run.output()).unwrap();
+            assert!(
+                !text.contains("canary") && !text.contains("stream"),
+                "{text}"
+            );
+            assert!(kept.is_none_or(|kept| kept == text), "{text}");
+        }
     }
 
     #[test]
