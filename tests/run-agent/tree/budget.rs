@@ -177,11 +177,11 @@ fn what_a_run_uses_is_in_its_record_while_it_goes_on_and_survives_a_kill_of_ever
     stage
         .launch_agent("task", "top", "speaker", "--detach")
         .ok();
-    let input = || stage.info("top").usage.map(|usage| usage.input_tokens);
-    eventually("the first message's use", || {
-        (input() == Some(900)).then_some(())
+    let info = eventually("the first message's use", || {
+        let info = stage.infos("top").pop()?;
+        let input = info.usage.as_ref().map(|usage| usage.input_tokens);
+        (input == Some(900)).then_some(info)
     });
-    let info = stage.info("top");
     assert_eq!(info.status, RunStatus::Running);
     assert_eq!(stage.json("usage")["total"]["input_tokens"], 900);
     // The next write is not due yet when everything is killed.
