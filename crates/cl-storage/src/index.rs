@@ -40,7 +40,6 @@ mod line;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
@@ -482,8 +481,8 @@ fn describe(root: &Root, tasks: impl Iterator<Item = TaskDir>, now: i128) -> (St
 
 /// Tells whether the folder of `task` has changed too recently for an entry.
 fn is_young(task: &TaskDir, now: i128) -> bool {
-    let changed_at = |meta: fs::Metadata| nanoseconds(meta.ctime(), meta.ctime_nsec());
-    fs::symlink_metadata(task.path()).is_ok_and(|meta| changed_at(meta) >= now - SETTLED_AFTER)
+    look::Look::at(task.path())
+        .is_ok_and(|found| nanoseconds(found.changed.0, found.changed.1) >= now - SETTLED_AFTER)
 }
 
 struct Entry {

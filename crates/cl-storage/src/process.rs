@@ -151,49 +151,6 @@ pub fn is_alive(pid: i32, start: Option<&ProcessStart>, recorded_at: jiff::Times
 }
 
 /// What we use of what the system says about a process.
-/// Returns when a process with `start_ticks` was started, as wall-clock time.
-fn started_at(start_ticks: u64) -> Option<jiff::Timestamp> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let boot = stat
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse::<i64>()
-        .ok()?;
-    let ticks_per_second = rustix::param::clock_ticks_per_second();
-    let seconds = i64::try_from(start_ticks / ticks_per_second.max(1)).ok()?;
-    jiff::Timestamp::from_second(boot.checked_add(seconds)?).ok()
-}
-
-/// Reads a file of the kernel that holds one line.
-///
-/// Such files have no length, and a reader that asks for one takes a handful of calls for
-/// each: too much for those who look at every process of the machine.
-fn read_line(path: &str) -> io::Result<Vec<u8>> {
-    // Longer than any line of numbers; a longer one takes another turn.
-    const ROOM: usize = 2048;
-    let mut file = fs::File::open(path)?;
-    let mut line = vec![0; ROOM];
-    let mut length = 0;
-    loop {
-        let read = match io::Read::read(&mut file, &mut line[length..]) {
-            Ok(read) => read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
-        };
-        length += read;
-        // The name of a program may hold a line feed, but not the last one.
-        if read == 0 || (length < line.len() && line[length - 1] == b'\n') {
-            line.truncate(length);
-            return Ok(line);
-        }
-        if length == line.len() {
-            line.resize(2 * length, 0);
-        }
-    }
-}
-
-/// The fields of `/proc/<pid>/stat` that we use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessStat {
     /// Name of the executable, cut by the kernel to 15 bytes.
@@ -223,33 +180,6 @@ impl ProcessStat {
             return Ok(None);
         }
         system::stat(pid)
-        match read_line(&format!("/proc/{pid}/stat")) {
-            Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            // The process ended between open and read.
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Parses one line; the name in parentheses may hold anything, `)` included.
-    fn parse(text: &str) -> Option<Self> {
-        let (before, after) = text.rsplit_once(')')?;
-        let name = before.split_once('(')?.1.to_owned();
-        let fields: Vec<&str> = after.split_ascii_whitespace().collect();
-        // `fields[0]` is field 3 of the manual page.
-        let number = |n: usize| fields.get(n - 3)?.parse::<u64>().ok();
-        let signed = |n: usize| fields.get(n - 3)?.parse::<i32>().ok();
-        Some(Self {
-            name,
-            state: fields.first()?.chars().next()?,
-            parent: signed(4)?,
-            group: signed(5)?,
-            session: signed(6)?,
-            cpu_ticks: number(14)? + number(15)?,
-            start_ticks: number(22)?,
-            resident_pages: number(24)?,
-        })
     }
 
     /// Tells whether the process has ended and only waits to be reaped.

@@ -17,7 +17,10 @@ use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 use super::choice::{self, Choice};
 use super::group::Group;
 use super::{GateVerdict, Journal, Signals, Supervisor};
-use crate::launch::{AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal, is_prompt_of_record, is_same_prompt, secret_values};
+use crate::launch::{
+    AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
+    is_prompt_of_record, is_same_prompt, secret_values,
+};
 use crate::process::reaper::Reaper;
 
 /// How long a starter waits for an owner that is about to give a task up.

@@ -24,11 +24,6 @@ impl Supervisor {
     /// Never fails a run: a version is good to know and no more. The probe carries
     /// the mark of `run`, so that it is found if this supervisor dies.
     pub(super) async fn agent_version(&mut self, run: &RunId) -> String {
-        let program = self.agent.spec.program.clone();
-        if self.agent.spec.version_args.is_empty()
-            || self.agent.spec.kind == cl_agent::AgentKind::Scripted
-            || self.agent.spec.kind.has_worker()
-        {
         if !self.may_probe() {
             return String::new();
         }
@@ -59,7 +54,7 @@ impl Supervisor {
         let spec = &self.agent.spec;
         !spec.version_args.is_empty()
             && spec.kind != cl_agent::AgentKind::Scripted
-            && !spec.kind.is_service()
+            && !spec.kind.has_worker()
     }
 
     fn version_cache(&self) -> PathBuf {

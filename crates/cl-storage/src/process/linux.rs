@@ -9,12 +9,40 @@ use super::ProcessStat;
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
 pub(super) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
-    match fs::read(format!("/proc/{pid}/stat")) {
+    match read_line(&format!("/proc/{pid}/stat")) {
         Ok(bytes) => Ok(parse(&String::from_utf8_lossy(&bytes))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         // The process ended between open and read.
         Err(e) if e.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
         Err(e) => Err(e),
+    }
+}
+
+/// Reads a file of the kernel that holds one line.
+///
+/// Such files have no length, and a reader that asks for one takes a handful of calls for
+/// each: too much for those who look at every process of the machine.
+fn read_line(path: &str) -> io::Result<Vec<u8>> {
+    // Longer than any line of numbers; a longer one takes another turn.
+    const ROOM: usize = 2048;
+    let mut file = fs::File::open(path)?;
+    let mut line = vec![0; ROOM];
+    let mut length = 0;
+    loop {
+        let read = match io::Read::read(&mut file, &mut line[length..]) {
+            Ok(read) => read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        length += read;
+        // The name of a program may hold a line feed, but not the last one.
+        if read == 0 || (length < line.len() && line[length - 1] == b'\n') {
+            line.truncate(length);
+            return Ok(line);
+        }
+        if length == line.len() {
+            line.resize(2 * length, 0);
+        }
     }
 }
 
