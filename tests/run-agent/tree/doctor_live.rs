@@ -1,5 +1,7 @@
 //! `doctor agents --live`: agents that are really run, once and for a short time.
 
+use std::time::{Duration, Instant};
+
 use cl_testkit::model_server::{ModelServer, Script, Turn, Turns};
 use cl_testkit::patience::until;
 use cl_testkit::run_agent::RunAgent;
@@ -106,8 +108,11 @@ fn an_interruption_ends_the_agent_and_leaves_nothing() {
         let running = doctor(&stage, "agents actor --live").spawn();
         stage.scenario.survivors().wait_for_one();
         until("the agent", || stage.scenario.begun().len() == 1);
+        let asked = Instant::now();
         running.signal(signal);
         running.finish().assert_code(code);
+        // A run that is not asked to stop is ended, too, but only 35 s later.
+        assert!(asked.elapsed() < Duration::from_secs(30), "nobody asked");
         assert_nothing_left(&stage);
     }
 }
