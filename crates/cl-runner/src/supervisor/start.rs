@@ -343,9 +343,6 @@ fn write_launch(
     let first_agent = choice::choose_first(record, root, &state, now, |text| {
         crate::notice::warn_once(task, text);
     });
-    launch_file(task, record, &first_agent, now)?.write(task)?;
-    state.write(task)?;
-    let first_agent = choice::choose_first(record, root, &state, now);
     launch_file(task, record, &first_agent, now)?.write(task, placing.replace())?;
     state.write_with(task, placing.replace())?;
     placing.finish(task)?;
