@@ -27,6 +27,7 @@ mod group;
 mod journal;
 mod limits;
 mod live;
+mod placing;
 mod recap;
 mod requests;
 #[cfg(test)]

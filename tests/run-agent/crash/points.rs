@@ -143,7 +143,7 @@ fn a_refusal_that_was_recorded_is_not_forgotten() {
     let args = ["--detach", "--gate", gate];
     rig.start(&args).crash_at("refusal-recorded").run();
     rig.assert_crashed_at("refusal-recorded");
-    rig.assert_lost_and_true();
+    rig.assert_lost_while_judged();
     // The claim may still stand: whoever goes on asks the gate again.
     std::fs::write(rig.scenario.work().join("pass"), "").unwrap();
     rig.resume_to_done();
@@ -156,7 +156,7 @@ fn a_stalemate_is_counted_over_recoveries() {
     let point = "refusal-recorded";
     rig.start(&args).crash_at("refusal-recorded:2").run();
     rig.assert_crashed_at(point);
-    rig.assert_lost_and_true();
+    rig.assert_lost_while_judged();
     rig.scenario.command(&["recover"]).ok();
     until("the end", || {
         let standing = rig.standing();
@@ -182,7 +182,7 @@ fn a_claim_stands_only_on_evidence_that_is_on_disk() {
             .crash_at(point)
             .run();
         rig.assert_crashed_at(point);
-        let standing = rig.assert_lost_and_true();
+        let standing = rig.assert_lost_while_judged();
         assert_eq!(standing.whole["done"], false, "{point}");
         let first = rig.task().gates_folder().join("1.yaml");
         assert_eq!(usize::from(first.is_file()), evidence, "{point}");

@@ -122,6 +122,17 @@ impl Rig {
         standing
     }
 
+    /// Asserts that the supervisor died while gates judged a claim: the task goes on with
+    /// that, so it is not over.
+    #[track_caller]
+    pub(crate) fn assert_lost_while_judged(&self) -> Standing {
+        let standing = self.standing();
+        assert_eq!(standing.owner, "lost", "{standing:#?}");
+        assert!(!standing.active, "{standing:#?}");
+        assert_eq!(standing.status, "running", "{standing:#?}");
+        standing
+    }
+
     /// Posts a message from outside, which is acknowledged like the agents' own.
     #[track_caller]
     pub(crate) fn post(&self, body: &str) {

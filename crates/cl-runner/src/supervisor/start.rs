@@ -16,6 +16,7 @@ use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
 use super::group::Group;
+use super::placing::Placing;
 use super::{GateVerdict, Journal, Signals, Supervisor};
 use crate::launch::{
     AgentEntry, LaunchAgent, LaunchFile, LaunchRecord, Mode, Readiness, Refusal,
@@ -171,33 +172,6 @@ struct Taken {
     first_agent: String,
     state: TaskState,
     prompt: String,
-}
-
-/// How the files of a launch get onto the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Placing {
-    /// Each before the next, because those of the last launch must not contradict them.
-    InOrder,
-    /// By one sync at the end: nobody is told of a new task before, and a part of it is
-    /// no more than a task that was never launched.
-    Together,
-}
-
-impl Placing {
-    fn replace(self) -> durable::Replace {
-        match self {
-            Self::InOrder => durable::replace,
-            Self::Together => durable::replace_for_now,
-        }
-    }
-
-    /// Returns after everything is on disk.
-    fn finish(self, task: &TaskDir) -> io::Result<()> {
-        match self {
-            Self::InOrder => Ok(()),
-            Self::Together => durable::settle(task.path()),
-        }
-    }
 }
 
 fn take(
