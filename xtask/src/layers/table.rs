@@ -197,6 +197,5 @@ pub(super) const UNWANTED: &[(&str, &str)] = &[
     ("serde_yaml_ng", "cl_storage::yaml"),
     ("serde_yml", "cl_storage::yaml"),
     ("nix", "rustix"),
-    ("libc", "rustix"),
     ("agent-client-protocol", "cl_agent::acp"),
 ];
