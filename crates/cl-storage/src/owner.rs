@@ -59,7 +59,7 @@ impl Owner {
 }
 
 /// What the owner record says about a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OwnerState {
     /// Nobody runs the task.

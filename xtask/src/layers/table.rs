@@ -12,6 +12,7 @@ pub(super) const WORKSPACE: &[(&str, &[&str])] = &[
         "cl-runner",
         &["cl-agent", "cl-config", "cl-bus", "cl-storage"],
     ),
+    ("cl-view", &["cl-runner", "cl-wire", "cl-bus", "cl-storage"]),
     ("cl-mcp", &["cl-client", "cl-wire", "cl-storage"]),
     (
         "cl-conduct",
@@ -21,6 +22,7 @@ pub(super) const WORKSPACE: &[(&str, &[&str])] = &[
         "cl-api",
         &[
             "cl-conduct",
+            "cl-view",
             "cl-runner",
             "cl-wire",
             "cl-bus",
@@ -32,6 +34,7 @@ pub(super) const WORKSPACE: &[(&str, &[&str])] = &[
         "cl-cli",
         &[
             "cl-conduct",
+            "cl-view",
             "cl-runner",
             "cl-client",
             "cl-agent",
@@ -73,6 +76,7 @@ const LIBRARIES: Libraries = Only(&[
     "cl-agent",
     "cl-client",
     "cl-runner",
+    "cl-view",
     "cl-mcp",
     "cl-conduct",
     "cl-api",

@@ -11,7 +11,9 @@ use crate::args::ListArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
-use crate::view::{Grid, RunRow, Survey, local_text, warn_about};
+use crate::view::{
+    Grid, RunRow, Survey, TaskText as _, local_text, run_duration_text, run_row, warn_about,
+};
 
 /// Lists what there is.
 pub fn run(ctx: &mut Context, args: &ListArgs) -> Result<Exit, CliError> {
@@ -106,7 +108,7 @@ fn tasks(
     }
     warn_about(&mut ctx.console, &survey.problems);
     if ctx.console.is_json() {
-        ctx.console.json(&survey.to_json())?;
+        ctx.console.json(&survey.listing())?;
         return Ok(Exit::Success);
     }
     if survey.rows.is_empty() {
@@ -147,7 +149,7 @@ fn runs(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
     let task = flat::existing_task(ctx, scope)?;
     let now = ctx.now();
     let view = TaskView::read(scope.root(), &task, now)?;
-    let rows: Vec<RunRow> = view.runs.iter().map(|run| RunRow::new(run, now)).collect();
+    let rows: Vec<RunRow> = view.runs.iter().map(|run| run_row(run, now)).collect();
     let problems: Vec<String> = rows.iter().filter_map(|row| row.problem.clone()).collect();
     warn_about(&mut ctx.console, &problems);
     if ctx.console.is_json() {
@@ -182,14 +184,14 @@ pub(crate) fn print_runs(ctx: &mut Context, rows: &[RunRow]) -> Result<(), CliEr
             .or_else(|| row.failure.as_ref().map(ToString::to_string));
         let cells = vec![
             row.run_id.to_string(),
-            row.status.to_owned(),
+            row.status.as_str().to_owned(),
             or_dash(row.exit_code.map(|code| code.to_string())),
             or_dash(row.started.map(local_text)),
-            row.duration_text(),
+            run_duration_text(row),
             or_dash(row.agent.clone()),
             note.unwrap_or_default(),
         ];
-        grid.row(cells, row.status);
+        grid.row(cells, row.status.as_str());
     }
     grid.print(&mut ctx.console)
 }

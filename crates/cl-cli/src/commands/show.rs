@@ -9,7 +9,8 @@ use super::list::print_runs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::view::{
-    ActivityFact, ResultFact, RunRow, TaskRow, complete, duration_text, local_text, warn_about,
+    ActivityFact, ResultFact, RunRow, TaskRow, TaskText as _, complete, duration_text, local_text,
+    run_row, task_row, warn_about,
 };
 
 /// From when on a task that reports nothing that matters counts as adrift.
@@ -21,10 +22,10 @@ pub fn run(ctx: &mut Context) -> Result<Exit, CliError> {
     let task = scope.existing_task()?;
     let now = ctx.now();
     let view = TaskView::read(scope.root(), &task, now)?;
-    let mut rows = [TaskRow::new(&view)];
+    let mut rows = [task_row(&view)];
     complete(scope.root(), &mut rows, now);
     let [row] = rows;
-    let runs: Vec<RunRow> = view.runs.iter().map(|run| RunRow::new(run, now)).collect();
+    let runs: Vec<RunRow> = view.runs.iter().map(|run| run_row(run, now)).collect();
     warn_about(&mut ctx.console, &row.problems);
     let views = [view];
     let mut activity = ActivityFact::of(scope.root(), &views, DRIFT_AFTER, now);

@@ -11,7 +11,9 @@ use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
-use crate::view::{ACTIVITY_HEADINGS, ActivityFact, Grid, Survey, TaskRow, warn_about};
+use crate::view::{
+    ACTIVITY_HEADINGS, ActivityFact, Grid, Survey, TaskRow, TaskText as _, warn_about,
+};
 
 /// Shows how tasks stand.
 pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
@@ -32,7 +34,7 @@ pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
         return print_activity(ctx, &scope, args, &survey);
     }
     if ctx.console.is_json() {
-        ctx.console.json(&survey.to_json())?;
+        ctx.console.json(&survey.listing())?;
     } else if args.concise {
         print_concise(ctx, &scope, &survey)?;
     } else if survey.rows.is_empty() {
@@ -112,7 +114,10 @@ fn print_activity(
         .collect();
     let fact_of = |row: &TaskRow| by_task.get(&(&row.project_id, &row.task_id)).copied();
     if ctx.console.is_json() {
-        let mut document = survey.to_json();
+        let listing = survey.clone().listing();
+        let mut document = serde_json::to_value(listing).map_err(|error| {
+            CliError::failed("could not print what the tasks are doing").caused_by(error)
+        })?;
         for (index, row) in survey.rows.iter().enumerate() {
             document["tasks"][index]["activity"] = json!(fact_of(row));
         }

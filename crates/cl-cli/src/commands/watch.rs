@@ -12,7 +12,7 @@ use crate::args::{Until, WatchArgs};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Origin, Scope};
-use crate::view::{Survey, TaskRow, duration_text, warn_about};
+use crate::view::{Survey, TaskRow, TaskText as _, duration_text, warn_about};
 
 /// Looking more often than this only costs.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
@@ -73,7 +73,7 @@ fn look(
 ) -> Result<Survey, CliError> {
     let now = ctx.now();
     if tasks.is_empty() {
-        return Survey::of_project(scope.root(), project, now);
+        return Ok(Survey::of_project(scope.root(), project, now)?);
     }
     let mut survey = Survey::default();
     for task in tasks {
@@ -131,12 +131,11 @@ impl Watch {
                 return Ok(());
             }
             let rows: Vec<&TaskRow> = changed.iter().map(|(row, _)| *row).collect();
-            let summary = survey.summary();
             ctx.console.json(&json!({
                 "tasks": rows,
                 "all_done": survey.rows.iter().all(TaskRow::is_terminal),
-                "all_finished": summary.all_finished,
-                "counts": summary.counts,
+                "all_finished": survey.is_all_finished(),
+                "counts": survey.counts(),
                 "elapsed": self.started.elapsed().as_secs(),
             }))?;
         } else {

@@ -9,32 +9,35 @@ use serde_json::{Value, json};
 
 /// Sums by key.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
+pub struct Account {
     rows: BTreeMap<String, Spent>,
 }
 
 /// What the runs of one key used, and how much of it was for nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Spent {
-    pub(crate) all: Sum,
-    pub(crate) wasted: Sum,
+pub struct Spent {
+    /// Of all runs.
+    pub all: Sum,
+    /// Of the runs that were for nothing.
+    pub wasted: Sum,
 }
 
 /// What some runs used.
 #[derive(Debug, Default)]
-pub(crate) struct Sum {
-    pub(crate) runs: u64,
+pub struct Sum {
+    /// How many there are.
+    pub runs: u64,
     /// Those that told nothing of what they used.
-    pub(crate) runs_without_usage: u64,
+    pub runs_without_usage: u64,
     /// Those that told no cost.
-    pub(crate) runs_without_cost: u64,
+    pub runs_without_cost: u64,
     /// What is known.
-    pub(crate) usage: Usage,
+    pub usage: Usage,
 }
 
 impl Account {
     /// Adds a run.
-    pub(crate) fn add(&mut self, key: String, info: &RunInfo) {
+    pub fn add(&mut self, key: String, info: &RunInfo) {
         let spent = self.rows.entry(key).or_default();
         spent.all.add(info.usage.as_ref());
         if is_wasted(info) {
@@ -43,16 +46,17 @@ impl Account {
     }
 
     /// Returns the sums by key.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (&str, &Spent)> {
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &Spent)> {
         self.rows.iter().map(|(key, spent)| (key.as_str(), spent))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Tells whether there is no run.
+    pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
     /// Returns the sum of all keys.
-    pub(crate) fn total(&self) -> Spent {
+    pub fn total(&self) -> Spent {
         let mut total = Spent::default();
         for spent in self.rows.values() {
             total.all.add_sum(&spent.all);
@@ -93,7 +97,7 @@ impl Sum {
     }
 
     /// Returns a number of tokens, or that it is not known.
-    pub(crate) fn tokens_text(&self, tokens: u64) -> String {
+    pub fn tokens_text(&self, tokens: u64) -> String {
         if self.runs > 0 && !self.has_usage() {
             "unknown".to_owned()
         } else {
@@ -102,7 +106,7 @@ impl Sum {
     }
 
     /// Returns the known cost, and of how many runs it is not known.
-    pub(crate) fn cost_text(&self) -> String {
+    pub fn cost_text(&self) -> String {
         let cost = self.usage.cost_usd.and_then(Usd::from_dollars);
         match (cost, self.runs_without_cost) {
             (None, 0) => "-".to_owned(),
@@ -131,7 +135,7 @@ impl Sum {
 
 impl Spent {
     /// Returns the one JSON form; `null` for what is not known.
-    pub(crate) fn to_json(&self, key: Option<&str>) -> Value {
+    pub fn to_json(&self, key: Option<&str>) -> Value {
         let mut row = self.all.to_json();
         row["wasted"] = self.wasted.to_json();
         if let Some(key) = key {

@@ -3,54 +3,47 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cl_storage::index::ProjectIndex;
+use cl_storage::layout::LayoutError;
 use cl_storage::legacy;
 use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectDir, ProjectId, Root, TaskDir, TaskId};
+use cl_wire::{TaskListing, TaskRow};
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::task::TaskRow;
-use crate::error::CliError;
+use crate::{chain, complete, ended_task_row, task_row};
 
 /// Starting a thread takes as long as looking at a few tasks.
 const WORTH_A_THREAD: usize = 64;
 
 /// Many tasks, looked at together; what could not be read stands beside them.
-#[derive(Debug, Default)]
-pub(crate) struct Survey {
-    pub(crate) rows: Vec<TaskRow>,
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// The tasks, in the order of their project and id.
+    pub rows: Vec<TaskRow>,
     /// Everything that could not be read, those of the rows included.
-    pub(crate) problems: Vec<String>,
-}
-
-/// Whether a set of tasks is through, and how many there are of each status.
-#[derive(Debug, Serialize)]
-pub(crate) struct Summary {
-    /// Every task is finished or given up.
-    pub(crate) all_finished: bool,
-    pub(crate) counts: BTreeMap<TaskStatus, usize>,
+    pub problems: Vec<String>,
 }
 
 impl Survey {
     /// Looks at every task of `project`.
-    pub(crate) fn of_project(
+    pub fn of_project(
         root: &Root,
         project: &ProjectDir,
         now: Timestamp,
-    ) -> Result<Self, CliError> {
+    ) -> Result<Self, LayoutError> {
         let mut survey = Self::default();
         survey.add_project(root, project, now)?;
         Ok(survey)
     }
 
     /// Looks at every task below `root`.
-    pub(crate) fn of_root(root: &Root, now: Timestamp) -> Result<Self, CliError> {
+    pub fn of_root(root: &Root, now: Timestamp) -> Result<Self, LayoutError> {
         let mut survey = Self::default();
         for project in root.projects()? {
             // One project that cannot be listed must not hide the others.
             if let Err(error) = survey.add_project(root, &project, now) {
-                survey.problems.push(error.chain());
+                survey.problems.push(chain(&error));
             }
         }
         Ok(survey)
@@ -61,7 +54,7 @@ impl Survey {
         root: &Root,
         project: &ProjectDir,
         now: Timestamp,
-    ) -> Result<(), CliError> {
+    ) -> Result<(), LayoutError> {
         let index = ProjectIndex::open(root, project);
         let look = |task: &TaskDir| look_at(root, &index, task, now);
         for found in in_two_halves(&project.tasks()?, look) {
@@ -75,12 +68,12 @@ impl Survey {
     }
 
     /// Adds to the rows what no look at one task alone tells.
-    pub(crate) fn complete(&mut self, root: &Root, now: Timestamp) {
-        super::complete(root, &mut self.rows, now);
+    pub fn complete(&mut self, root: &Root, now: Timestamp) {
+        complete(root, &mut self.rows, now);
     }
 
     /// Adds tasks of the old flat layout.
-    pub(crate) fn add_old(&mut self, root: &Root, old: &legacy::Scan, now: Timestamp) {
+    pub fn add_old(&mut self, root: &Root, old: &legacy::Scan, now: Timestamp) {
         self.problems.extend(old.problems.iter().cloned());
         for task in &old.tasks {
             match TaskView::read(root, task, now) {
@@ -91,8 +84,8 @@ impl Survey {
     }
 
     /// Adds one task.
-    pub(crate) fn add(&mut self, view: &TaskView) {
-        self.add_row(TaskRow::new(view));
+    pub fn add(&mut self, view: &TaskView) {
+        self.add_row(task_row(view));
     }
 
     fn add_row(&mut self, row: TaskRow) {
@@ -101,40 +94,38 @@ impl Survey {
     }
 
     /// Keeps the tasks that have one of these statuses.
-    pub(crate) fn filter(&mut self, statuses: &[TaskStatus]) {
+    pub fn filter(&mut self, statuses: &[TaskStatus]) {
         self.rows.retain(|row| statuses.contains(&row.status));
     }
 
     /// Counts the statuses.
-    pub(crate) fn summary(&self) -> Summary {
+    pub fn counts(&self) -> BTreeMap<TaskStatus, usize> {
         let mut counts = BTreeMap::new();
         for row in &self.rows {
             *counts.entry(row.status).or_insert(0) += 1;
         }
+        counts
+    }
+
+    /// Tells whether every task is finished or given up.
+    pub fn is_all_finished(&self) -> bool {
         let is_finished =
             |row: &TaskRow| matches!(row.status, TaskStatus::AllFinished | TaskStatus::Cancelled);
-        Summary {
-            all_finished: self.rows.iter().all(is_finished),
-            counts,
-        }
+        self.rows.iter().all(is_finished)
     }
 
     /// Returns the one JSON form of many tasks.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        let Summary {
-            all_finished,
-            counts,
-        } = self.summary();
-        serde_json::json!({
-            "tasks": self.rows,
-            "all_finished": all_finished,
-            "counts": counts,
-            "problems": self.problems,
-        })
+    pub fn listing(self) -> TaskListing {
+        TaskListing {
+            all_finished: self.is_all_finished(),
+            counts: self.counts(),
+            tasks: self.rows,
+            problems: self.problems,
+        }
     }
 
     /// Returns the rows so that children follow their parent, each with its level.
-    pub(crate) fn nested(&self) -> Vec<(usize, &TaskRow)> {
+    pub fn nested(&self) -> Vec<(usize, &TaskRow)> {
         let places: HashMap<(&ProjectId, &TaskId), usize> = self
             .rows
             .iter()
@@ -179,14 +170,15 @@ fn look_at(
     now: Timestamp,
 ) -> Result<TaskRow, String> {
     if let Some(ended) = index.find(task) {
-        return Ok(TaskRow::of_ended(task, ended));
+        return Ok(ended_task_row(task, ended));
     }
     match TaskView::read(root, task, now) {
-        Ok(view) => Ok(TaskRow::new(&view)),
-        Err(error) => {
-            let what = format!("task {} cannot be read", task.id());
-            Err(CliError::failed(what).caused_by(error).chain())
-        }
+        Ok(view) => Ok(task_row(&view)),
+        Err(error) => Err(format!(
+            "task {} cannot be read: {}",
+            task.id(),
+            chain(&error)
+        )),
     }
 }
 
@@ -253,7 +245,7 @@ mod tests {
             assert!(problem.contains(damaged.to_str().unwrap()), "{problem}");
             let ids: Vec<&TaskId> = survey.rows.iter().map(|row| &row.task_id).collect();
             assert_eq!(ids, tasks.iter().map(TaskDir::id).collect::<Vec<_>>());
-            survey.to_json()
+            serde_json::to_value(survey.listing()).unwrap()
         };
         let read = look();
         let until = std::time::Instant::now() + std::time::Duration::from_mins(1);

@@ -7,12 +7,11 @@ use cl_storage::queue::Queue;
 use cl_storage::status::TaskStatus;
 use cl_storage::task_config::TaskConfig;
 use cl_storage::{ProjectDir, ProjectId, Root};
+use cl_wire::TaskRow;
 use jiff::Timestamp;
 
-use super::task::TaskRow;
-
 /// Adds to `rows` what no look at one task alone tells.
-pub(crate) fn complete(root: &Root, rows: &mut [TaskRow], now: Timestamp) {
+pub fn complete(root: &Root, rows: &mut [TaskRow], now: Timestamp) {
     add_positions(root, rows);
     let is_blocked = |row: &&mut TaskRow| !row.blocked_by.is_empty();
     let mut projects: BTreeMap<ProjectId, Vec<&mut TaskRow>> = BTreeMap::new();

@@ -9,7 +9,7 @@ use cl_storage::snapshot::TaskView;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::time::duration_text;
+use crate::duration_text;
 
 /// Messages of these types say something about the work itself.
 const MEANINGFUL: [&str; 4] = ["FACT", "DECISION", "ERROR", "REVIEW"];
@@ -22,39 +22,47 @@ const PREVIEW: usize = 96;
 
 /// What a task is doing; also its JSON form.
 #[derive(Debug, Serialize)]
-pub(crate) struct ActivityFact {
+pub struct ActivityFact {
     /// The word for it; none if it does nothing any more.
-    pub(crate) state: Option<activity::State>,
-    pub(crate) waiting_for: Option<String>,
-    pub(crate) silent_seconds: Option<u64>,
-    pub(crate) cpu: Option<activity::Cpu>,
-    pub(crate) latest_bus_message: Option<MessageFact>,
-    pub(crate) latest_output_activity_at: Option<Timestamp>,
-    pub(crate) last_meaningful_signal_at: Option<Timestamp>,
-    pub(crate) meaningful_signal_age_seconds: Option<i64>,
-    pub(crate) analysis_drift_risk: bool,
-    pub(crate) drift_threshold_seconds: u64,
-    pub(crate) drift_reason: Option<String>,
+    pub state: Option<activity::State>,
+    /// What it waits for.
+    pub waiting_for: Option<String>,
+    /// For how long it has not written.
+    pub silent_seconds: Option<u64>,
+    /// Whether its processes compute.
+    pub cpu: Option<activity::Cpu>,
+    /// The newest message of its bus.
+    pub latest_bus_message: Option<MessageFact>,
+    /// When it wrote last.
+    pub latest_output_activity_at: Option<Timestamp>,
+    /// When it last said something that matters.
+    pub last_meaningful_signal_at: Option<Timestamp>,
+    /// How long ago that was.
+    pub meaningful_signal_age_seconds: Option<i64>,
+    /// It has not said anything that matters for too long.
+    pub analysis_drift_risk: bool,
+    /// What is too long.
+    pub drift_threshold_seconds: u64,
+    /// Why it counts as adrift.
+    pub drift_reason: Option<String>,
 }
 
 /// The newest message of a bus.
 #[derive(Debug, Serialize)]
-pub(crate) struct MessageFact {
-    pub(crate) timestamp: Timestamp,
+pub struct MessageFact {
+    /// When it was posted.
+    pub timestamp: Timestamp,
+    /// Its type.
     #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) body_preview: String,
+    pub kind: String,
+    /// How its body begins, on one line.
+    pub body_preview: String,
 }
 
 impl ActivityFact {
     /// Looks at what each of `views` is doing; those that say nothing that matters for
     /// `drift_after` are adrift.
-    pub(crate) fn of(
-        root: &Root,
-        views: &[TaskView],
-        drift_after: Duration,
-        now: Timestamp,
-    ) -> Vec<Self> {
+    pub fn of(root: &Root, views: &[TaskView], drift_after: Duration, now: Timestamp) -> Vec<Self> {
         let doing = activity::of(root, views, now);
         views
             .iter()
@@ -102,7 +110,7 @@ impl ActivityFact {
     }
 
     /// Returns what it is doing, in one word or two.
-    pub(crate) fn word(&self) -> String {
+    pub fn word(&self) -> String {
         match (self.state, &self.waiting_for) {
             (Some(state), Some(what)) => format!("{} ({what})", state.as_str()),
             (Some(state), None) => state.as_str().to_owned(),
@@ -111,7 +119,7 @@ impl ActivityFact {
     }
 
     /// Returns the cells of a table, as [`ACTIVITY_HEADINGS`] names them.
-    pub(crate) fn cells(&self, now: Timestamp) -> Vec<String> {
+    pub fn cells(&self, now: Timestamp) -> Vec<String> {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let age = |at: Timestamp| duration_text(now.duration_since(at).as_secs());
         let message = self.latest_bus_message.as_ref();
@@ -132,7 +140,7 @@ impl ActivityFact {
 }
 
 /// What the columns of [`ActivityFact::cells`] are called.
-pub(crate) const ACTIVITY_HEADINGS: [&str; 6] = [
+pub const ACTIVITY_HEADINGS: [&str; 6] = [
     "ACTIVITY",
     "LAST_BUS",
     "LAST_OUTPUT",

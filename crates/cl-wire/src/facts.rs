@@ -3,14 +3,20 @@
 use cl_storage::task_state::{ClaimRecord, TaskResult};
 use cl_storage::{Failure, FailureKind, ProjectId, RunId, TaskId, Usage};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why something failed.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct FailureFact {
-    pub(crate) kind: FailureKind,
-    pub(crate) detail: String,
-    pub(crate) retry_at: Option<Timestamp>,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FailureFact {
+    /// Its kind, in snake case.
+    #[schema(value_type = String)]
+    pub kind: FailureKind,
+    /// What was seen.
+    pub detail: String,
+    /// When it may be over.
+    #[schema(value_type = Option<String>)]
+    pub retry_at: Option<Timestamp>,
 }
 
 impl From<Failure> for FailureFact {
@@ -33,14 +39,20 @@ impl std::fmt::Display for FailureFact {
 }
 
 /// What a run used.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct UsageFact {
-    pub(crate) input_tokens: u64,
-    pub(crate) output_tokens: u64,
-    pub(crate) cache_read_tokens: u64,
-    pub(crate) cache_write_tokens: u64,
-    pub(crate) cost_usd: Option<f64>,
-    pub(crate) turns: Option<u32>,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsageFact {
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Tokens read from the cache of the service.
+    pub cache_read_tokens: u64,
+    /// Tokens written to that cache.
+    pub cache_write_tokens: u64,
+    /// What it cost, in US dollars, as the agent tells.
+    pub cost_usd: Option<f64>,
+    /// Turns of the conversation.
+    pub turns: Option<u32>,
 }
 
 impl From<Usage> for UsageFact {
@@ -57,20 +69,20 @@ impl From<Usage> for UsageFact {
 }
 
 /// What the gates said of the claim that was judged last.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ClaimFact {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClaimFact {
     /// Which claim of the launch it is.
-    pub(crate) number: u32,
+    pub number: u32,
     /// How many gates judge it.
-    pub(crate) gates: u32,
+    pub gates: u32,
     /// How many of them passed.
-    pub(crate) passed: u32,
+    pub passed: u32,
     /// The numbers of their evidence.
-    pub(crate) evidence: Vec<u32>,
+    pub evidence: Vec<u32>,
     /// The working tree that they have proven.
-    pub(crate) tree: Option<String>,
+    pub tree: Option<String>,
     /// Nothing was seen of any work behind it.
-    pub(crate) suspicious: bool,
+    pub suspicious: bool,
 }
 
 impl From<ClaimRecord> for ClaimFact {
@@ -87,20 +99,26 @@ impl From<ClaimRecord> for ClaimFact {
 }
 
 /// How a launch ended.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ResultFact {
-    pub(crate) status: &'static str,
-    pub(crate) exit_code: i32,
-    pub(crate) ended_at: Timestamp,
-    pub(crate) failure: Option<FailureFact>,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ResultFact {
+    /// `completed` or `failed`.
+    pub status: String,
+    /// The exit code of the last run.
+    pub exit_code: i32,
+    /// When it ended.
+    #[schema(value_type = String)]
+    pub ended_at: Timestamp,
+    /// Why it failed.
+    pub failure: Option<FailureFact>,
     /// The child tasks that were still active then.
-    pub(crate) left_children: Vec<TaskId>,
+    #[schema(value_type = Vec<String>)]
+    pub left_children: Vec<TaskId>,
 }
 
 impl From<TaskResult> for ResultFact {
     fn from(result: TaskResult) -> Self {
         Self {
-            status: result.status.as_str(),
+            status: result.status.as_str().to_owned(),
             exit_code: result.exit_code,
             ended_at: result.ended_at,
             failure: result.failure.map(FailureFact::from),
@@ -114,23 +132,35 @@ impl From<TaskResult> for ResultFact {
 }
 
 /// The task and run that launched another one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(
     clippy::struct_field_names,
     reason = "they are the keys of the JSON form"
 )]
-pub(crate) struct ParentRef {
-    pub(crate) project_id: ProjectId,
-    pub(crate) task_id: TaskId,
-    pub(crate) run_id: RunId,
+pub struct ParentRef {
+    /// The project.
+    #[schema(value_type = String)]
+    pub project_id: ProjectId,
+    /// The task.
+    #[schema(value_type = String)]
+    pub task_id: TaskId,
+    /// The run.
+    #[schema(value_type = String)]
+    pub run_id: RunId,
 }
 
 /// A task that an agent of another one launched.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ChildRef {
-    pub(crate) project_id: ProjectId,
-    pub(crate) task_id: TaskId,
-    pub(crate) parent_run_id: RunId,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChildRef {
+    /// The project.
+    #[schema(value_type = String)]
+    pub project_id: ProjectId,
+    /// The task.
+    #[schema(value_type = String)]
+    pub task_id: TaskId,
+    /// The run that launched it.
+    #[schema(value_type = String)]
+    pub parent_run_id: RunId,
     /// Whether it has anything that runs.
-    pub(crate) active: bool,
+    pub active: bool,
 }

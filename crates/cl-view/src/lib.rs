@@ -1,0 +1,27 @@
+//! What is below a root, as every door shows it.
+//!
+//! Files are read through `cl-storage` and become the rows of `cl-wire`. Commands that
+//! look at files themselves and the server show the same thing because both take it from
+//! here.
+//!
+//! - Reading changes nothing.
+//! - What cannot be read is named beside the rest and hides none of it.
+//! - Absent on purpose: printing, sockets, memory of earlier looks.
+
+#![warn(missing_docs)]
+
+mod account;
+mod activity;
+mod place;
+mod run;
+mod survey;
+mod task;
+mod words;
+
+pub use account::{Account, Spent, Sum};
+pub use activity::{ACTIVITY_HEADINGS, ActivityFact, MessageFact};
+pub use place::complete;
+pub use run::run_row;
+pub use survey::Survey;
+pub use task::{ended_task_row, task_row};
+pub use words::{chain, describe_record_error, duration_text};
