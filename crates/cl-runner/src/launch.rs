@@ -13,6 +13,8 @@
 //! is the [`LaunchFile`], which names where the secrets were found.
 
 mod agents;
+mod configured;
+mod order;
 mod policy;
 mod record;
 mod retry;
@@ -24,6 +26,8 @@ pub use agents::{
     AgentEntry, LaunchAgent, PrepareError, prepare_agents, prepare_named, secret_values,
 };
 pub(crate) use agents::{error_text, text_variables};
+pub use configured::{add_gates, configured_gate, configured_policy};
+pub use order::{Contacts, Order, OrderError, Ready, ready};
 pub use policy::{Gate, LimitPolicy, OnChildTimeout, OnDeadlock, Policy};
 pub(crate) use record::is_same_prompt;
 pub use record::{

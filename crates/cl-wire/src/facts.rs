@@ -133,10 +133,6 @@ impl From<TaskResult> for ResultFact {
 
 /// The task and run that launched another one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are the keys of the JSON form"
-)]
 pub struct ParentRef {
     /// The project.
     #[schema(value_type = String)]

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use cl_config::{Config, ControlGroup};
-use cl_runner::launch::{
-    Gate, LimitPolicy, OnChildTimeout, OnDeadlock, Policy, RetryAction, RetryOverride, RetryTable,
-    TurnStrategy, Turns,
-};
+pub(super) use cl_runner::launch::configured_policy;
+use cl_runner::launch::{Gate, OnChildTimeout, OnDeadlock, Policy, add_gates, configured_gate};
 use cl_storage::TaskDir;
 use cl_storage::task_config::TaskConfig;
 
@@ -65,16 +62,6 @@ pub(super) fn policy(base: Policy, args: &LaunchArgs, restart: Option<&LoopArgs>
     policy
 }
 
-/// Adds gates behind those there are; the same name and command count once.
-fn add_gates(policy: &mut Policy, gates: impl IntoIterator<Item = Gate>) {
-    for gate in gates {
-        let is_there = |known: &Gate| known.name == gate.name && known.run == gate.run;
-        if !policy.gates.iter().any(is_there) {
-            policy.gates.push(gate);
-        }
-    }
-}
-
 /// Adds the gates that the task's own settings name now, and forgets those they named before.
 ///
 /// Mistakes in these settings are a usage error, those in what the task depends on included.
@@ -92,95 +79,8 @@ pub(super) fn add_task_gates(
     let gates = cl_config::task_gates(&text, &path, task.id(), &ctx.environment)?;
     let gates = gates.iter().map(|configured| Gate {
         of_task: true,
-        ..gate(configured)
+        ..configured_gate(configured)
     });
     add_gates(policy, gates);
     Ok(())
-}
-
-fn gate(configured: &cl_config::Gate) -> Gate {
-    let cl_config::Gate {
-        name,
-        run,
-        timeout,
-        cwd,
-    } = configured.clone();
-    Gate {
-        name,
-        run,
-        timeout,
-        cwd,
-        of_task: false,
-    }
-}
-
-/// Returns the policy that the configuration gives.
-pub(super) fn configured_policy(config: &Config) -> Policy {
-    let defaults = &config.defaults;
-    Policy {
-        max_attempts: defaults.max_attempts,
-        idle_timeout: defaults.timeout,
-        max_duration: defaults.max_duration,
-        max_task_duration: defaults.max_task_duration,
-        budget: defaults.budget,
-        require_change: defaults.require_change,
-        max_output_bytes: defaults.max_output_bytes,
-        gates: defaults.gates.iter().map(gate).collect(),
-        max_concurrent_runs: defaults.max_concurrent_runs.map(std::num::NonZeroU32::get),
-        max_depth: config.delegation.max_depth,
-        max_children: config.delegation.max_children,
-        max_attempts_total: defaults.max_attempts_total.map(std::num::NonZeroU32::get),
-        retry: RetryTable {
-            overrides: (defaults.retry.iter())
-                .map(|(kind, retry)| (kind.clone(), retry_override(retry)))
-                .collect(),
-        },
-        limits: LimitPolicy {
-            auto_resume: config.limits.auto_resume,
-            stop_at_percent: config.limits.stop_at_percent,
-        },
-        turns: defaults
-            .diversification
-            .as_ref()
-            .map(turns)
-            .unwrap_or_default(),
-        use_control_group: defaults.control_group == ControlGroup::Auto,
-        ..Policy::default()
-    }
-}
-
-fn retry_override(retry: &cl_config::Retry) -> RetryOverride {
-    RetryOverride {
-        action: retry.action.map(|action| match action {
-            cl_config::RetryAction::Retry => RetryAction::Retry,
-            cl_config::RetryAction::Wait => RetryAction::Wait,
-            cl_config::RetryAction::Switch => RetryAction::Switch,
-            cl_config::RetryAction::Stop => RetryAction::Stop,
-        }),
-        attempts: retry.attempts,
-        backoff: retry.backoff,
-        max_backoff: retry.max_backoff,
-    }
-}
-
-/// Agents take turns until the launch is known to name one.
-fn turns(configured: &cl_config::Diversification) -> Turns {
-    let on_limit = configured.on_limit.clone();
-    if !configured.enabled {
-        return Turns {
-            on_limit,
-            ..Turns::default()
-        };
-    }
-    Turns {
-        is_open: true,
-        strategy: match configured.strategy {
-            cl_config::Strategy::RoundRobin => TurnStrategy::RoundRobin,
-            cl_config::Strategy::Weighted => TurnStrategy::Weighted,
-        },
-        agents: configured.agents.clone(),
-        weights: configured.weights.clone(),
-        fallback_on_failure: configured.fallback_on_failure,
-        on_limit,
-    }
 }

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cl_runner::launch::{
-    AgentEntry, Kind, LaunchAgent, LaunchError, LaunchFile, LaunchRecord, Mode, Origin, Policy,
-    PrepareError, Refusal, Step, is_prompt_of_record, launch, prepare_agents, room_for,
+    Contacts, LaunchError, OrderError, PrepareError, Refusal, is_prompt_of_record, room_for,
 };
+pub(super) use cl_runner::launch::{Order, Ready};
 use cl_storage::dependencies::{self, Graph};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::space::Room;
 use cl_storage::task_config::{TaskConfig, parse_ids};
-use cl_storage::task_state::ParentTask;
-use cl_storage::{ProjectId, Root, RunId, TaskDir, TaskId, id};
+use cl_storage::{ProjectId, Root, RunId, TaskDir, TaskId};
 
 use crate::args::LaunchArgs;
 use crate::context::Context;
@@ -21,30 +20,6 @@ use crate::scope::Scope;
 
 /// Prompts are text that a person or an agent wrote; a larger file is a mistake.
 const LARGEST_PROMPT: u64 = 16 * 1024 * 1024;
-
-/// A launch as the command line asks for it, before anything is touched.
-#[derive(Debug)]
-pub(super) struct Order {
-    pub(super) kind: Kind,
-    pub(super) mode: Mode,
-    pub(super) task: TaskDir,
-    pub(super) prompt: Option<String>,
-    pub(super) cwd: PathBuf,
-    pub(super) policy: Policy,
-    pub(super) agent: Option<String>,
-    pub(super) extra_env: BTreeMap<String, String>,
-    pub(super) parent_run: Option<RunId>,
-    /// The task whose agent launched it, where a nested task is taken up again.
-    pub(super) parent: Option<ParentTask>,
-    pub(super) depth: u32,
-    pub(super) previous_run: Option<RunId>,
-    /// The tasks that must be done first; none keeps those that are stored.
-    pub(super) depends_on: Option<Vec<TaskId>>,
-    pub(super) takes_up_cancelled: bool,
-    pub(super) is_detached: bool,
-    /// What the run is within a series; none outside of any.
-    pub(super) step: Option<Step>,
-}
 
 /// Returns the running program, as agents will call it.
 pub(super) fn executable() -> Result<PathBuf, CliError> {
@@ -225,50 +200,13 @@ pub(super) fn tell_kept_prompt(ctx: &mut Context) {
         .note("the new prompt is for this launch; TASK.md keeps the first one");
 }
 
-/// The agents of a launch, checked before anything is made or announced.
-#[derive(Debug)]
-pub(super) struct Ready {
-    name: String,
-    agents: BTreeMap<String, AgentEntry>,
-}
-
-impl Ready {
-    /// Returns the chosen agent.
-    pub(super) fn agent(&self) -> Option<&LaunchAgent> {
-        match self.agents.get(&self.name)? {
-            AgentEntry::Ready(agent) => Some(agent),
-            AgentEntry::Unavailable(_) => None,
-        }
-    }
-}
-
 /// Chooses the agent and makes sure that it can be started.
 ///
 /// Where agents take turns, the first of them that can be started stands for all: the
 /// supervisor chooses.
 pub(super) fn ready(ctx: &Context, agent: Option<&str>) -> Result<Ready, CliError> {
-    let loaded = ctx.config()?;
-    let turns = loaded.config.defaults.diversification.as_ref();
-    let takes_turns = turns.filter(|turns| turns.enabled && agent.is_none());
-    for name in takes_turns.iter().flat_map(|turns| &turns.agents) {
-        let prepared = prepare_agents(&loaded.config, &ctx.environment, &executable()?, name);
-        if let Ok(agents) = prepared {
-            let name = name.clone();
-            return Ok(Ready { name, agents });
-        }
-    }
-    let choice =
-        cl_config::select_agent(&loaded.config, agent, &ctx.environment).map_err(|error| {
-            CliError::usage(error.to_string())
-                .hint("`run-agent validate` shows the agents there are")
-        })?;
-    let executable = executable()?;
-    let agents = prepare_agents(&loaded.config, &ctx.environment, &executable, &choice.name)
-        .map_err(prepare_error)?;
-    Ok(Ready {
-        name: choice.name,
-        agents,
-    })
+    let config = &ctx.config()?.config;
+    cl_runner::launch::ready(config, &ctx.environment, &executable()?, agent).map_err(order_error)
 }
 
 /// Launches `order` under a supervisor of its own and returns the launch's id.
@@ -286,73 +224,47 @@ pub(super) fn launch_supervised(
     order: Order,
     ready: Ready,
 ) -> Result<(String, ProcessIdentity), CliError> {
-    check_secrets(ctx, &order.task, &ready)?;
-    let launch_id = format!("{}-{}", id::stamp(ctx.now()), id::random_text(8));
-    let mut policy = order.policy;
-    if order.mode == Mode::Start && order.agent.is_some() {
-        policy.turns.keep_to_one();
-    }
-    let record = LaunchRecord {
-        version: LaunchRecord::current_version(),
-        launch_id: launch_id.clone(),
-        kind: order.kind,
-        mode: order.mode,
-        origin: if order.parent.is_some() {
-            Origin::Nested
-        } else if order.is_detached {
-            Origin::Detached
-        } else {
-            Origin::Foreground
-        },
-        root: root_of(&order.task),
-        project: order.task.project().clone(),
-        task: order.task.id().clone(),
-        prompt: order.prompt,
-        cwd: order.cwd,
-        parent: order.parent,
-        parent_run: order.parent_run,
-        previous_run: order.previous_run,
-        depends_on: order.depends_on,
-        takes_up_cancelled: order.takes_up_cancelled,
-        depth: order.depth,
-        agent: ready.name,
-        agents: ready.agents,
-        extra_env: order.extra_env,
-        policy,
+    order
+        .check_secrets(&ready, &ctx.config()?.config, &ctx.environment)
+        .map_err(order_error)?;
+    let notify = ctx
+        .config()
+        .ok()
+        .and_then(|loaded| cl_runner::notify::NotifyPlan::of(&loaded.config, &loaded.source));
+    let contacts = Contacts {
+        notify,
         conductor_url: None,
-        step: order.step,
-        notify: ctx
-            .config()
-            .ok()
-            .and_then(|loaded| cl_runner::notify::NotifyPlan::of(&loaded.config, &loaded.source)),
     };
-    // The kernel's link is still this program after its file was replaced.
-    let launched =
-        launch(&record, &order.task, Path::new("/proc/self/exe")).map_err(launch_error)?;
-    if room_for(&order.task) == Room::Low {
+    let task = order.task.clone();
+    let (launch_id, launched) = order
+        .launch(ready, contacts, ctx.now())
+        .map_err(launch_error)?;
+    if room_for(&task) == Room::Low {
         ctx.console
             .warn("less than 1 GiB is free where the root is; `run-agent gc` deletes old runs");
     }
     Ok((launch_id, launched.supervisor))
 }
 
-fn root_of(task: &TaskDir) -> PathBuf {
-    task.path()
-        .ancestors()
-        .nth(2)
-        .unwrap_or_else(|| task.path())
-        .to_owned()
-}
-
-fn prepare_error(error: PrepareError) -> CliError {
-    let is_token = matches!(error, PrepareError::Token { .. });
-    let made = CliError::usage(if is_token {
-        "auth: the agent cannot be started"
-    } else {
-        "the agent cannot be started"
-    });
-    made.caused_by(error)
-        .hint("`run-agent validate` shows what each agent needs")
+fn order_error(error: OrderError) -> CliError {
+    match error {
+        OrderError::Choice(error) => CliError::usage(error.to_string())
+            .hint("`run-agent validate` shows the agents there are"),
+        OrderError::Prepare(error) => {
+            let is_token = matches!(error, PrepareError::Token { .. });
+            let made = CliError::usage(if is_token {
+                "auth: the agent cannot be started"
+            } else {
+                "the agent cannot be started"
+            });
+            made.caused_by(error)
+                .hint("`run-agent validate` shows what each agent needs")
+        }
+        OrderError::Secret { ref message, .. } => CliError::failed(message.clone())
+            .caused_by(error)
+            .hint("provide it again, or name another agent with --agent"),
+        other => CliError::failed("the task could not be launched").caused_by(other),
+    }
 }
 
 pub(super) fn launch_error(error: LaunchError) -> CliError {
@@ -372,37 +284,6 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             .hint("give --root a folder of its own: outside the work tree, or below its top and ignored, such as ./runs"),
         other => CliError::failed("the task could not be launched").caused_by(other),
     }
-}
-
-/// A task that had a secret when it was launched must still have it.
-fn check_secrets(ctx: &Context, task: &TaskDir, ready: &Ready) -> Result<(), CliError> {
-    let Ok(Some(file)) = LaunchFile::read(task) else {
-        return Ok(());
-    };
-    let agent = &ready.name;
-    let Some(AgentEntry::Ready(found)) = ready
-        .agents
-        .get(agent)
-        .filter(|_| file.agent_name == *agent)
-    else {
-        return Ok(());
-    };
-    if found.token_source.is_some() {
-        return Ok(());
-    }
-    for (variable, source) in &file.secrets {
-        if let Err(error) =
-            cl_config::resolve_secret(source, &ctx.config()?.config, &ctx.environment)
-        {
-            let message = format!(
-                "auth: agent {agent} was launched with {variable} from {source}, which cannot be had any more"
-            );
-            return Err(CliError::failed(message)
-                .caused_by(error)
-                .hint("provide it again, or name another agent with --agent"));
-        }
-    }
-    Ok(())
 }
 
 /// Returns the tasks that must be done before `task`, if that is known already; none if
