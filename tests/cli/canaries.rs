@@ -134,11 +134,14 @@ const LINES: &[&str] = &[
 
 /// It proves that it has a token, notes every command line of the machine, and tells its secrets in its
 /// answer, its errors and its messages.
+///
+/// A token that the user types into a command line of his own is there for all to see; the
+/// look at the arguments leaves that one line out.
 const AGENT: &str = r#"#!/bin/sh
 case "$1" in --version) echo 2.1.0; exit;; --help) exit;; esac
 test -n "$ANTHROPIC_API_KEY" && test -n "$SOME_SECRET" || exit 9
-for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline; echo; done >>@/arguments 2>/dev/null
-ps -eo args >>@/arguments 2>/dev/null
+{ for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline; echo; done; ps -eo args; } 2>/dev/null |
+  grep -v -- ' --command-line canary' >>@/arguments
 run-agent ps --json >>@/arguments
 echo "failing with $ANTHROPIC_API_KEY" >&2
 echo "I was given $ANTHROPIC_API_KEY and $SOME_SECRET" | run-agent bus post --type FACT || exit 8
