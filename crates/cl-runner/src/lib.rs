@@ -47,6 +47,7 @@ mod run_end;
 mod run_usage;
 pub mod scripted;
 pub mod settle;
+mod shell;
 mod solo;
 pub mod stop;
 mod supervisor;

@@ -54,9 +54,7 @@ use crate::launch::{LaunchAgent, LaunchRecord, Readiness, read_record};
 use crate::process::{descriptors, reaper::Reaper};
 use decide::{GateVerdict, LastAttempt, Step, View};
 use events::Signals;
-pub(crate) use gate::{LED_OUT, SHELL, leads_out, refusal_of};
 use journal::Journal;
-pub(crate) use work::short_text;
 
 /// Runs a supervisor: reads its launch record from standard input and returns
 /// its exit code when the task has reached its end.

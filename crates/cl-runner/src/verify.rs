@@ -6,15 +6,12 @@
 //! when the caller is interrupted.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cl_agent::Exit;
 use cl_config::Environment;
 use cl_storage::evidence::{self, Evidence, Flaw, Verdict};
-use cl_storage::process::ProcessIdentity;
 use cl_storage::record::RecordError;
 use cl_storage::task_state::{ResultStatus, TaskState};
 use cl_storage::{Clock, Root, RunId, TaskDir};
@@ -23,20 +20,14 @@ use crate::evidence::{Printed, environment_digest};
 use crate::launch::{LaunchAgent, LaunchFile};
 use crate::output;
 use crate::process::census::GATE_MARKER;
-use crate::process::end::end_blocking;
 use crate::process::reaper::Reaper;
-use crate::process::spawn::{Program, spawn, why_not_started};
-use crate::process::tree::{self, Search};
-use crate::supervisor::{LED_OUT, SHELL, leads_out, refusal_of, short_text};
+use crate::shell::{self, Keeper, Shell, ShellEnd, refusal_of, short_text, unnamed_file};
 use crate::task_environment::TaskEnvironment;
 use crate::wishes::{Signals, Wish, Wishes};
 use crate::working_tree::{self, GIT_LIMIT, GitLook};
 
 /// How often a gate is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// How long what a gate leaves may take to end after it was asked.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// How much a gate may print: it is kept in memory.
 const MOST_PRINTED: u64 = 256 * 1024 * 1024;
@@ -232,9 +223,6 @@ fn ended_by(wish: Wish) -> Verified {
     }
 }
 
-/// How a process ended: its exit, or why it has none.
-type Ended = Result<Exit, String>;
-
 struct Verifier<'a> {
     order: &'a Order<'a>,
     base_env: BTreeMap<String, String>,
@@ -242,6 +230,8 @@ struct Verifier<'a> {
     mark: RunId,
     reaper: Reaper,
     signals: Signals,
+    /// Somebody wants the verification to end.
+    wish: Option<Wish>,
 }
 
 impl<'a> Verifier<'a> {
@@ -252,6 +242,7 @@ impl<'a> Verifier<'a> {
             mark: RunId::generate(clock.now()),
             reaper: Reaper::default(),
             signals,
+            wish: None,
         }
     }
 
@@ -280,37 +271,47 @@ impl<'a> Verifier<'a> {
         let Some(look) = GitLook::at(cwd, root.path(), task, &env) else {
             return Ok(Ok(of_files()));
         };
-        let printed = unnamed_file()?;
-        let (args, env) = (&look.args, &look.env);
-        let ended = self
-            .shell(args, env, cwd, &printed, GIT_LIMIT, u64::MAX)
-            .await?;
-        Ok(ended.map(|ended| match ended {
-            Ok(exit) => GitLook::answer(exit, &short_text(&printed)).unwrap_or_else(of_files),
-            Err(_) => evidence::NO_TREE.to_owned(),
-        }))
+        let printed = unnamed_file("tree")?;
+        let shell = Shell {
+            args: &look.args,
+            env: &look.env,
+            cwd,
+            inside: None,
+            stdout: printed.try_clone()?,
+            stderr: Some(printed.try_clone()?),
+            limit: GIT_LIMIT,
+            largest: u64::MAX,
+        };
+        Ok(match self.shell(shell).await? {
+            ShellEnd::Interrupted(wish) => Err(wish),
+            ShellEnd::Exited(exit) => {
+                Ok(GitLook::answer(exit, &short_text(&printed)).unwrap_or_else(of_files))
+            }
+            ShellEnd::Cut(_) => Ok(evidence::NO_TREE.to_owned()),
+        })
     }
 
     async fn gate(&mut self, then: &Evidence) -> io::Result<Result<Again, Wish>> {
         let env = self.environment(&then.name);
         let args = ["-c".to_owned(), then.run.clone()];
-        let printed = unnamed_file()?;
+        let printed = unnamed_file("gate")?;
         let started = Instant::now();
-        let limit = Duration::from_millis(then.timeout_ms);
-        let largest = MOST_PRINTED.min(self.order.launch.policy.max_output_bytes);
-        let ended = if leads_out(&then.cwd, &self.order.launch.cwd) {
-            Err(LED_OUT.to_owned())
-        } else {
-            let ended = self.shell(&args, &env, &then.cwd, &printed, limit, largest);
-            match ended.await? {
-                Ok(ended) => ended,
-                Err(wish) => return Ok(Err(wish)),
-            }
+        let shell = Shell {
+            args: &args,
+            env: &env,
+            cwd: &then.cwd,
+            inside: Some(&self.order.launch.cwd),
+            stdout: printed.try_clone()?,
+            stderr: Some(printed.try_clone()?),
+            limit: Duration::from_millis(then.timeout_ms),
+            largest: MOST_PRINTED.min(self.order.launch.policy.max_output_bytes),
         };
+        let end = self.shell(shell).await?;
         let took = started.elapsed();
-        let reason = match ended {
-            Ok(exit) => refusal_of(exit),
-            Err(why) => Some(why),
+        let reason = match end {
+            ShellEnd::Interrupted(wish) => return Ok(Err(wish)),
+            ShellEnd::Exited(exit) => refusal_of(exit),
+            ShellEnd::Cut(why) => Some(why),
         };
         let tail = if reason.is_some() {
             output::tail_of(&printed, SHOWN_LINES)
@@ -332,86 +333,48 @@ impl<'a> Verifier<'a> {
     }
 
     /// Runs a shell to its end and ends what it leaves, whatever the reason.
-    async fn shell(
-        &mut self,
-        args: &[String],
-        env: &BTreeMap<String, String>,
-        cwd: &Path,
-        printed: &File,
-        limit: Duration,
-        largest: u64,
-    ) -> io::Result<Result<Ended, Wish>> {
-        let program = Program {
-            path: Path::new(SHELL),
-            args,
-            env,
-            cwd,
-            stdin: None,
-            stdout: Some(printed.try_clone()?),
-            stderr: Some(printed.try_clone()?),
-        };
-        let process = match spawn(program) {
-            Ok(process) => process,
-            Err(error) => {
-                let why = why_not_started(Path::new(SHELL), cwd, &error);
-                return Ok(Ok(Err(format!("could not be started: {why}"))));
-            }
-        };
-        self.reaper.watch(process.pid);
-        let ended = self.wait(&process, printed, limit, largest).await;
-        let grace = if ended.is_err() {
-            Duration::ZERO
-        } else {
-            GRACE
-        };
-        let (mark, root) = (self.mark.clone(), self.order.root.path());
-        let me = i32::try_from(std::process::id()).ok();
-        let left = end_blocking(grace, || {
-            self.reaper.reap();
-            tree::find(&Search {
-                run: &mark,
-                agent: Some(&process),
-                adopted_by: me,
-                supervisor: None,
-                root,
-            })
-        });
-        if !left.is_empty() {
-            let pids: Vec<i32> = left.iter().map(|process| process.pid).collect();
+    async fn shell(&mut self, shell: Shell<'_>) -> io::Result<ShellEnd<Wish>> {
+        let (end, survivors) = shell::run(self, shell).await?;
+        if !survivors.is_empty() {
+            let pids: Vec<i32> = survivors.iter().map(|process| process.pid).collect();
             let text = format!("processes of a gate cannot be ended: {pids:?}");
             return Err(io::Error::other(text));
         }
-        Ok(ended)
-    }
-
-    async fn wait(
-        &mut self,
-        process: &ProcessIdentity,
-        printed: &File,
-        limit: Duration,
-        largest: u64,
-    ) -> Result<Ended, Wish> {
-        let started = Instant::now();
-        loop {
-            self.reaper.reap();
-            if let Some(exit) = self.reaper.take(process.pid) {
-                return Ok(Ok(exit));
-            }
-            if started.elapsed() >= limit {
-                return Ok(Err(format!("took longer than {limit:?}")));
-            }
-            if printed.metadata().is_ok_and(|meta| meta.len() > largest) {
-                return Ok(Err(format!("wrote more than {largest} bytes")));
-            }
-            if let Some(wish) = self.signals.within(LOOK_EVERY).await {
-                return Err(wish);
-            }
-        }
+        Ok(end)
     }
 }
 
-/// Returns a file without a name: nothing of it is left when this process ends.
-fn unnamed_file() -> io::Result<File> {
-    let file = rustix::fs::memfd_create("gate", rustix::fs::MemfdFlags::CLOEXEC)?;
-    Ok(File::from(file))
+impl Keeper for Verifier<'_> {
+    type Wish = Wish;
+
+    fn reaper(&mut self) -> &mut Reaper {
+        &mut self.reaper
+    }
+
+    fn root(&self) -> &Path {
+        self.order.root.path()
+    }
+
+    fn mark(&self) -> RunId {
+        self.mark.clone()
+    }
+
+    fn wish(&mut self) -> Option<Wish> {
+        self.wish
+    }
+
+    fn is_hurried(&self) -> bool {
+        self.wish.is_some()
+    }
+
+    fn longest_wait(&self, left: Duration) -> Duration {
+        left.min(LOOK_EVERY)
+    }
+
+    async fn next_event(&mut self, at_most: Duration) {
+        if let Some(wish) = self.signals.within(at_most).await {
+            self.wish.get_or_insert(wish);
+        }
+        self.reaper.reap();
+    }
 }

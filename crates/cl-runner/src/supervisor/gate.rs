@@ -2,8 +2,6 @@
 //!
 //! What each found is on disk before its word counts, see [`cl_storage::evidence`].
 
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,17 +10,16 @@ use cl_storage::durable::{self, Mode};
 use cl_storage::evidence::{self, Evidence, Verdict};
 use cl_storage::marker::{self, Presence};
 use cl_storage::process::ProcessIdentity;
-use cl_storage::run_info;
 use cl_storage::task_state::ClaimRecord;
+use cl_storage::{RunId, run_info};
 
 use super::{Broken, GateVerdict, Supervisor};
 use crate::evidence::{Printed, environment_digest};
 use crate::launch::Gate;
 use crate::output;
 use crate::process::census::GATE_MARKER;
-use crate::process::end::{Ending, LOOK_AGAIN};
-use crate::process::spawn::{Program, spawn, why_not_started};
-use crate::process::tree::{self, Search};
+use crate::process::reaper::Reaper;
+use crate::shell::{self, Keeper, SHELL, Shell, ShellEnd};
 
 /// How much of a gate's output goes into the next prompt and onto the bus.
 const SHOWN_LINES: usize = 50;
@@ -31,33 +28,8 @@ const SHOWN_BYTES: usize = 8 * 1024;
 /// What the refusal of a claim without any change is called.
 const REQUIRE_CHANGE: &str = "require-change";
 
-/// The shell that runs gates.
-pub(crate) const SHELL: &str = "/bin/sh";
-
-/// Said of a gate whose folder leads out of the working folder, by links or by `..`.
-pub(crate) const LED_OUT: &str = "its folder is not in the task's working folder";
-
 /// Said of a gate behind which the claim was not there any more.
 const VANISHED: &str = "DONE was gone when it ended";
-
-/// How a gate ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum GateEnd {
-    Passed,
-    Refused(String),
-    /// Somebody wants the task to end, or its time is over; the claim is left as it is.
-    Interrupted,
-}
-
-/// A shell that is to run to its end.
-pub(super) struct Shell<'a> {
-    pub(super) args: &'a [String],
-    pub(super) env: &'a BTreeMap<String, String>,
-    pub(super) cwd: &'a Path,
-    pub(super) stdout: File,
-    pub(super) stderr: Option<File>,
-    pub(super) limit: Duration,
-}
 
 /// A gate in one claim.
 struct Judging<'a> {
@@ -150,27 +122,27 @@ impl Supervisor {
         let mut env = self.agent_environment(self.previous_run.as_ref(), None);
         env.insert(GATE_MARKER.to_owned(), gate.name.clone());
         let args = ["-c".to_owned(), gate.run.clone()];
-        let cwd = gate_folder(gate, &self.record.cwd);
+        let base = self.record.cwd.clone();
+        let cwd = gate_folder(gate, &base);
         let limit = gate.timeout.unwrap_or(self.record.policy.gate_timeout);
         let (started_at, started) = (self.now(), Instant::now());
         let shell = Shell {
             args: &args,
             env: &env,
             cwd: &cwd,
+            inside: Some(&base),
             stdout: printed.try_clone()?,
             stderr: Some(printed.try_clone()?),
             limit,
+            largest: self.record.policy.max_output_bytes,
         };
-        let (end, exit) = if leads_out(&cwd, &self.record.cwd) {
-            (GateEnd::Refused(LED_OUT.to_owned()), None)
-        } else {
-            self.run_shell(shell).await?
-        };
+        let end = self.run_shell(shell).await?;
         let duration = started.elapsed();
-        let how = match end {
-            GateEnd::Interrupted => return Ok(None),
-            GateEnd::Passed => None,
-            GateEnd::Refused(how) => Some(how),
+        let (how, exit) = match end {
+            // The claim is left as it is.
+            ShellEnd::Interrupted(()) => return Ok(None),
+            ShellEnd::Exited(exit) => (shell::refusal_of(exit), Some(exit)),
+            ShellEnd::Cut(how) => (Some(how), None),
         };
         let markers = marker::Markers::read(&self.task, self.now())?;
         let how = match (how, markers.done) {
@@ -284,131 +256,57 @@ impl Supervisor {
     }
 
     /// Runs a shell to its end, and ends whatever it leaves.
-    ///
-    /// Its exit is not known if it was ended by us, or could not be started.
-    pub(super) async fn run_shell(
-        &mut self,
-        shell: Shell<'_>,
-    ) -> Result<(GateEnd, Option<Exit>), Broken> {
-        let program_path = Path::new(SHELL);
-        let printed = shell.stdout.try_clone()?;
-        let program = Program {
-            path: program_path,
-            args: shell.args,
-            env: shell.env,
-            cwd: shell.cwd,
-            stdin: None,
-            stdout: Some(shell.stdout),
-            stderr: shell.stderr,
-        };
-        self.enter_group();
-        let process = match spawn(program) {
-            Ok(process) => process,
-            Err(error) => {
-                let why = why_not_started(program_path, shell.cwd, &error);
-                let end = GateEnd::Refused(format!("could not be started: {why}"));
-                return Ok((end, None));
-            }
-        };
-        self.reaper.watch(process.pid);
-        let end = self.wait_for_gate(&process, shell.limit, &printed).await;
-        let ended = self.end_gate(&process).await;
-        if !ended {
-            tracing::error!(
-                pid = process.pid,
-                "a gate left processes that cannot be ended"
-            );
+    pub(super) async fn run_shell(&mut self, shell: Shell<'_>) -> Result<ShellEnd<()>, Broken> {
+        let (end, survivors) = shell::run(self, shell).await?;
+        if !survivors.is_empty() {
+            let pids: Vec<i32> = survivors.iter().map(|process| process.pid).collect();
+            tracing::error!(?pids, "a gate left processes that cannot be ended");
         }
         Ok(end)
     }
+}
 
-    async fn wait_for_gate(
-        &mut self,
-        gate: &ProcessIdentity,
-        limit: Duration,
-        printed: &File,
-    ) -> (GateEnd, Option<Exit>) {
-        let largest = self.record.policy.max_output_bytes;
-        let until = tokio::time::Instant::now() + limit;
-        loop {
-            if let Some(exit) = self.reaper.take(gate.pid) {
-                return (end_of(exit), Some(exit));
-            }
-            // The time of the task goes on while its gates run, and ends them.
-            if self.stop.is_some() || self.note_overtime_of(Some("a gate")) {
-                return (GateEnd::Interrupted, None);
-            }
-            if printed.metadata().is_ok_and(|meta| meta.len() > largest) {
-                let text = format!("wrote more than {largest} bytes");
-                return (GateEnd::Refused(text), None);
-            }
-            let left = until.saturating_duration_since(tokio::time::Instant::now());
-            if left.is_zero() {
-                let text = format!("took longer than {limit:?}");
-                return (GateEnd::Refused(text), None);
-            }
-            let left = self.within_time(left.min(super::events::LONGEST_WAIT));
-            self.next_event(left).await;
-        }
+impl Keeper for Supervisor {
+    /// Somebody wants the task to end, or its time is over.
+    type Wish = ();
+
+    fn reaper(&mut self) -> &mut Reaper {
+        &mut self.reaper
     }
 
-    /// Ends what is left of a gate; false if something survives.
-    async fn end_gate(&mut self, gate: &ProcessIdentity) -> bool {
+    fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    fn mark(&self) -> RunId {
         // Without any run there is no marker to look for; a fresh id matches nobody's.
         let run = self.previous_run.clone();
-        let run = run.unwrap_or_else(|| cl_storage::RunId::generate(self.now()));
-        let grace = if self.stop.is_some() {
-            Duration::ZERO
-        } else {
-            Duration::from_secs(1)
-        };
-        let started = tokio::time::Instant::now();
-        let mut ending = Ending::default();
-        loop {
-            let me = i32::try_from(std::process::id()).ok();
-            let search = Search {
-                run: &run,
-                agent: Some(gate),
-                adopted_by: me,
-                supervisor: None,
-                root: self.root.path(),
-            };
-            let alive = tree::find(&search);
-            if alive.is_empty() || ending.is_over() {
-                return alive.is_empty();
-            }
-            ending.signal(&alive, started.elapsed() >= grace);
-            if ending.is_outrun() {
-                self.kill_group(&alive);
-            }
-            self.next_event(LOOK_AGAIN).await;
-        }
+        run.unwrap_or_else(|| RunId::generate(self.now()))
     }
-}
 
-/// Says what an exit means.
-fn end_of(exit: Exit) -> GateEnd {
-    match refusal_of(exit) {
-        None => GateEnd::Passed,
-        Some(how) => GateEnd::Refused(how),
+    fn before_start(&mut self) {
+        self.enter_group();
     }
-}
 
-/// Returns why a gate with this exit refuses; `None` if it passes.
-pub(crate) fn refusal_of(exit: Exit) -> Option<String> {
-    match exit {
-        Exit::Code(0) => None,
-        Exit::Code(code) => Some(format!("exit {code}")),
-        Exit::Signal(signal) => Some(format!("killed by signal {signal}")),
+    fn wish(&mut self) -> Option<()> {
+        // The time of the task goes on while its gates run, and ends them.
+        (self.stop.is_some() || self.note_overtime_of(Some("a gate"))).then_some(())
     }
-}
 
-/// Tells whether `folder` exists and is not below `base`, all links followed.
-pub(crate) fn leads_out(folder: &Path, base: &Path) -> bool {
-    match (folder.canonicalize(), base.canonicalize()) {
-        (Ok(folder), Ok(base)) => !folder.starts_with(base),
-        // It cannot be started in a folder that is not there.
-        _ => false,
+    fn is_hurried(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    fn longest_wait(&self, left: Duration) -> Duration {
+        self.within_time(left.min(super::events::LONGEST_WAIT))
+    }
+
+    async fn next_event(&mut self, at_most: Duration) {
+        Self::next_event(self, at_most).await;
+    }
+
+    fn outrun(&mut self, alive: &[ProcessIdentity]) {
+        self.kill_group(alive);
     }
 }
 

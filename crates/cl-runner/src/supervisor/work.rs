@@ -1,16 +1,14 @@
 //! Whether anything was done: the working tree before and after, tools, words.
 
-use std::fs::File;
-
 use cl_agent::Outcome;
 use cl_storage::RunDir;
 use cl_storage::evidence::NO_TREE;
 use cl_storage::marker::{Marker, Markers};
 use cl_storage::task_state::ClaimRecord;
 
-use super::gate::{GateEnd, Shell};
 use super::{Broken, Supervisor};
 use crate::process::census::GATE_MARKER;
+use crate::shell::{Shell, ShellEnd, short_text, unnamed_file};
 use crate::working_tree::{self, GIT_LIMIT, GitLook};
 
 impl Supervisor {
@@ -98,20 +96,20 @@ impl Supervisor {
         let Some(look) = GitLook::at(&cwd, root.path(), &task, &env) else {
             return Ok(of_files());
         };
-        let printed = rustix::fs::memfd_create("tree", rustix::fs::MemfdFlags::CLOEXEC)?;
-        let printed = File::from(printed);
+        let printed = unnamed_file("tree")?;
         let shell = Shell {
             args: &look.args,
             env: &look.env,
             cwd: &cwd,
+            inside: None,
             stdout: printed.try_clone()?,
             stderr: None,
             limit: GIT_LIMIT,
+            largest: self.record.policy.max_output_bytes,
         };
-        let (end, exit) = self.run_shell(shell).await?;
-        Ok(match (end, exit) {
-            (GateEnd::Interrupted, _) => None,
-            (_, Some(exit)) => {
+        Ok(match self.run_shell(shell).await? {
+            ShellEnd::Interrupted(()) => None,
+            ShellEnd::Exited(exit) => {
                 let answer = GitLook::answer(exit, &short_text(&printed));
                 if answer.is_none() {
                     tracing::warn!(?exit, "git could not tell the working tree");
@@ -119,15 +117,7 @@ impl Supervisor {
                 answer.or_else(of_files)
             }
             // It took too long.
-            (_, None) => Some(NO_TREE.to_owned()),
+            ShellEnd::Cut(_) => Some(NO_TREE.to_owned()),
         })
     }
-}
-
-/// Returns the start of a file as text.
-pub(crate) fn short_text(file: &File) -> String {
-    use std::os::unix::fs::FileExt as _;
-    let mut buffer = [0; 256];
-    let read = file.read_at(&mut buffer, 0).unwrap_or(0);
-    String::from_utf8_lossy(&buffer[..read]).into_owned()
 }
