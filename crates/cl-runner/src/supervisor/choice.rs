@@ -1,4 +1,6 @@
-//! Which agent the next attempt is made with, and what the limits of its account say.
+//! What is remembered and looked up of the agents that the task may use.
+//!
+//! Which of them goes on is chosen by [`super::decide::agents`].
 //!
 //! The ledger of the root ([`cl_storage::ledger`]) is asked before every attempt and
 //! told after it. What it could not be told is kept here, so that a full disk does
@@ -8,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
-use cl_storage::ledger::{Account, AccountKey, Closure, Ledger, Source, WindowReport, WindowState};
+use cl_storage::ledger::{Account, AccountKey, Ledger, Source, WindowReport, WindowState};
 use cl_storage::run_info::RunInfo;
-use cl_storage::task_state::{LimitWait, TaskState};
+use cl_storage::task_state::TaskState;
 use cl_storage::{Failure, FailureKind, Root};
 use jiff::Timestamp;
 
 use super::attempt::RunEnd;
+use super::decide::agents::{self, Bounds, Known, Standing, Standings};
 use super::decide::{Agents, Because, Closed};
 use super::{Broken, Supervisor};
 use crate::launch::{AgentEntry, LaunchAgent, LaunchRecord, Mode, TurnStrategy};
@@ -140,20 +143,23 @@ fn take_turn(
             }),
     };
     let order = turns.order(turn, entropy());
-    let ready: Vec<&str> = order
-        .into_iter()
-        .filter(|name| is_ready(record, name))
-        .collect();
-    let is_open = |name: &&&str| {
-        let key = ready_agent(record, name).and_then(LaunchAgent::account_key);
-        let account = key.and_then(|key| ledger.read(&key).ok().flatten());
-        account.is_none_or(|account| {
-            let limit = record.policy.limits.stop_at_percent;
-            account.closure(limit, JITTER, now).is_none() && account.degraded_until(now).is_none()
-        })
+    let bounds = Bounds {
+        stop_at_percent: record.policy.limits.stop_at_percent,
+        jitter: JITTER,
+        now,
     };
-    let chosen = ready.iter().find(is_open).or(ready.first());
-    chosen.map(|name| (*name).to_owned())
+    let standing = |name| {
+        let key = ready_agent(record, name)?.account_key();
+        let account = key.and_then(|key| ledger.read(&key).ok().flatten().zip(Some(key)));
+        Some(account.map_or(Standing::Usable, |(account, key)| {
+            Standing::of(name, &key, &account, bounds)
+        }))
+    };
+    let standings: Standings<'_> = order
+        .iter()
+        .filter_map(|name| Some((*name, standing(name)?)))
+        .collect();
+    agents::turn_of(&order, &standings).map(str::to_owned)
 }
 
 fn is_ready(record: &LaunchRecord, name: &str) -> bool {
@@ -174,85 +180,40 @@ fn entropy() -> u64 {
     hasher.finish()
 }
 
-/// Whether an agent can be started now.
-enum Standing {
-    Usable,
-    Degraded,
-    Closed(Closed),
-}
-
 impl Supervisor {
     /// Returns what is known of the agents for the next decision.
     pub(super) fn agents(&self) -> Agents {
-        let now = self.now();
         let turns = &self.record.policy.turns;
-        let current = self.record.agent.as_str();
-        let standing = |name: &str| self.standing(name, now);
-        let is_usable = |name: &&str| {
-            *name != current
-                && is_ready(&self.record, name)
-                && matches!(standing(name), Standing::Usable)
-        };
-        let mut agents = Agents {
+        let (current, first) = (self.record.agent.as_str(), self.choice.first.as_str());
+        let others = turns.agents.iter().chain(&turns.on_limit);
+        let names: BTreeSet<&str> = [current, first]
+            .into_iter()
+            .chain(others.map(String::as_str))
+            .collect();
+        let now = self.now();
+        let standings = names
+            .into_iter()
+            .filter_map(|name| Some((name, self.standing(name, now)?)))
+            .collect();
+        let known = Known {
+            current,
+            first,
+            standings,
+            turns,
+            tried: &self.choice.tried,
+            has_failed: self.last.as_ref().is_some_and(|last| !last.success),
+            is_woken: self.choice.is_woken,
+            stands_in: self.choice.stands_in,
             has_fallen_back: self.choice.has_fallen_back,
             has_switched: self.choice.has_switched,
-            ..Agents::default()
         };
-        let first = self.choice.first.as_str();
-        let for_limit = || std::iter::once(first).chain(turns.on_limit.iter().map(String::as_str));
-        if !self.choice.is_woken
-            && let Standing::Closed(closed) = standing(current)
-        {
-            agents.instead = for_limit().find(is_usable).map(str::to_owned);
-            let others = for_limit()
-                .filter(|name| *name != current && is_ready(&self.record, name))
-                .filter_map(|name| match standing(name) {
-                    Standing::Closed(closed) => Some(closed),
-                    _ => None,
-                });
-            agents.closed = if agents.instead.is_some() {
-                // Why the one whose turn it is hands over, and not what another one waits for.
-                Some(closed)
-            } else {
-                others.chain([closed]).min_by_key(|closed| closed.until)
-            };
-        } else if self.choice.stands_in {
-            agents.back = Some(first).filter(is_usable).map(str::to_owned);
-        }
-        if self.last.as_ref().is_some_and(|last| !last.success) {
-            let untried = self.after_current().into_iter();
-            let untried = untried.filter(|name| !self.choice.tried.contains(*name));
-            agents.untried = untried.into_iter().find(is_usable).map(str::to_owned);
-        }
-        agents
+        known.agents()
     }
 
-    /// Returns the agents that may repeat a failed attempt, in the order of preference.
-    fn after_current(&self) -> Vec<&str> {
-        let turns = &self.record.policy.turns;
-        let mut names: Vec<&str> = turns.agents.iter().map(String::as_str).collect();
-        match turns.strategy {
-            TurnStrategy::RoundRobin => {
-                let current = names.iter().position(|name| *name == self.record.agent);
-                names.rotate_left(current.map_or(0, |index| index + 1));
-            }
-            TurnStrategy::Weighted => {
-                let weight = |name: &&str| {
-                    let index = turns.agents.iter().position(|agent| agent == name);
-                    let weight = index.and_then(|index| turns.weights.get(index));
-                    std::cmp::Reverse(weight.map_or(1, |weight| weight.get()))
-                };
-                names.sort_by_key(weight);
-            }
-        }
-        names.extend(turns.on_limit.iter().map(String::as_str));
-        names
-    }
-
-    fn standing(&self, name: &str, now: Timestamp) -> Standing {
-        let key = ready_agent(&self.record, name).and_then(LaunchAgent::account_key);
-        let Some(key) = key else {
-            return Standing::Usable;
+    /// Looks up how an agent stands; none if it cannot be started at all.
+    fn standing(&self, name: &str, now: Timestamp) -> Option<Standing> {
+        let Some(key) = ready_agent(&self.record, name)?.account_key() else {
+            return Some(Standing::Usable);
         };
         let account = match self.choice.unwritten.get(&key) {
             Some(account) => Some(account.clone()),
@@ -262,18 +223,14 @@ impl Supervisor {
         let Some(account) = account else {
             let held = self.choice.held.clone();
             let held = held.filter(|held| held.limit.agent == name && held.until > now);
-            return held.map_or(Standing::Usable, Standing::Closed);
+            return Some(held.map_or(Standing::Usable, Standing::Closed));
         };
-        let limit = self.record.policy.limits.stop_at_percent;
-        if let Some(closure) = account.closure(limit, self.choice.jitter, now) {
-            let until = closure.until;
-            let limit = limit_wait(name, &key, &closure);
-            return Standing::Closed(Closed { until, limit });
-        }
-        match account.degraded_until(now) {
-            Some(_) => Standing::Degraded,
-            None => Standing::Usable,
-        }
+        let bounds = Bounds {
+            stop_at_percent: self.record.policy.limits.stop_at_percent,
+            jitter: self.choice.jitter,
+            now,
+        };
+        Some(Standing::of(name, &key, &account, bounds))
     }
 
     /// Goes on with the agent `to`.
@@ -473,26 +430,4 @@ fn reports(told: &[WindowReport], failure: Option<&Failure>) -> Vec<WindowReport
         });
     }
     reports
-}
-
-fn limit_wait(agent: &str, key: &AccountKey, closure: &Closure) -> LimitWait {
-    let window = match closure.window.as_str() {
-        "unknown" => "a usage limit".to_owned(),
-        name => format!("the limit {name}"),
-    };
-    let what = match closure.parked_at_percent {
-        Some(used) => format!("{window} of agent {agent} is used by {used:.0} %"),
-        None => format!("{window} of agent {agent} is reached"),
-    };
-    let when = match closure.resets_at {
-        Some(reset) => format!("it resets at {}", reset.strftime("%Y-%m-%d %H:%M:%SZ")),
-        None => "its reset is not known".to_owned(),
-    };
-    LimitWait {
-        agent: agent.to_owned(),
-        account: key.account().to_owned(),
-        window: closure.window.clone(),
-        reason: format!("{what}; {when}"),
-        resets_at: closure.resets_at,
-    }
 }

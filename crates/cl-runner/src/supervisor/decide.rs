@@ -1,5 +1,7 @@
 //! What the supervisor does next: a pure function over a view of the task.
 
+pub(super) mod agents;
+
 use std::time::Duration;
 
 use cl_storage::marker::Presence;
