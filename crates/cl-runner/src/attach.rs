@@ -19,7 +19,7 @@ use crate::wishes::{Wish, Wishes};
 /// How often the files are looked at; the supervisor's end is noticed at once.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What signals to the waiting process mean.
+/// What TERM means to the waiting process; HUP always detaches, INT always stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnTerminate {
     /// TERM stops the task.
@@ -29,15 +29,15 @@ pub enum OnTerminate {
     Detach,
 }
 
-/// How to wait.
-#[derive(Debug, Clone)]
-pub struct AttachOptions {
-    /// What TERM means; HUP always detaches, INT always stops.
-    pub on_terminate: OnTerminate,
-    /// From the wish to stop to the kill.
-    pub grace: Duration,
-    /// How long the monitor leaves a stopped task alone.
-    pub suppression: Option<Duration>,
+impl OnTerminate {
+    /// Tells whether `wish` is for the task to stop; else it is for the waiting to end.
+    pub fn is_for_task(self, wish: Wish) -> bool {
+        match wish {
+            Wish::Interrupt => true,
+            Wish::Terminate => self == Self::Stop,
+            Wish::HangUp => false,
+        }
+    }
 }
 
 /// How the waiting ended.
@@ -56,69 +56,134 @@ pub enum AttachEnd {
     Detached,
 }
 
-/// Returns how the launch `launch_id` of `task` has ended; `None` while it goes on.
-pub fn end_of(task: &TaskDir, launch_id: &str) -> Option<AttachEnd> {
-    let owner = Owner::read(task)
-        .ok()
-        .flatten()
-        .filter(|owner| owner.launch_id == launch_id);
-    ended(task, launch_id, owner.as_ref())
-}
-
-/// Asks the owner of the launch `launch_id` to stop, and returns at once.
-///
-/// `exit_code` is what those who wait for the task will end with; `suppression` is how
-/// long the monitor leaves the task alone, none until it is started or resumed.
-pub fn request_stop(
-    task: &TaskDir,
-    launch_id: &str,
-    by: &str,
-    exit_code: i32,
+/// A launch under way, as the one who waits for it sees it.
+#[derive(Debug)]
+pub struct Flight {
+    task: TaskDir,
+    launch_id: String,
+    /// From the wish to stop to the kill.
     grace: Duration,
+    /// How long the monitor leaves a stopped task alone; none until it is taken up again.
     suppression: Option<Duration>,
-    clock: &dyn Clock,
-) -> io::Result<()> {
-    let request = StopRequest {
-        by: by.to_owned(),
-        kill_at: after(clock, grace),
-        exit_code,
-        suppress_ms: millis(suppression),
-    };
-    ask_to_stop(task, launch_id, request, clock).map(drop)
+    /// Its supervisor, once it is known.
+    supervisor: Option<ProcessIdentity>,
+    /// How often it was asked to stop.
+    stops: u32,
 }
 
-/// Waits until the launch `launch_id` of `task` has ended.
+impl Flight {
+    /// Returns the launch `launch_id` of `task`, whoever has launched it.
+    ///
+    /// One that is stopped gets `grace` before it is killed, and the monitor leaves it
+    /// alone for `suppression`, or until it is taken up again.
+    pub fn new(
+        task: TaskDir,
+        launch_id: String,
+        grace: Duration,
+        suppression: Option<Duration>,
+    ) -> Self {
+        Self {
+            task,
+            launch_id,
+            grace,
+            suppression,
+            supervisor: None,
+            stops: 0,
+        }
+    }
+
+    /// Names the supervisor, where this process has started it and is to see it off.
+    #[must_use]
+    pub fn under(mut self, supervisor: ProcessIdentity) -> Self {
+        self.supervisor = Some(supervisor);
+        self
+    }
+
+    /// Returns the task.
+    pub fn task(&self) -> &TaskDir {
+        &self.task
+    }
+
+    /// Returns the launch's id.
+    pub fn launch_id(&self) -> &str {
+        &self.launch_id
+    }
+
+    /// Returns how it has ended; `None` while it goes on. Blocks for a moment when it has.
+    pub fn end(&self) -> Option<AttachEnd> {
+        let end = ended(&self.task, &self.launch_id, self.owner().as_ref())?;
+        self.see_off();
+        Some(end)
+    }
+
+    /// Asks it to stop, as `wish` says, and returns at once; asked again, it is killed at once.
+    pub fn stop(&mut self, wish: Wish, clock: &dyn Clock) -> io::Result<()> {
+        let grace = if self.stops > 0 {
+            Duration::ZERO
+        } else {
+            self.grace
+        };
+        self.stops += 1;
+        let request = StopRequest {
+            by: match wish {
+                Wish::Interrupt => "Ctrl-C".to_owned(),
+                Wish::Terminate | Wish::HangUp => "signal TERM".to_owned(),
+            },
+            kill_at: after(clock, grace),
+            // What those who wait for the task end with.
+            exit_code: match wish {
+                Wish::Interrupt => 130,
+                Wish::Terminate | Wish::HangUp => 143,
+            },
+            suppress_ms: millis(self.suppression),
+        };
+        ask_to_stop(&self.task, &self.launch_id, request, clock).map(drop)
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        let owner = Owner::read(&self.task).ok().flatten();
+        owner.filter(|owner| owner.launch_id == self.launch_id)
+    }
+
+    fn see_off(&self) {
+        if let Some(supervisor) = &self.supervisor {
+            // It gives the task up a moment before it ends.
+            crate::launch::see_off(supervisor);
+        }
+    }
+}
+
+/// What came of waiting for a launch.
+#[derive(Debug)]
+pub struct Attached {
+    /// How the waiting ended.
+    pub end: AttachEnd,
+    /// The last signal by which the task was asked to stop meanwhile.
+    pub stopped_by: Option<Wish>,
+}
+
+/// Waits until `flight` has ended.
 ///
 /// Calls `look` every 100 ms. Blocks. The first INT asks the task to stop, the
 /// second one to be killed at once; what came since `wishes` was made counts.
 pub fn attach(
-    wishes: Wishes,
-    task: &TaskDir,
-    launch_id: &str,
-    options: &AttachOptions,
+    wishes: &mut Wishes,
+    flight: &mut Flight,
+    on_terminate: OnTerminate,
     clock: &dyn Clock,
     mut look: impl FnMut(),
-) -> io::Result<AttachEnd> {
-    let Wishes {
-        runtime,
-        mut signals,
-    } = wishes;
+) -> io::Result<Attached> {
+    let Wishes { runtime, signals } = wishes;
     runtime.block_on(async {
-        let mut stops = 0_u32;
+        let mut stopped_by = None;
         let mut watched = None;
         let mut exit = None;
         loop {
-            let owner = Owner::read(task)
-                .ok()
-                .flatten()
-                .filter(|owner| owner.launch_id == launch_id);
-            if let Some(end) = ended(task, launch_id, owner.as_ref()) {
+            let owner = flight.owner();
+            if let Some(end) = ended(&flight.task, &flight.launch_id, owner.as_ref()) {
                 look();
-                if let Some(supervisor) = &watched {
-                    // It gives the task up a moment before it ends.
-                    crate::launch::see_off(supervisor);
-                }
-                return Ok(end);
+                flight.see_off();
+                return Ok(Attached { end, stopped_by });
             }
             if let Some(owner) = owner
                 .as_ref()
@@ -126,6 +191,7 @@ pub fn attach(
                 .filter(|owner| watched.as_ref() != Some(owner))
             {
                 exit = exit_of(&owner);
+                flight.supervisor = Some(owner.clone());
                 watched = Some(owner);
             }
             // Every arm only receives or waits: dropping the others loses nothing.
@@ -133,28 +199,13 @@ pub fn attach(
                 () = ended_of(&mut exit) => None,
                 wish = signals.within(LOOK_EVERY) => wish,
             };
-            let stop_with = match (wish, options.on_terminate) {
-                (None, _) => None,
-                (Some(Wish::Interrupt), _) => Some((130, "Ctrl-C")),
-                (Some(Wish::Terminate), OnTerminate::Stop) => Some((143, "signal TERM")),
-                (Some(Wish::Terminate), OnTerminate::Detach) | (Some(Wish::HangUp), _) => {
-                    return Ok(AttachEnd::Detached);
+            if let Some(wish) = wish {
+                if !on_terminate.is_for_task(wish) {
+                    let end = AttachEnd::Detached;
+                    return Ok(Attached { end, stopped_by });
                 }
-            };
-            if let Some((exit_code, by)) = stop_with {
-                stops += 1;
-                let grace = if stops > 1 {
-                    Duration::ZERO
-                } else {
-                    options.grace
-                };
-                let request = StopRequest {
-                    by: by.to_owned(),
-                    kill_at: after(clock, grace),
-                    exit_code,
-                    suppress_ms: millis(options.suppression),
-                };
-                ask_to_stop(task, launch_id, request, clock)?;
+                stopped_by = Some(wish);
+                flight.stop(wish, clock)?;
             }
             look();
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cl_runner::attach::AttachEnd;
+use cl_runner::attach::{AttachEnd, Flight};
 use cl_runner::launch::{
     AgentEntry, Kind, LaunchRecord, LimitPolicy, Mode, OnChildTimeout, Origin, Policy, launch,
     prepare_named, reap,
@@ -23,7 +23,7 @@ use cl_storage::{Failure, FailureKind, ProjectId, Root, RunDir, TaskDir, TaskId,
 use serde::Serialize;
 
 use super::launching;
-use super::series::{Flight, Request, Waiting};
+use super::series::{self, Request, Waiting};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::view::{FailureFact, UsageFact, harmless};
@@ -153,7 +153,8 @@ pub(super) fn ask(
     // The kernel's link is still this program after its file was replaced.
     let launched =
         launch(&record, &task, Path::new("/proc/self/exe")).map_err(launching::launch_error)?;
-    let mut flight = Flight::found(task.clone(), record.launch_id, GRACE);
+    let suppression = Some(config.defaults.stop_suppression);
+    let mut flight = Flight::new(task.clone(), record.launch_id, GRACE, suppression);
     let (end, interrupted) = match wait(ctx, trial, &root, &mut flight) {
         Ok(waited) => waited,
         Err(error) => {
@@ -229,7 +230,7 @@ fn wait(
         };
         interrupted = Some(exit);
         until = until.min(Instant::now() + GRACE + BEYOND);
-        if flight.ask_to_stop(ctx, exit).is_err() {
+        if series::ask_to_stop(ctx, flight, exit).is_err() {
             break;
         }
     }
@@ -240,7 +241,7 @@ fn wait(
         kills: true,
         suppression: None,
     };
-    stop_task(root, &flight.task, &options, &*ctx.clock).map_err(|error| {
+    stop_task(root, flight.task(), &options, &*ctx.clock).map_err(|error| {
         CliError::failed("the agent that was tried out could not be ended").caused_by(error)
     })?;
     Ok((AttachEnd::Lost, interrupted))

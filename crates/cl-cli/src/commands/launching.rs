@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cl_runner::attach::{Flight, OnTerminate};
 use cl_runner::launch::{
     Contacts, LaunchError, OrderError, PrepareError, Refusal, is_prompt_of_record, room_for,
 };
@@ -13,6 +14,7 @@ use cl_storage::space::Room;
 use cl_storage::task_config::{TaskConfig, parse_ids};
 use cl_storage::{ProjectId, Root, RunId, TaskDir, TaskId};
 
+use super::nesting::{self, Around};
 use crate::args::LaunchArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -26,6 +28,16 @@ pub(super) fn executable() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(|error| {
         CliError::failed("could not find this program's own file").caused_by(error)
     })
+}
+
+/// Returns what TERM means to a command that waits for a launch.
+///
+/// Shell tools of agents end slow commands with TERM; what they started must go on.
+pub(super) fn on_terminate(ctx: &Context) -> OnTerminate {
+    match ctx.environment.get("JRUN_ID") {
+        Some(_) => OnTerminate::Detach,
+        None => OnTerminate::Stop,
+    }
 }
 
 /// Returns the project of a new task, or says how to name one.
@@ -209,13 +221,34 @@ pub(super) fn ready(ctx: &Context, agent: Option<&str>) -> Result<Ready, CliErro
     cl_runner::launch::ready(config, &ctx.environment, &executable()?, agent).map_err(order_error)
 }
 
-/// Launches `order` under a supervisor of its own and returns the launch's id.
-pub(super) fn launch_directly(
+/// Launches `order` and returns it as something to wait for.
+///
+/// The supervisor around this command launches it, if there is one; else it is launched
+/// directly, with `ready` or what is found out now.
+pub(super) fn launch(
     ctx: &mut Context,
+    around: Option<&Around>,
     order: Order,
-    ready: Ready,
-) -> Result<String, CliError> {
-    launch_supervised(ctx, order, ready).map(|(launch_id, _)| launch_id)
+    ready: Option<Ready>,
+) -> Result<Flight, CliError> {
+    let (task, grace) = (order.task.clone(), order.policy.grace);
+    // What cannot be read keeps nobody from launching through another process.
+    let config = ctx.config().ok();
+    let suppression = config.map(|loaded| loaded.config.defaults.stop_suppression);
+    let nested = match around {
+        Some(around) => nesting::launch_through(ctx, around, &order)?,
+        None => None,
+    };
+    if let Some(launch_id) = nested {
+        return Ok(Flight::new(task, launch_id, grace, suppression));
+    }
+    // Around a task whose supervisor has just died, the agents were not looked at yet.
+    let ready = match ready {
+        Some(ready) => ready,
+        None => self::ready(ctx, order.agent.as_deref())?,
+    };
+    let (launch_id, supervisor) = launch_supervised(ctx, order, ready)?;
+    Ok(Flight::new(task, launch_id, grace, suppression).under(supervisor))
 }
 
 /// Launches `order` and returns the launch's id and the supervisor.

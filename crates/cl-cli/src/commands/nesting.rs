@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use cl_runner::launch::{LaunchFile, NestedOptions, Policy};
+use cl_runner::launch::{LaunchFile, NestedOptions, Order, Policy};
 use cl_storage::control::{Answer, LaunchChildRequest, Outcome, Request, RequestBody};
 use cl_storage::owner::Owner;
 use cl_storage::{RunId, TaskDir};
 
-use super::launching::Order;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::scope::Scope;

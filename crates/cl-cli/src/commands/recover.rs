@@ -148,7 +148,7 @@ fn resume(ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
         step: None,
     };
     let ready = launching::ready(ctx, order.agent.as_deref())?;
-    launching::launch_directly(ctx, order, ready).map(drop)
+    launching::launch_supervised(ctx, order, ready).map(drop)
 }
 
 fn tell(ctx: &mut Context, recovery: &Recovery, outcome: &Outcome) -> Result<(), CliError> {

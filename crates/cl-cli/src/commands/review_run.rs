@@ -1,7 +1,7 @@
 //! `review run`: reviewers look at what a run has left, and a quorum of them decides.
 
 use cl_bus::{Bus, Draft};
-use cl_runner::attach::{AttachEnd, AttachOptions, OnTerminate, attach};
+use cl_runner::attach::{AttachEnd, attach};
 use cl_runner::launch::{Kind, Mode, Policy};
 use cl_runner::quorum::{Outcome, VERDICT_META};
 use cl_runner::verdict::Verdict;
@@ -173,30 +173,13 @@ fn review(
         is_detached: false,
         step: None,
     };
-    let options = AttachOptions {
-        on_terminate: if ctx.environment.get("JRUN_ID").is_some() {
-            OnTerminate::Detach
-        } else {
-            OnTerminate::Stop
-        },
-        grace: order.policy.grace,
-        suppression: Some(ctx.config()?.config.defaults.stop_suppression),
-    };
     let waiting = |error| CliError::failed("could not wait for a reviewer").caused_by(error);
-    let attachment = cl_runner::wishes::Wishes::prepare().map_err(waiting)?;
-    let nested = match &around {
-        Some(around) => nesting::launch_through(ctx, around, &order)?,
-        None => None,
-    };
-    let launch_id = if let Some(launch_id) = nested {
-        launch_id
-    } else {
-        let ready = launching::ready(ctx, reviewer.as_deref())?;
-        launching::launch_directly(ctx, order, ready)?
-    };
+    let mut wishes = cl_runner::wishes::Wishes::prepare().map_err(waiting)?;
+    let mut flight = launching::launch(ctx, around.as_ref(), order, None)?;
     ctx.console.note(format_args!("review: {id}"));
-    let end = attach(attachment, &task, &launch_id, &options, &*ctx.clock, || {});
-    let (verdict, failure) = match end.map_err(waiting)? {
+    let on_terminate = launching::on_terminate(ctx);
+    let attached = attach(&mut wishes, &mut flight, on_terminate, &*ctx.clock, || {});
+    let (verdict, failure) = match attached.map_err(waiting)?.end {
         AttachEnd::Ended { result, .. } if result.status == ResultStatus::Stopped => {
             let exit = if result.exit_code == 130 {
                 Exit::Interrupted

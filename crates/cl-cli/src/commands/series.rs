@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cl_bus::{Bus, Draft};
-use cl_runner::attach::{self, AttachEnd};
-use cl_runner::launch::{Kind, Mode, Policy, Step, see_off};
+use cl_runner::attach::{AttachEnd, Flight, OnTerminate, attach};
+use cl_runner::launch::{Kind, Mode, Policy, Step};
 use cl_runner::wishes::{Wish, Wishes};
 use cl_storage::durable::Mode as FileMode;
 use cl_storage::lock::HeldLock;
 use cl_storage::marker::{Marker, Markers};
 use cl_storage::owner::Owner;
-use cl_storage::process::ProcessIdentity;
 use cl_storage::redact::Redactor;
 use cl_storage::run_info::RunInfo;
 use cl_storage::task_state::{ResultStatus, TaskResult};
@@ -45,8 +44,7 @@ pub(super) struct Common {
     pub(super) around: Option<Around>,
     pub(super) policy: Policy,
     pub(super) parent_run: Option<RunId>,
-    /// Whether TERM ends the waiting only: the shell tools of agents send it.
-    is_inside_agent: bool,
+    on_terminate: OnTerminate,
 }
 
 impl Common {
@@ -66,7 +64,7 @@ impl Common {
             around,
             policy: launch_policy::policy(base, args, None),
             parent_run: scope.parent_run.as_ref().map(|run| run.value.clone()),
-            is_inside_agent: ctx.environment.get("JRUN_ID").is_some(),
+            on_terminate: launching::on_terminate(ctx),
         })
     }
 
@@ -97,106 +95,38 @@ pub(super) struct Part {
     pub(super) step: Option<Step>,
 }
 
-/// A run that was launched.
-#[derive(Debug)]
-pub(super) struct Flight {
-    pub(super) task: TaskDir,
-    pub(super) launch_id: String,
-    grace: Duration,
-    /// None where another process launched it.
-    supervisor: Option<ProcessIdentity>,
-    wishes: u32,
+/// Launches `part`: through the supervisor around this command, else directly.
+pub(super) fn launch(ctx: &mut Context, common: &Common, part: Part) -> Result<Flight, CliError> {
+    let order = Order {
+        kind: part.kind,
+        mode: Mode::Start,
+        task: part.task,
+        prompt: part.prompt,
+        cwd: part.cwd,
+        policy: part.policy,
+        agent: part.agent,
+        extra_env: part.env,
+        parent_run: common.parent_run.clone(),
+        parent: None,
+        depth: 0,
+        previous_run: part.previous_run,
+        depends_on: part.depends_on,
+        takes_up_cancelled: false,
+        is_detached: part.kind == Kind::Task,
+        step: part.step,
+    };
+    launching::launch(ctx, common.around.as_ref(), order, None)
 }
 
-impl Flight {
-    /// Launches `part`: through the supervisor around this command, else directly.
-    pub(super) fn launch(ctx: &mut Context, common: &Common, part: Part) -> Result<Self, CliError> {
-        let order = Order {
-            kind: part.kind,
-            mode: Mode::Start,
-            task: part.task.clone(),
-            prompt: part.prompt,
-            cwd: part.cwd,
-            policy: part.policy,
-            agent: part.agent,
-            extra_env: part.env,
-            parent_run: common.parent_run.clone(),
-            parent: None,
-            depth: 0,
-            previous_run: part.previous_run,
-            depends_on: part.depends_on,
-            takes_up_cancelled: false,
-            is_detached: part.kind == Kind::Task,
-            step: part.step,
-        };
-        let grace = order.policy.grace;
-        let nested = match &common.around {
-            Some(around) => nesting::launch_through(ctx, around, &order)?,
-            None => None,
-        };
-        let (launch_id, supervisor) = if let Some(launch_id) = nested {
-            (launch_id, None)
-        } else {
-            let ready = launching::ready(ctx, order.agent.as_deref())?;
-            let (launch_id, supervisor) = launching::launch_supervised(ctx, order, ready)?;
-            (launch_id, Some(supervisor))
-        };
-        Ok(Self {
-            task: part.task,
-            launch_id,
-            grace,
-            supervisor,
-            wishes: 0,
-        })
-    }
-
-    /// Takes up a launch that goes on.
-    pub(super) fn found(task: TaskDir, launch_id: String, grace: Duration) -> Self {
-        Self {
-            task,
-            launch_id,
-            grace,
-            supervisor: None,
-            wishes: 0,
-        }
-    }
-
-    /// Returns how it ended; none while it goes on. Blocks for a moment when it has.
-    pub(super) fn end(&self) -> Option<AttachEnd> {
-        let end = attach::end_of(&self.task, &self.launch_id)?;
-        if let Some(supervisor) = &self.supervisor {
-            // It gives the task up a moment before it ends.
-            see_off(supervisor);
-        }
-        Some(end)
-    }
-
-    /// Asks it to stop; asked again, it is killed at once.
-    pub(super) fn ask_to_stop(&mut self, ctx: &Context, exit: Exit) -> Result<(), CliError> {
-        let grace = if self.wishes > 0 {
-            Duration::ZERO
-        } else {
-            self.grace
-        };
-        self.wishes += 1;
-        let (by, code) = match exit {
-            Exit::Terminated => ("signal TERM", 143),
-            _ => ("Ctrl-C", 130),
-        };
-        let suppression = Some(ctx.config()?.config.defaults.stop_suppression);
-        attach::request_stop(
-            &self.task,
-            &self.launch_id,
-            by,
-            code,
-            grace,
-            suppression,
-            &*ctx.clock,
-        )
-        .map_err(|error| {
-            CliError::failed(format!("could not stop {}", self.task.id())).caused_by(error)
-        })
-    }
+/// Asks a run to stop; asked again, it is killed at once.
+pub(super) fn ask_to_stop(ctx: &Context, flight: &mut Flight, exit: Exit) -> Result<(), CliError> {
+    let wish = match exit {
+        Exit::Terminated => Wish::Terminate,
+        _ => Wish::Interrupt,
+    };
+    flight.stop(wish, &*ctx.clock).map_err(|error| {
+        CliError::failed(format!("could not stop {}", flight.task().id())).caused_by(error)
+    })
 }
 
 /// What a signal asks of a command that waits for runs.
@@ -212,29 +142,27 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) struct Waiting {
     signals: Wishes,
-    is_inside_agent: bool,
+    on_terminate: OnTerminate,
     pause: Duration,
 }
 
 impl Waiting {
     /// Gets ready; from now on signals are requests.
     pub(super) fn prepare(common: &Common) -> Result<Self, CliError> {
-        let signals = Wishes::prepare()
-            .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))?;
-        Ok(Self {
-            signals,
-            is_inside_agent: common.is_inside_agent,
-            pause: SHORTEST_PAUSE,
-        })
+        Self::with(common.on_terminate)
     }
 
     /// Gets ready outside of any series: TERM always means this command.
     pub(super) fn plain() -> Result<Self, CliError> {
+        Self::with(OnTerminate::Stop)
+    }
+
+    fn with(on_terminate: OnTerminate) -> Result<Self, CliError> {
         let signals = Wishes::prepare()
             .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))?;
         Ok(Self {
             signals,
-            is_inside_agent: false,
+            on_terminate,
             pause: SHORTEST_PAUSE,
         })
     }
@@ -248,10 +176,11 @@ impl Waiting {
 
     /// Waits for a signal, for `limit` at the most.
     pub(super) fn within(&mut self, limit: Duration) -> Option<Request> {
-        Some(match self.signals.within(limit)? {
-            Wish::Interrupt => Request::Stop(Exit::Interrupted),
-            Wish::Terminate if !self.is_inside_agent => Request::Stop(Exit::Terminated),
-            Wish::Terminate | Wish::HangUp => Request::Leave,
+        let wish = self.signals.within(limit)?;
+        Some(if self.on_terminate.is_for_task(wish) {
+            Request::Stop(exit_of(wish))
+        } else {
+            Request::Leave
         })
     }
 
@@ -276,20 +205,29 @@ pub(super) fn wait_for(
     waiting: &mut Waiting,
     flight: &mut Flight,
 ) -> Result<PartEnd, CliError> {
-    let mut interrupted = None;
     waiting.begin();
-    loop {
-        if let Some(end) = flight.end() {
-            return Ok(PartEnd::Ended(end, interrupted));
-        }
-        match waiting.pause() {
-            Some(Request::Stop(exit)) => {
-                interrupted = Some(exit);
-                flight.ask_to_stop(ctx, exit)?;
-            }
-            Some(Request::Leave) => return Ok(PartEnd::Left),
-            None => {}
-        }
+    let on_terminate = waiting.on_terminate;
+    let attached = attach(
+        &mut waiting.signals,
+        flight,
+        on_terminate,
+        &*ctx.clock,
+        || {},
+    );
+    let attached = attached.map_err(|error| {
+        CliError::failed(format!("could not wait for {}", flight.task().id())).caused_by(error)
+    })?;
+    Ok(match attached.end {
+        AttachEnd::Detached => PartEnd::Left,
+        end => PartEnd::Ended(end, attached.stopped_by.map(exit_of)),
+    })
+}
+
+/// Returns what a command ends with that was asked to stop its runs.
+fn exit_of(wish: Wish) -> Exit {
+    match wish {
+        Wish::Interrupt => Exit::Interrupted,
+        Wish::Terminate | Wish::HangUp => Exit::Terminated,
     }
 }
 
@@ -342,10 +280,11 @@ pub(super) fn run_part(
     part: Part,
 ) -> Result<Outcome, CliError> {
     let before = newest_run(&part.task)?;
-    let mut flight = Flight::launch(ctx, common, part)?;
+    let mut flight = launch(ctx, common, part)?;
     let end = wait_for(ctx, waiting, &mut flight)?;
-    let run = newest_run(&flight.task)?.filter(|run| Some(run) != before.as_ref());
-    let run = run.map(|run| flight.task.run(&run)).transpose()?;
+    let task = flight.task();
+    let run = newest_run(task)?.filter(|run| Some(run) != before.as_ref());
+    let run = run.map(|run| task.run(&run)).transpose()?;
     Ok(Outcome {
         run,
         end: step_end(end),
@@ -360,7 +299,8 @@ pub(super) fn wait_for_found(
     launch_id: String,
     grace: Duration,
 ) -> Result<StepEnd, CliError> {
-    let mut flight = Flight::found(task.clone(), launch_id, grace);
+    let suppression = Some(ctx.config()?.config.defaults.stop_suppression);
+    let mut flight = Flight::new(task.clone(), launch_id, grace, suppression);
     wait_for(ctx, waiting, &mut flight).map(step_end)
 }
 

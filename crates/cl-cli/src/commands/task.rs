@@ -66,28 +66,14 @@ pub(super) fn start(
         is_detached: args.detach,
         step: None,
     };
-    let (root, dir) = (scope.root(), order.task.clone());
     let followed = Wait::prepare(&order, args.follow)?.notifying(ctx, args.notify);
-    let nested = match &around {
-        Some(around) => nesting::launch_through(ctx, around, &order)?,
-        None => None,
-    };
-    let launch_id = if let Some(launch_id) = nested {
-        launch_id
-    } else {
-        // Around a task whose supervisor has just died, the agents were not looked at yet.
-        let ready = match ready {
-            Some(ready) => ready,
-            None => launching::ready(ctx, order.agent.as_deref())?,
-        };
-        launching::launch_directly(ctx, order, ready)?
-    };
+    let flight = launching::launch(ctx, around.as_ref(), order, ready)?;
     id.announce(ctx);
     if keeps_prompt {
         launching::tell_kept_prompt(ctx);
     }
-    launching::warn_of_dependencies(ctx, root, &dir);
-    wait(ctx, followed, &launch_id)
+    launching::warn_of_dependencies(ctx, scope.root(), flight.task());
+    wait(ctx, followed, flight)
 }
 
 /// Without a prompt there must be a task with one; found out before anything is made.
@@ -175,15 +161,14 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
         is_detached: args.launch.detach,
         step: None,
     };
-    let dir = order.task.clone();
     let ready = launching::ready(ctx, order.agent.as_deref())?;
     let followed = Wait::prepare(&order, args.launch.follow)?.notifying(ctx, args.launch.notify);
-    let launch_id = launching::launch_directly(ctx, order, ready)?;
+    let flight = launching::launch(ctx, None, order, Some(ready))?;
     if keeps_prompt {
         launching::tell_kept_prompt(ctx);
     }
-    launching::warn_of_dependencies(ctx, scope.root(), &dir);
-    wait(ctx, followed, &launch_id)
+    launching::warn_of_dependencies(ctx, scope.root(), flight.task());
+    wait(ctx, followed, flight)
 }
 
 /// Takes the markers away and starts nothing.

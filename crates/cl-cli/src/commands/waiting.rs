@@ -1,15 +1,13 @@
 //! Waiting for a launch in the foreground, and telling how it ended.
 
-use std::time::Duration;
-
 use cl_bus::{After, Bus, Start};
-use cl_runner::attach::{AttachEnd, AttachOptions, OnTerminate, attach};
+use cl_runner::attach::{AttachEnd, Flight, attach};
 use cl_runner::wishes::Wishes;
 use cl_storage::TaskDir;
 use cl_storage::task_state::{ResultStatus, TaskResult};
 use serde_json::json;
 
-use super::launching::Order;
+use super::launching::{self, Order};
 use super::progress::Progress;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -18,14 +16,12 @@ use crate::error::{CliError, Exit};
 /// the task, and its messages are those behind the ones that are there already.
 #[derive(Debug)]
 pub(super) struct Wait {
-    task: TaskDir,
     /// None for a detached launch.
     wishes: Option<Wishes>,
     messages: Start,
     shows_output: bool,
     /// Whether the terminal shows a notification at the end.
     notifies: bool,
-    grace: Duration,
 }
 
 impl Wait {
@@ -35,8 +31,7 @@ impl Wait {
             Wishes::prepare()
                 .map_err(|error| CliError::failed("could not get ready to wait").caused_by(error))
         };
-        let task = order.task.clone();
-        let last = Bus::new(task.bus())
+        let last = Bus::new(order.task.bus())
             .tail(1)
             .ok()
             .and_then(|reading| reading.last_cursor());
@@ -45,10 +40,8 @@ impl Wait {
             messages: last.map_or(Start::Beginning, |cursor| {
                 Start::After(After::Cursor(cursor))
             }),
-            task,
             shows_output,
             notifies: false,
-            grace: order.policy.grace,
         })
     }
 }
@@ -80,9 +73,9 @@ fn notify(ctx: &mut Context, text: &str) {
 }
 
 /// Announces a detached launch, or waits for the end and tells it.
-pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exit, CliError> {
-    let task = &wait.task;
-    let Some(wishes) = wait.wishes else {
+pub(super) fn wait(ctx: &mut Context, wait: Wait, mut flight: Flight) -> Result<Exit, CliError> {
+    let (task, launch_id) = (&flight.task().clone(), &flight.launch_id().to_owned());
+    let Some(mut wishes) = wait.wishes else {
         if ctx.console.is_json() {
             let document = json!({
                 "project": task.project(), "task": task.id(), "launch_id": launch_id, "status": "running",
@@ -93,26 +86,16 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, launch_id: &str) -> Result<Exi
         }
         return Ok(Exit::Success);
     };
-    // Shell tools of agents end slow commands with TERM; what they started must go on.
-    let is_inside_agent = ctx.environment.get("JRUN_ID").is_some();
-    let on_terminate = if is_inside_agent {
-        OnTerminate::Detach
-    } else {
-        OnTerminate::Stop
-    };
-    let options = AttachOptions {
-        on_terminate,
-        grace: wait.grace,
-        suppression: Some(ctx.config()?.config.defaults.stop_suppression),
-    };
+    let on_terminate = launching::on_terminate(ctx);
     let mut progress = Progress::new(&mut ctx.console, task, &wait.messages, wait.shows_output);
-    let end = attach(wishes, task, launch_id, &options, &*ctx.clock, || {
+    let attached = attach(&mut wishes, &mut flight, on_terminate, &*ctx.clock, || {
         progress.look();
     });
     progress.finish();
-    match end.map_err(|error| {
+    let attached = attached.map_err(|error| {
         CliError::failed(format!("could not wait for {}", task.id())).caused_by(error)
-    })? {
+    })?;
+    match attached.end {
         AttachEnd::Ended { result, attempts } => {
             let exit = tell(ctx, task, launch_id, &result, attempts);
             if wait.notifies {

@@ -8,7 +8,7 @@ mod manifest;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cl_runner::attach::AttachEnd;
+use cl_runner::attach::{AttachEnd, Flight};
 use cl_runner::launch::{Kind, Policy};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
 use cl_storage::snapshot::TaskView;
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::launching;
 use super::plan::{self, Next, State, View, Why};
-use super::series::{Common, Flight, Part, Request, Waiting, newest_run, why};
+use super::series::{self, Common, Part, Request, Waiting, newest_run, why};
 use crate::args::{BatchArgs, LaunchArgs, PromptSource};
 use crate::commands::launch_policy;
 use crate::context::Context;
@@ -340,7 +340,7 @@ impl Batch {
             *end = Some(End {
                 status,
                 reason,
-                launch_id: Some(flight.launch_id.clone()),
+                launch_id: Some(flight.launch_id().to_owned()),
             });
             any = true;
         }
@@ -376,7 +376,7 @@ impl Batch {
                 depends_on: None,
                 step: None,
             };
-            match Flight::launch(ctx, &self.common, part) {
+            match series::launch(ctx, &self.common, part) {
                 Ok(flight) => self.flights[index] = Some(flight),
                 Err(error) => {
                     self.ends[index] = Some(End {
@@ -393,7 +393,7 @@ impl Batch {
         self.interrupted = Some(exit);
         for (flight, end) in self.flights.iter_mut().zip(&self.ends) {
             if let Some(flight) = flight.as_mut().filter(|_| end.is_none())
-                && let Err(error) = flight.ask_to_stop(ctx, exit)
+                && let Err(error) = series::ask_to_stop(ctx, flight, exit)
             {
                 ctx.console.warn(error.chain());
             }
@@ -408,7 +408,7 @@ impl Batch {
                 *end = Some(End {
                     status: "left_running",
                     reason: Some("nobody waits for it any more".to_owned()),
-                    launch_id: Some(flight.launch_id.clone()),
+                    launch_id: Some(flight.launch_id().to_owned()),
                 });
             }
         }

@@ -22,7 +22,7 @@ use crate::args::{ApplyArgs, LaunchArgs};
 use crate::commands::launch_policy;
 use crate::commands::launching;
 use crate::commands::plan::{self, Next, State, View, Why};
-use crate::commands::series::{Common, Flight, Part, Request, Waiting};
+use crate::commands::series::{self, Common, Part, Request, Waiting};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -340,7 +340,7 @@ impl Apply {
             depends_on: (!before.is_empty()).then_some(before),
             step: None,
         };
-        Flight::launch(ctx, &self.common, part).map(drop)
+        series::launch(ctx, &self.common, part).map(drop)
     }
 
     fn conclude(&self) -> Result<Exit, CliError> {
