@@ -38,7 +38,7 @@ pub mod version;
 
 pub use adapter::{Adapter, Told, adapter};
 pub use environment::{RunnerVars, environment, environment_of_hook};
-pub use kind::{AgentKind, Dialect, KindError, PromptChannel};
+pub use kind::{AgentKind, Dialect, LeftOut, PromptChannel};
 pub use resolve::{ResolveError, Surroundings, resolve};
 pub use spec::{AgentSpec, CommandLine, CommandRequest, Stdin};
 pub use stream::{Exit, JsonlMapping, Outcome, Snapshot, StreamParser, usage_in_file, usage_since};

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::acp;
 use crate::adapter::{adapter, copilot};
-use crate::kind::{AgentKind, Dialect, KindError, PromptChannel};
+use crate::kind::{AgentKind, Dialect, LeftOut};
 use crate::scripted::{Script, ScriptError};
 use crate::spec::AgentSpec;
 use crate::stream::JsonlMapping;
@@ -28,13 +28,13 @@ pub struct Surroundings<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// Its type cannot be run.
+    /// This build cannot run its type.
     #[error("agent \"{agent}\" cannot be used")]
     Kind {
         /// Name of the agent.
         agent: String,
-        /// What is wrong with the type.
-        source: KindError,
+        /// Which type.
+        source: LeftOut,
     },
     /// The program is not there.
     #[error("agent \"{agent}\": program \"{program}\" was not found in PATH ({path}); {hint}")]
@@ -121,10 +121,7 @@ pub fn resolve(
     config: &AgentConfig,
     around: &Surroundings<'_>,
 ) -> Result<AgentSpec, ResolveError> {
-    let kind = AgentKind::try_from(config.kind).map_err(|source| ResolveError::Kind {
-        agent: agent.to_owned(),
-        source,
-    })?;
+    let kind = config.kind;
     check_built(agent, kind, acp::IS_BUILT)?;
     let table = adapter(kind);
     if kind.is_service() && config.base_url.as_deref().is_some_and(has_user) {
@@ -141,7 +138,7 @@ pub fn resolve(
         kind,
         program,
         prompt: match kind {
-            AgentKind::Command => PromptChannel::from(config.prompt),
+            AgentKind::Command => config.prompt,
             _ => table.prompt,
         },
         dialect: match (kind, config.output) {
@@ -193,7 +190,7 @@ fn check_built(agent: &str, kind: AgentKind, has_acp: bool) -> Result<(), Resolv
     }
     Err(ResolveError::Kind {
         agent: agent.to_owned(),
-        source: KindError::LeftOut(kind.as_str()),
+        source: LeftOut(kind.as_str()),
     })
 }
 

@@ -80,8 +80,11 @@ impl AgentConfig {
     }
 }
 
-/// How an agent is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A kind of agent: how it is spoken to.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum AgentKind {
     /// Claude Code.
     Claude,
@@ -149,7 +152,7 @@ impl AgentKind {
     ];
 
     /// Returns the word that stands for this kind in files and messages.
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Claude => "claude",
             Self::Codex => "codex",
@@ -171,7 +174,7 @@ impl AgentKind {
         let name = name.trim();
         Self::ALL
             .into_iter()
-            .find(|kind| kind.name().eq_ignore_ascii_case(name))
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Returns the program that is run if the entry names none.
@@ -183,15 +186,29 @@ impl AgentKind {
             | Self::Opencode
             | Self::Qwen
             | Self::Copilot
-            | Self::Pi => Some(self.name()),
+            | Self::Pi => Some(self.as_str()),
             Self::Perplexity | Self::Xai | Self::Acp | Self::Command | Self::Scripted => None,
         }
     }
 }
 
+impl AgentKind {
+    /// Returns whether this is a service that answers a question and can do nothing else.
+    ///
+    /// It runs no commands and writes no files, so it cannot say itself that a task is done.
+    pub fn is_service(self) -> bool {
+        matches!(self, Self::Perplexity | Self::Xai)
+    }
+
+    /// Returns whether a run is performed by a worker of ours, which is this very program.
+    pub fn has_worker(self) -> bool {
+        self.is_service() || self == Self::Acp
+    }
+}
+
 impl std::fmt::Display for AgentKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.as_str())
     }
 }
 
@@ -214,15 +231,18 @@ impl EnvValue {
     }
 }
 
-/// How the prompt reaches a `command` agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How the prompt reaches an agent.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum PromptChannel {
-    /// On standard input.
+    /// The prompt file is its standard input.
     #[default]
     Stdin,
-    /// As the last argument, or in place of `{prompt}`.
+    /// The whole prompt is one argument: the last one, or in place of `{prompt}`.
     Argument,
-    /// As the path of a file: the last argument, or in place of `{prompt_file}`.
+    /// The path of the prompt file is one: the last one, or in place of `{prompt_file}`.
     File,
 }
 
@@ -301,7 +321,8 @@ mod tests {
     #[test]
     fn kinds_are_found_by_name() {
         for kind in AgentKind::ALL {
-            assert_eq!(AgentKind::from_name(kind.name()), Some(kind));
+            assert_eq!(AgentKind::from_name(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }
         assert_eq!(AgentKind::from_name(" Claude "), Some(AgentKind::Claude));
         assert_eq!(AgentKind::from_name("claud"), None);

@@ -55,7 +55,7 @@ impl Default for Config {
     fn default() -> Self {
         let built_in = AgentKind::BUILT_IN
             .into_iter()
-            .map(|kind| (kind.name(), AgentConfig::new(kind)));
+            .map(|kind| (kind.as_str(), AgentConfig::new(kind)));
         Self {
             agents: BTreeMap::new(),
             defaults: Defaults::default(),
@@ -185,7 +185,7 @@ pub struct Diversification {
     /// Whether the policy is used.
     pub enabled: bool,
     /// How the next agent is chosen.
-    pub strategy: Strategy,
+    pub strategy: TurnStrategy,
     /// The agents that take part, by name and in order; never empty unless no
     /// agent is configured.
     pub agents: Vec<String>,
@@ -211,20 +211,22 @@ pub struct Retry {
 }
 
 /// What is done after a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RetryAction {
     /// Another attempt, after a pause.
     Retry,
     /// Another attempt, when the usage limit is over.
     Wait,
-    /// Another attempt with another agent.
+    /// Another attempt with another agent; the end if there is none.
     Switch,
-    /// Nothing more.
+    /// The end.
     Stop,
 }
 
 /// What is done about usage limits of agents.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Whether a task waits for the end of a limit and goes on by itself.
     pub auto_resume: bool,
@@ -241,10 +243,11 @@ impl Default for Limits {
     }
 }
 
-/// How diversification chooses the next agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Strategy {
-    /// One after the other.
+/// How the agent of a launch that names none is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnStrategy {
+    /// One after the other, across all launches below the root.
     #[default]
     RoundRobin,
     /// At random, in proportion to the weights.

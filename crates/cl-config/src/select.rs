@@ -76,9 +76,9 @@ pub fn select_agent(
     }
     AgentKind::GUESSED
         .into_iter()
-        .find(|kind| find_on_path(kind.name(), environment).is_some())
-        .and_then(|kind| Some((kind, config.built_in.get(kind.name())?)))
-        .map(|(kind, agent)| choice(kind.name(), agent, ChosenBy::FoundOnPath))
+        .find(|kind| find_on_path(kind.as_str(), environment).is_some())
+        .and_then(|kind| Some((kind, config.built_in.get(kind.as_str())?)))
+        .map(|(kind, agent)| choice(kind.as_str(), agent, ChosenBy::FoundOnPath))
         .ok_or(SelectAgentError::NoneFound)
 }
 
@@ -98,7 +98,8 @@ fn find(config: &Config, requested: &str, by: ChosenBy) -> Result<AgentChoice, S
     {
         return Ok(choice(name, agent, by));
     }
-    if let Some((name, agent)) = kind.and_then(|kind| config.built_in.get_key_value(kind.name())) {
+    if let Some((name, agent)) = kind.and_then(|kind| config.built_in.get_key_value(kind.as_str()))
+    {
         return Ok(choice(name, agent, by));
     }
     Err(SelectAgentError::Unknown {
@@ -117,7 +118,7 @@ fn choice(name: &str, agent: &AgentConfig, by: ChosenBy) -> AgentChoice {
 
 fn known_names(config: &Config) -> Vec<String> {
     let mut names: Vec<_> = config.agents.keys().cloned().collect();
-    names.extend(AgentKind::BUILT_IN.map(|kind| kind.name().to_owned()));
+    names.extend(AgentKind::BUILT_IN.map(|kind| kind.as_str().to_owned()));
     names.sort();
     names.dedup();
     names

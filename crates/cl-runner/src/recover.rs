@@ -1,5 +1,6 @@
 //! Which lost tasks to take up again, and which to mark.
 
+pub use cl_config::OnLost;
 use cl_storage::lost::{attempts_made, topmost, waits_for_limit};
 use cl_storage::marker::Marker;
 use cl_storage::owner::OwnerState;
@@ -8,15 +9,6 @@ use cl_storage::{Clock, LayoutError, ProjectDir, Root, TaskDir};
 use jiff::Timestamp;
 
 use crate::launch::{Kind, LaunchFile};
-
-/// What is done about tasks whose supervisor died.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnLost {
-    /// Detached ones are taken up again, others marked.
-    Resume,
-    /// All are marked.
-    Mark,
-}
 
 /// What is to be done about one lost task.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -48,7 +48,7 @@ pub(crate) fn in_file(run: &RunDir, dialect: Dialect) -> Option<Usage> {
 /// Reads the whole stream, in bounded memory.
 pub(crate) fn of_dead_run(run: &RunDir, info: &RunInfo, dialect: Option<Dialect>) -> Option<Usage> {
     let dialect = dialect.or_else(|| {
-        let kind: AgentKind = info.agent.parse().ok()?;
+        let kind = AgentKind::from_name(&info.agent)?;
         Some(cl_agent::adapter(kind).dialect)
     })?;
     let mut parser = StreamParser::new(dialect);

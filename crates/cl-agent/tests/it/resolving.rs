@@ -81,7 +81,7 @@ fn a_built_in_agent_is_found_on_the_path() {
         (AgentKind::Gemini, Dialect::Gemini),
     ] {
         let spec = machine.resolve(&AgentConfig::new(kind)).unwrap();
-        assert_eq!(spec.program, machine.folder.path().join(kind.name()));
+        assert_eq!(spec.program, machine.folder.path().join(kind.as_str()));
         assert_eq!((spec.dialect, spec.prompt), (dialect, PromptChannel::Stdin));
         assert_eq!(spec.version_args, ["--version"]);
         assert!(spec.resumes() && spec.token_var().is_some());

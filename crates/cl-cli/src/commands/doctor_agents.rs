@@ -204,8 +204,8 @@ fn chosen(ctx: &Context, named: Option<&str>) -> Result<BTreeMap<String, AgentCo
         return Ok(BTreeMap::from([(choice.name, choice.agent)]));
     }
     let built_in = AgentKind::BUILT_IN.into_iter().filter_map(|kind| {
-        let agent = config.agent(kind.name())?;
-        Some((kind.name().to_owned(), agent.clone()))
+        let agent = config.agent(kind.as_str())?;
+        Some((kind.as_str().to_owned(), agent.clone()))
     });
     let mut agents: BTreeMap<_, _> = built_in.collect();
     agents.extend(config.agents.clone());
@@ -224,7 +224,7 @@ fn look(
     let configured = ctx.config()?.config.agents.contains_key(name);
     let mut report = Report {
         name: name.to_owned(),
-        kind: agent.kind.name().to_owned(),
+        kind: agent.kind.as_str().to_owned(),
         configured,
         state: State::Usable,
         program: None,
@@ -434,7 +434,6 @@ fn print(ctx: &mut Context, report: &Report) -> Result<(), CliError> {
         PromptChannel::Stdin => "on standard input",
         PromptChannel::Argument => "as an argument",
         PromptChannel::File => "in a file",
-        _ => "in a way of its own",
     };
     console.line(format_args!("{name} ({kind}): {state}"))?;
     if let Some(program) = &report.program {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cl_runner::attach::{AttachEnd, Flight};
 use cl_runner::launch::{
-    AgentEntry, Kind, LaunchRecord, LimitPolicy, Mode, OnChildTimeout, Origin, Policy, launch,
+    AgentEntry, Kind, LaunchRecord, Limits, Mode, OnChildTimeout, Origin, Policy, launch,
     prepare_named, reap,
 };
 use cl_runner::stop::{StopOptions, stop_task};
@@ -196,7 +196,7 @@ fn policy(config: &cl_config::Config, limit: Duration) -> Policy {
         on_child_timeout: OnChildTimeout::Stop,
         grace: GRACE,
         max_children: 0,
-        limits: LimitPolicy {
+        limits: Limits {
             auto_resume: false,
             stop_at_percent: None,
         },

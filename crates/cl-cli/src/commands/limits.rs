@@ -283,7 +283,7 @@ impl Names {
 
 fn names(ctx: &Context) -> Result<Names, CliError> {
     let config = &ctx.config()?.config;
-    let built_in = cl_config::AgentKind::BUILT_IN.map(cl_config::AgentKind::name);
+    let built_in = cl_config::AgentKind::BUILT_IN.map(cl_config::AgentKind::as_str);
     let all = config.agents.keys().map(String::as_str).chain(built_in);
     let mut names: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for name in all {
@@ -292,7 +292,7 @@ fn names(ctx: &Context) -> Result<Names, CliError> {
         };
         let account = agent.account.clone().unwrap_or_else(|| name.to_owned());
         let entry = names
-            .entry((agent.kind.name().to_owned(), account))
+            .entry((agent.kind.as_str().to_owned(), account))
             .or_default();
         if !entry.iter().any(|known| known == name) {
             entry.push(name.to_owned());

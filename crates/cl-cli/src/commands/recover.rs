@@ -1,7 +1,7 @@
 //! `recover`: tasks whose supervisor died.
 
 use cl_runner::launch::{LaunchFile, Mode};
-use cl_runner::recover::{Action, OnLost, Recovery, plan};
+use cl_runner::recover::{Action, Recovery, plan};
 use cl_runner::settle::{Reason, SettleError, settle_lost};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::{Root, TaskDir};
@@ -21,10 +21,7 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     if !args.dry_run {
         take_over_queue(ctx, scope.root())?;
     }
-    let on_lost = match ctx.config()?.config.defaults.on_lost {
-        cl_config::OnLost::Resume => OnLost::Resume,
-        cl_config::OnLost::Mark => OnLost::Mark,
-    };
+    let on_lost = ctx.config()?.config.defaults.on_lost;
     let mut recoveries = plan(scope.root(), on_lost, &*ctx.clock)?;
     let (project, tasks) = (ctx.global.project.clone(), ctx.global.tasks.clone());
     recoveries.retain(|found| {

@@ -116,11 +116,11 @@ fn kind<'d>(reader: &mut Reader<'d>, section: &Section<'d>, key: &Key) -> Option
     }
     let dotted = section.dotted("type");
     if let Some(kind) = AgentKind::from_name(&key.name) {
-        let shown = kind.name().to_owned();
+        let shown = kind.as_str().to_owned();
         reader.origins.set(dotted, shown, Origin::Default);
         return Some(kind);
     }
-    let types = AgentKind::ALL.map(AgentKind::name);
+    let types = AgentKind::ALL.map(AgentKind::as_str);
     let near = schema::nearest(&key.name, types);
     let hint = near.map(|near| format!("did you mean \"{near}\"?"));
     let message = format!(

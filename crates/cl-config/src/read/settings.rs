@@ -9,7 +9,7 @@ use cl_storage::budget::{Budget, Ceiling};
 use crate::agent::AgentKind;
 use crate::model::{
     Api, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits, Notify,
-    NotifyEvent, OnLost, Sse, Storage, Strategy, Webhook, WebhookFormat,
+    NotifyEvent, OnLost, Sse, Storage, TurnStrategy, Webhook, WebhookFormat,
 };
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Node, Value};
@@ -143,7 +143,7 @@ fn is_known(config: &Config, name: &str) -> bool {
 }
 
 fn near_agent(config: &Config, name: &str) -> Option<String> {
-    let built_in = AgentKind::BUILT_IN.map(AgentKind::name);
+    let built_in = AgentKind::BUILT_IN.map(AgentKind::as_str);
     let names = config.agents.keys().map(String::as_str).chain(built_in);
     schema::nearest(name, names).map(|near| format!("did you mean \"{near}\"?"))
 }
@@ -255,8 +255,8 @@ fn diversification<'d>(
 ) -> Diversification {
     let enabled = reader.truth(section, "enabled").unwrap_or(false);
     let strategy = match reader.choice(section, "strategy") {
-        Some("weighted") => Strategy::Weighted,
-        _ => Strategy::RoundRobin,
+        Some("weighted") => TurnStrategy::Weighted,
+        _ => TurnStrategy::RoundRobin,
     };
     let mut agents = reader.texts(section, "agents").unwrap_or_default();
     for (index, name) in agents.iter_mut().enumerate() {

@@ -13,7 +13,7 @@ use cl_storage::FailureKind;
 pub fn converse(_args: &[OsString], _environment: &Environment) -> i32 {
     let error = Event::Error {
         kind: Some(FailureKind::SpawnFailed),
-        message: cl_agent::KindError::LeftOut("acp").to_string(),
+        message: cl_agent::LeftOut("acp").to_string(),
         status: None,
     };
     let line = serde_json::to_string(&error).unwrap_or_default();

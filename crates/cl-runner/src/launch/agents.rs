@@ -117,7 +117,7 @@ pub fn prepare_agents(
     };
     let built_in = cl_config::AgentKind::BUILT_IN
         .iter()
-        .map(|kind| kind.name());
+        .map(|kind| kind.as_str());
     let names = config
         .agents
         .keys()

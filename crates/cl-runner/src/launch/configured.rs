@@ -2,9 +2,9 @@
 
 use cl_config::{Config, ControlGroup};
 
-use super::policy::{Gate, LimitPolicy, Policy};
-use super::retry::{RetryAction, RetryOverride, RetryTable};
-use super::turns::{TurnStrategy, Turns};
+use super::policy::{Gate, Policy};
+use super::retry::{RetryOverride, RetryTable};
+use super::turns::Turns;
 
 /// Adds gates behind those there are; the same name and command count once.
 pub fn add_gates(policy: &mut Policy, gates: impl IntoIterator<Item = Gate>) {
@@ -54,10 +54,7 @@ pub fn configured_policy(config: &Config) -> Policy {
                 .map(|(kind, retry)| (kind.clone(), retry_override(retry)))
                 .collect(),
         },
-        limits: LimitPolicy {
-            auto_resume: config.limits.auto_resume,
-            stop_at_percent: config.limits.stop_at_percent,
-        },
+        limits: config.limits.clone(),
         turns: defaults
             .diversification
             .as_ref()
@@ -70,12 +67,7 @@ pub fn configured_policy(config: &Config) -> Policy {
 
 fn retry_override(retry: &cl_config::Retry) -> RetryOverride {
     RetryOverride {
-        action: retry.action.map(|action| match action {
-            cl_config::RetryAction::Retry => RetryAction::Retry,
-            cl_config::RetryAction::Wait => RetryAction::Wait,
-            cl_config::RetryAction::Switch => RetryAction::Switch,
-            cl_config::RetryAction::Stop => RetryAction::Stop,
-        }),
+        action: retry.action,
         attempts: retry.attempts,
         backoff: retry.backoff,
         max_backoff: retry.max_backoff,
@@ -93,10 +85,7 @@ fn turns(configured: &cl_config::Diversification) -> Turns {
     }
     Turns {
         is_open: true,
-        strategy: match configured.strategy {
-            cl_config::Strategy::RoundRobin => TurnStrategy::RoundRobin,
-            cl_config::Strategy::Weighted => TurnStrategy::Weighted,
-        },
+        strategy: configured.strategy,
         agents: configured.agents.clone(),
         weights: configured.weights.clone(),
         fallback_on_failure: configured.fallback_on_failure,

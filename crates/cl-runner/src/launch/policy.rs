@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use cl_config::Limits;
 use cl_storage::budget::Budget;
 
 use super::retry::RetryTable;
@@ -72,25 +73,6 @@ impl Gate {
     }
 }
 
-/// What is done about usage limits of agents.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct LimitPolicy {
-    /// Whether a task waits for the end of a limit and goes on by itself.
-    pub auto_resume: bool,
-    /// From how many percent of a window on no attempt is started.
-    pub stop_at_percent: Option<u8>,
-}
-
-impl Default for LimitPolicy {
-    fn default() -> Self {
-        Self {
-            auto_resume: true,
-            stop_at_percent: None,
-        }
-    }
-}
-
 /// The limits and delays of a launch. Durations are stored in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -151,7 +133,7 @@ pub struct Policy {
     /// What follows which kind of failure.
     pub retry: RetryTable,
     /// What is done about usage limits.
-    pub limits: LimitPolicy,
+    pub limits: Limits,
     /// Which agents may be used besides the one that was named.
     pub turns: Turns,
     /// Whether the supervisor makes a control group for what it starts, where that is possible.
@@ -191,7 +173,7 @@ impl Default for Policy {
             max_children: 16,
             max_attempts_total: None,
             retry: RetryTable::default(),
-            limits: LimitPolicy::default(),
+            limits: Limits::default(),
             turns: Turns::default(),
             use_control_group: true,
         }

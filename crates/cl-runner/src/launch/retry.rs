@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use cl_config::RetryAction;
 use cl_storage::FailureKind;
 
 use super::policy::optional_millis;
@@ -15,20 +16,6 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The longest pause after a failure of the model service.
 const LONGEST_SERVICE_PAUSE: Duration = Duration::from_mins(5);
-
-/// What follows a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RetryAction {
-    /// Another attempt, after a pause.
-    Retry,
-    /// Another attempt, when the usage limit is over.
-    Wait,
-    /// Another attempt with another agent; the end if there is none.
-    Switch,
-    /// The end.
-    Stop,
-}
 
 /// What follows one kind of failure, as far as it is not the usual.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -2,16 +2,7 @@
 
 use std::num::NonZeroU32;
 
-/// How the agent of a launch that names none is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TurnStrategy {
-    /// One after the other, across all launches below the root.
-    #[default]
-    RoundRobin,
-    /// At random, in proportion to the weights.
-    Weighted,
-}
+pub use cl_config::TurnStrategy;
 
 /// Which agents a launch may use besides the one it names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -132,7 +132,7 @@ fn preferred(ctx: &Context, wish: &str) -> Result<String, CliError> {
         config
             .agents
             .iter()
-            .any(|(name, agent)| name == wish || agent.kind.name() == wish)
+            .any(|(name, agent)| name == wish || agent.kind.as_str() == wish)
     };
     let wish = Some(wish).filter(|_| is_there);
     let choice = select_agent(config, wish, &ctx.environment).map_err(|error| {

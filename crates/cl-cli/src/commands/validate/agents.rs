@@ -89,9 +89,9 @@ pub(super) fn look(
     };
     if named.is_none() {
         let missing = AgentKind::BUILT_IN.into_iter().filter_map(|kind| {
-            let agent = config.agent(kind.name())?;
-            let is_new = !config.agents.contains_key(kind.name());
-            is_new.then(|| configured((&kind.name().to_owned(), agent)))
+            let agent = config.agent(kind.as_str())?;
+            let is_new = !config.agents.contains_key(kind.as_str());
+            is_new.then(|| configured((&kind.as_str().to_owned(), agent)))
         });
         choices.extend(missing);
     }
@@ -194,7 +194,7 @@ impl Looker<'_> {
         }
         AgentReport {
             name: name.clone(),
-            kind: choice.agent.kind.name().to_owned(),
+            kind: choice.agent.kind.as_str().to_owned(),
             default: is_default,
             configured: is_configured,
             found,
