@@ -3,6 +3,7 @@
 //! Such a task has not ended: `recover` either goes on with it or records its end.
 //! Readers must know which, or they take a wait for a failure.
 
+use crate::imports;
 use crate::layout::Root;
 use crate::marker::Marker;
 use crate::owner::OwnerState;
@@ -58,6 +59,10 @@ pub(crate) fn goes_on(root: &Root, view: &TaskView) -> bool {
         || (is_used_up && !view.markers.has(Marker::Done))
     {
         return false;
+    }
+    if launch.kind == imports::KIND {
+        // Nobody starts it again: it is over when its process is.
+        return view.runs.iter().any(|run| run.is_active);
     }
     waits_for_limit(Some(state)) || topmost(root, launch).origin == "detached"
 }

@@ -133,6 +133,12 @@ impl TaskView {
         self.runs.is_empty() && !has_ended && !is_marked
     }
 
+    /// Tells whether an attempt was begun; its owner may have died before there was a run.
+    fn has_begun(&self) -> bool {
+        let counted = |state: &TaskState| state.attempts.ordinal() > 0;
+        !self.runs.is_empty() || self.state.as_ref().is_some_and(counted)
+    }
+
     /// Tells whether its owner waits for `what`, see [`Self::waiting_for`].
     pub fn waits_for(&self, what: &str) -> bool {
         self.waiting_for() == Some(what)
@@ -474,6 +480,7 @@ fn facts(view: &TaskView, exists: bool) -> TaskFacts {
                 .is_some_and(|state| state.stop.is_some()),
         has_live_owner: is_owned,
         goes_on: view.goes_on,
+        has_begun: view.has_begun(),
         has_active_run: view.runs.iter().any(|run| run.is_active),
         has_active_child: !view.active_children.is_empty(),
         has_unreplaced_failure: view

@@ -128,6 +128,8 @@ pub struct TaskFacts {
     pub has_live_owner: bool,
     /// The owner died, and `recover` goes on with the task.
     pub goes_on: bool,
+    /// An attempt was begun, whether or not there is a run of it.
+    pub has_begun: bool,
     /// A process of a run is alive, with or without an owner.
     pub has_active_run: bool,
     /// A child task is active.
@@ -179,7 +181,8 @@ impl TaskFacts {
 /// A live owner counts as activity for the rows that need quiet: a claim to be
 /// done is only final when its gates and children are. One that the gates have not
 /// judged is none, and whoever should have asked them is gone: that is a failure, unless
-/// `recover` asks them again. What a task waited for when its owner died it still waits for.
+/// `recover` asks them again. What a task waited for when its owner died it still waits for,
+/// and one that `recover` goes on with is between two attempts, not at its end.
 pub fn task_status(facts: &TaskFacts) -> TaskStatus {
     let is_active = facts.has_active_run || facts.has_active_child;
     let is_quiet = !is_active && !facts.has_live_owner;
@@ -194,7 +197,7 @@ pub fn task_status(facts: &TaskFacts) -> TaskStatus {
         () if facts.is_blocked => TaskStatus::Blocked,
         () if (facts.has_live_owner || facts.goes_on) && facts.is_waiting => TaskStatus::Waiting,
         () if facts.has_live_owner => TaskStatus::Running,
-        () if facts.goes_on && claim == Claim::Unjudged => TaskStatus::Running,
+        () if facts.goes_on && (facts.has_begun || claim == Claim::Unjudged) => TaskStatus::Running,
         () if facts.is_stopped => TaskStatus::Stopped,
         () if has_failed || claim == Claim::Unjudged => TaskStatus::Failed,
         () if facts.latest_run_succeeded == Some(true) || facts.has_completed_result => {
@@ -316,13 +319,27 @@ mod tests {
             },
             TaskStatus::Waiting,
         );
-        check(
-            TaskFacts {
-                goes_on: true,
-                ..ended(false)
-            },
-            TaskStatus::Failed,
-        );
+        let taken_up = TaskFacts {
+            goes_on: true,
+            ..ended(false)
+        };
+        check(taken_up, TaskStatus::Failed);
+        let begun = TaskFacts {
+            has_begun: true,
+            ..taken_up
+        };
+        check(begun, TaskStatus::Running);
+        let before_its_run = TaskFacts {
+            has_runs: false,
+            latest_run_succeeded: None,
+            ..begun
+        };
+        check(before_its_run, TaskStatus::Running);
+        let marked = TaskFacts {
+            goes_on: false,
+            ..begun
+        };
+        check(marked, TaskStatus::Failed);
         check(
             TaskFacts {
                 has_live_owner: true,

@@ -114,7 +114,7 @@ fn killing_the_agent_and_then_its_supervisor_between_attempts_is_a_lost_task() {
     });
     rig.kill_supervisor();
     let standing = rig.assert_lost_and_true();
-    assert_eq!(standing.status, "failed", "{standing:#?}");
+    assert_eq!(standing.status, "running", "{standing:#?}");
     rig.resume_to_done();
 }
 

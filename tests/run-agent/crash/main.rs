@@ -14,6 +14,7 @@ mod gc;
 mod group;
 mod identity;
 mod killed;
+mod lost;
 mod notifying;
 mod points;
 mod propagation;

@@ -118,7 +118,12 @@ impl Rig {
         assert_eq!(standing.owner, "lost", "{standing:#?}");
         let is_alive = self.scenario.survivors().exist();
         assert_eq!(standing.active, is_alive, "{standing:#?}");
-        assert_eq!(standing.status == "running", is_alive, "{standing:#?}");
+        // Nothing runs, but the task is not over: `recover` makes its next attempt.
+        let goes_on = standing.whole["goes_on"] == true;
+        let is_running = standing.status == "running";
+        assert!(!is_alive || is_running, "{standing:#?}");
+        assert!(is_alive || goes_on || !is_running, "{standing:#?}");
+        assert!(!goes_on || standing.status != "failed", "{standing:#?}");
         standing
     }
 

@@ -175,6 +175,42 @@ fn an_unknown_reset_is_tried_after_a_quarter_of_an_hour() {
 }
 
 #[test]
+fn a_lost_task_that_waited_for_a_limit_is_shown_so_and_goes_on_once() {
+    const TASK: &str = "task-20260101-000000-lost";
+    let bed = Bed::new().agent("claude", "type: claude", &limited("claude"));
+    bed.start(TASK, &["--agent", "claude"]);
+    bed.wait_for(TASK, "waiting");
+    bed.signal(TASK, Signal::KILL);
+    let row = bed.row(TASK);
+    let shown = (&row["status"], &row["owner"], &row["waiting_for"]);
+    assert_eq!(
+        shown,
+        (&"waiting".into(), &"lost".into(), &"limit".into()),
+        "{row:#}"
+    );
+    assert_eq!(row["active"], false, "{row:#}");
+    assert!(row["wake_at"].is_string(), "{row:#}");
+    let list = ["list", "--project", PROJECT, "--json", "--status"];
+    let listed = bed.command(&list).args(&["waiting"]).ok().json();
+    assert_eq!(listed["tasks"][0]["task_id"], TASK, "{listed:#}");
+    let watch = ["watch", TASK, "--project", PROJECT, "--timeout"];
+    let watched = bed.command(&watch).args(&["300ms"]).run();
+    watched.assert_code(124);
+    bed.command(&["recover"]).ok();
+    bed.command(&["recover"]).ok();
+    let row = bed.wait_for(TASK, "waiting");
+    assert_eq!(
+        (&row["owner"], &row["attempts"]),
+        (&"alive".into(), &0.into())
+    );
+    assert_eq!(bed.scenario.begun().len(), 1, "the wait goes on");
+    bed.set_clock(2 * THREE_HOURS);
+    let row = bed.wait_for(TASK, "all_finished");
+    assert_eq!(row["attempts"], 1, "{row:#}");
+    assert_eq!(bed.scenario.begun().len(), 2);
+}
+
+#[test]
 fn a_supervisor_that_dies_around_the_wait_loses_nothing_of_it() {
     const TASK: &str = "task-20260101-000000-dies";
     // Behind the run's record alone, and behind the wait that was written.
