@@ -1,6 +1,5 @@
 //! The final answer of a run, `output.md`.
 
-use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -11,9 +10,6 @@ use cl_storage::redact::Redactor;
 
 /// Raw output is copied up to this size; the rest is in the raw file.
 const LARGEST_COPY: u64 = 4 * 1024 * 1024;
-
-/// Larger answers of an agent's own are not searched for its secrets.
-const LARGEST_SEARCH: u64 = 32 * 1024 * 1024;
 
 /// Makes sure that `output.md` is there, and on disk.
 ///
@@ -35,9 +31,10 @@ pub(crate) fn ensure(
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_dir() => return Err(io::Error::other("output.md is a folder")),
         Ok(meta) if meta.is_file() && !is_blank(&path) => {
-            return match without_secrets(&path, meta.len(), redactor)? {
-                Some(masked) => durable::replace(&path, masked.as_bytes(), Mode::Shared),
-                None => durable::keep(&path),
+            return if has_secrets(&path, redactor)? {
+                mask_secrets(&path, redactor)
+            } else {
+                durable::keep(&path)
             };
         }
         _ => {}
@@ -52,21 +49,27 @@ pub(crate) fn ensure(
     durable::replace(&path, redactor.redact(&text).as_bytes(), Mode::Shared)
 }
 
-/// Returns what the agent wrote with its secrets masked; `None` if it holds none, or is too large.
-fn without_secrets(path: &Path, size: u64, redactor: &Redactor) -> io::Result<Option<String>> {
-    if size > LARGEST_SEARCH {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    // The agent has ended, but what it left may still write.
-    fs::File::open(path)?
-        .take(LARGEST_SEARCH)
-        .read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(match redactor.redact_known(&text) {
-        Cow::Owned(masked) => Some(masked),
-        Cow::Borrowed(_) => None,
+/// Tells whether what the agent wrote holds a secret that it was given, however long it is.
+fn has_secrets(path: &Path, redactor: &Redactor) -> io::Result<bool> {
+    let mut file = open_own(path)?;
+    redactor
+        .mask_known(&mut file, &mut io::sink())
+        .map(|masked| masked > 0)
+}
+
+/// Replaces what the agent wrote by the same without its secrets, piece by piece.
+fn mask_secrets(path: &Path, redactor: &Redactor) -> io::Result<()> {
+    let mut file = open_own(path)?;
+    durable::replace_with(path, Mode::Shared, |to| {
+        redactor.mask_known(&mut file, to).map(drop)
     })
+}
+
+/// Opens the agent's answer, and only as long as it is now: what the agent left may still write.
+fn open_own(path: &Path) -> io::Result<io::Take<fs::File>> {
+    let file = durable::open_real(path)?;
+    let size = file.metadata()?.len();
+    Ok(file.take(size))
 }
 
 fn is_blank(path: &Path) -> bool {
@@ -211,6 +214,22 @@ mod tests {
             );
             assert!(kept.is_none_or(|kept| kept == text), "{text}");
         }
+    }
+
+    #[test]
+    fn an_answer_of_any_size_loses_its_secrets() {
+        let (_folder, run) = run();
+        let redactor = Redactor::new(["canary-0123456789".to_owned().into()]);
+        // More than is held in memory at once, and more than was once looked at.
+        let size = 40 << 20;
+        let mut own = vec![b'x'; size];
+        own.extend_from_slice(b" canary-0123456789 end");
+        fs::write(run.output(), own).unwrap();
+        ensure(&run, None, 0, "codex", 0, &redactor).unwrap();
+        let text = fs::read(run.output()).unwrap();
+        assert!(text.ends_with(b"x [REDACTED] end"));
+        assert_eq!(text.len(), size + " [REDACTED] end".len());
+        assert_eq!(tail(&run.output(), 1).matches("canary").count(), 0);
     }
 
     #[test]

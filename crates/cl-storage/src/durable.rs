@@ -122,6 +122,40 @@ pub fn replace(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     finish_replacing(temporary, path, folder)
 }
 
+/// Replaces the file at `path` as [`replace`] does, with what `write` appends: for contents
+/// too large to be held in memory.
+///
+/// An error of `write` leaves the old file.
+pub fn replace_with(
+    path: &Path,
+    mode: Mode,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = parent(path)?;
+    let temporary = make_temporary(folder, &file_name(path))?;
+    let mut appending = io::BufWriter::with_capacity(1 << 20, Appending(temporary.as_file()));
+    write(&mut appending)?;
+    io::Write::flush(&mut appending)?;
+    drop(appending);
+    system::set_mode(temporary.as_file(), mode)?;
+    sync_all(temporary.as_file(), SyncPoint::FileContent)?;
+    finish_replacing(temporary, path, folder)
+}
+
+/// Writes as [`append`] does.
+struct Appending<'a>(&'a File);
+
+impl io::Write for Appending<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        append(self.0, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Replaces a file of the user's own, as [`replace`] does; it need not be below a root.
 ///
 /// What a link points to is replaced and not the link, and the file keeps its

@@ -4,7 +4,8 @@
 pub mod shapes;
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, Read as _};
+use std::ops::Range;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -71,6 +72,73 @@ impl Redactor {
         }
         result
     }
+
+    /// Copies `from` to `to` without any of the secrets that are known, wherever they are cut
+    /// by reads, and returns how many were masked.
+    ///
+    /// Holds about a mebibyte; bytes that are no text are copied as they are. Where secrets
+    /// overlap, the one that begins first is masked, the longest of those that begin there.
+    /// Blocks as long as `from` and `to` do.
+    pub fn mask_known(&self, from: &mut dyn io::Read, to: &mut dyn io::Write) -> io::Result<u64> {
+        let secrets: Vec<&str> = (self.secrets.iter())
+            .map(|secret| secret.expose_secret().trim())
+            .collect();
+        // What is kept back may be the beginning of a secret, or of a character.
+        let kept_back = secrets.iter().map(|secret| secret.len()).max().unwrap_or(0);
+        let (mut held, mut masked) = (Vec::with_capacity(WINDOW), 0);
+        loop {
+            let wanted = WINDOW.max(2 * kept_back) - held.len();
+            let read = from.take(wanted as u64).read_to_end(&mut held)?;
+            let is_last = read < wanted;
+            let settled = if is_last {
+                held.len()
+            } else {
+                held.len() - kept_back
+            };
+            let mut done = 0;
+            for found in find_all(&secrets, &held) {
+                if found.start >= settled {
+                    break;
+                }
+                to.write_all(&held[done..found.start])?;
+                to.write_all(MASK.as_bytes())?;
+                (done, masked) = (found.end, masked + 1);
+            }
+            if done < settled {
+                to.write_all(&held[done..settled])?;
+                done = settled;
+            }
+            held.drain(..done);
+            if is_last {
+                return Ok(masked);
+            }
+        }
+    }
+}
+
+/// How much of a stream is looked at in one piece.
+const WINDOW: usize = 1 << 20;
+
+/// Returns where `secrets`, longest first, stand in `bytes`: in order and without overlaps.
+fn find_all(secrets: &[&str], bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for chunk in bytes.utf8_chunks() {
+        // A secret is text: it lies in one piece of text.
+        for secret in secrets {
+            let places = chunk.valid().match_indices(secret);
+            found.extend(places.map(|(start, _)| at + start..at + start + secret.len()));
+        }
+        at += chunk.valid().len() + chunk.invalid().len();
+    }
+    found.sort_by_key(|range: &Range<usize>| (range.start, std::cmp::Reverse(range.end)));
+    let mut end = 0;
+    found.retain(|range| {
+        let is_free = range.start >= end;
+        end = if is_free { range.end } else { end };
+        is_free
+    });
+    found
 }
 
 /// A writer that masks what is written through it.
@@ -121,6 +189,50 @@ mod tests {
         let mut writer = MaskingWriter::new(redactor, &mut log);
         io::Write::write_all(&mut writer, b"a canary-1 b\n").unwrap();
         assert_eq!(log, b"a [REDACTED] b\n");
+    }
+
+    /// Gives a few bytes at a time.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl io::Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(buffer.len());
+            self.0
+                .take(length as u64)
+                .read(&mut buffer[..length])
+                .inspect(|read| {
+                    self.0 = &self.0[*read..];
+                })
+        }
+    }
+
+    #[test]
+    fn a_stream_is_masked_wherever_its_pieces_end() {
+        let secrets = ["canary-1", "canary-1-long", "\u{e9}canary-\u{e9}"];
+        let redactor = Redactor::new(secrets.map(|s| SecretString::from(s.to_owned())));
+        // Every place of a secret relative to the end of a window.
+        for shift in 0..16 {
+            let mut text = vec![b'x'; WINDOW - shift];
+            let mut expected = text.clone();
+            for (secret, rest) in [(secrets[1], "\u{e9}"), (secrets[0], "-"), (secrets[2], "")] {
+                text.extend_from_slice(secret.as_bytes());
+                text.extend_from_slice(rest.as_bytes());
+                text.push(0xff);
+                expected.extend_from_slice(MASK.as_bytes());
+                expected.extend_from_slice(rest.as_bytes());
+                expected.push(0xff);
+            }
+            text.extend_from_slice(b"canary-");
+            expected.extend_from_slice(b"canary-");
+            let mut masked = Vec::new();
+            let mut from = Trickle(&text, 100_003);
+            assert_eq!(redactor.mask_known(&mut from, &mut masked).unwrap(), 3);
+            assert!(masked == expected, "shift {shift}");
+        }
+        let mut masked = Vec::new();
+        let none = Redactor::default();
+        assert_eq!(none.mask_known(&mut &b"abc"[..], &mut masked).unwrap(), 0);
+        assert_eq!(masked, b"abc");
     }
 
     #[test]
