@@ -22,5 +22,6 @@ mod random;
 mod recovery;
 mod rig;
 mod starters;
+mod stop_race;
 mod torture;
 mod unwritable;
