@@ -11,3 +11,4 @@ mod night;
 mod others;
 #[path = "../../cli/schema.rs"]
 mod schema;
+mod younger;

@@ -246,8 +246,9 @@ impl Speaker {
 
     /// Refuses to go on because a usage window is closed, as the real program would.
     ///
-    /// Claude Code tells the end of the window in an event, Codex in its error, Gemini
-    /// CLI by the time until then; other programs in the text of an error.
+    /// Claude Code tells the end of the window in an event, Codex and Pi in their error,
+    /// Gemini CLI and OpenCode by the time until then, Copilot CLI by that in hours and
+    /// minutes; other programs in the text of an error.
     pub(super) fn hit_limit(&self, opens_at: Option<i64>, now: Timestamp) -> Failing {
         match self.dialect {
             Dialect::Claude => {
@@ -298,14 +299,15 @@ impl Speaker {
                     code: 1,
                 }
             }
-            Dialect::Opencode
-            | Dialect::Qwen
-            | Dialect::Copilot
-            | Dialect::Pi
-            | Dialect::Jsonl
-            | Dialect::Text
-            | Dialect::Rest
-            | Dialect::Acp => {
+            Dialect::Opencode | Dialect::Qwen | Dialect::Copilot | Dialect::Pi => {
+                let (events, code) = self.younger_limit(opens_at, now);
+                Failing {
+                    stdout: lines(&events),
+                    stderr: None,
+                    code,
+                }
+            }
+            Dialect::Jsonl | Dialect::Text | Dialect::Rest | Dialect::Acp => {
                 let text = match opens_at {
                     Some(opens_at) => format!("You've hit your usage limit|{opens_at}"),
                     None => "You've hit your usage limit".to_owned(),

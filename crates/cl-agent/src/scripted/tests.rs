@@ -200,7 +200,10 @@ fn a_limit_says_when_it_ends() {
             let retry_at = failure
                 .retry_at
                 .unwrap_or_else(|| panic!("{dialect}: {failure:?}"));
-            assert_eq!(retry_at.as_second(), second, "{dialect}");
+            let late = retry_at.as_second() - second;
+            // One program tells it in minutes.
+            let most = if dialect == "copilot" { 59 } else { 0 };
+            assert!((0..=most).contains(&late), "{dialect}: {late} s");
         }
     }
 }

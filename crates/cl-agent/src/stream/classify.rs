@@ -8,6 +8,7 @@
 use cl_storage::FailureKind;
 
 use super::facts::Reported;
+use super::wording::{kind_of_code, saying_in};
 
 /// Texts by kind; the first match counts, so the more special kinds come first.
 const TEXTS: &[(FailureKind, &[&str])] = &[
@@ -182,11 +183,17 @@ const TEXTS: &[(FailureKind, &[&str])] = &[
 
 /// Returns the kind of failure that was reported; none if nothing is recognised.
 ///
-/// An unmistakable field comes first, then the HTTP status, the error's code and
-/// at last its text.
+/// An unmistakable field comes first, then what one program alone says, the HTTP
+/// status, the error's code and at last its text.
 pub(crate) fn classify(reported: &Reported) -> Option<FailureKind> {
     if reported.kind.is_some() {
         return reported.kind;
+    }
+    let certain = saying_in(&reported.text)
+        .map(|saying| saying.kind)
+        .or_else(|| reported.code.as_deref().and_then(kind_of_code));
+    if certain.is_some() {
+        return certain;
     }
     let status = reported.status.or_else(|| status_in(&reported.text));
     let by_code = reported.code.as_deref().and_then(kind_of_text);

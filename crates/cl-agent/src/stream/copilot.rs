@@ -3,13 +3,15 @@
 //! The session's id is in the last event only, so a run that was ended has none.
 //! What was used is not in the stream but in a file, which [`usage_file`] reads; it
 //! counts the whole session, and input tokens there include cached ones.
-//! Why a run failed is told by `session.error`; its `result` has just a code.
+//! Why a run failed is told by `session.error`; its `result` has just a code. A
+//! limit says its reset in words only (github/copilot-cli#2696, #2828).
 
 use cl_storage::{FailureKind, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::facts::{Closing, Facts, Reported, Said, number, text};
+use super::reset::reset_in;
 
 /// The field that tells whether the rest of a line matters.
 #[derive(Deserialize)]
@@ -64,7 +66,14 @@ fn read_event(kind: &str, event: &Value, facts: &mut Facts) {
         }
         "tool.execution_start" => facts.tool = text(data, "toolName").map(str::to_owned),
         "model.call_failure" => facts.error = Some(call_failure(data)),
-        "session.error" => facts.error = Some(session_error(data)),
+        "session.error" => {
+            let mut error = session_error(data);
+            let told_at = text(event, "timestamp").and_then(|time| time.parse().ok());
+            if facts.now.is_some() && told_at.is_some() {
+                error.retry_at = reset_in(&error.text, facts.told_at(told_at).as_ref());
+            }
+            facts.error = Some(error);
+        }
         "result" => read_result(event, facts),
         _ => {}
     }
@@ -115,7 +124,9 @@ fn session_error(data: &Value) -> Reported {
         kind,
         otherwise: is_of_service.then_some(FailureKind::ApiTransient),
         status: status(data),
-        code: text(data, "errorType").map(str::to_owned),
+        code: text(data, "errorCode")
+            .or_else(|| text(data, "errorType"))
+            .map(str::to_owned),
         text: cause.unwrap_or(message).to_owned(),
     }
 }

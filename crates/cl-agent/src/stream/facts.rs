@@ -2,7 +2,8 @@
 
 use cl_storage::ledger::WindowReport;
 use cl_storage::{FailureKind, Usage};
-use jiff::{Timestamp, Zoned};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, Zoned};
 use serde_json::Value;
 
 use super::spending::Spending;
@@ -12,6 +13,12 @@ const KEPT_TEXT: usize = 16 * 1024 * 1024;
 
 /// More usage windows than any service has.
 const MOST_WINDOWS: usize = 16;
+
+/// Nobody reads a stream that is older.
+const OLDEST: SignedDuration = SignedDuration::from_hours(31 * 24);
+
+/// So much two clocks may differ.
+const NEWEST: SignedDuration = SignedDuration::from_hours(1);
 
 /// Everything that a stream has told so far.
 #[derive(Debug, Default)]
@@ -82,6 +89,22 @@ pub(super) struct ClosedWindow {
 }
 
 impl Facts {
+    /// Returns when an event was written that tells its own time.
+    ///
+    /// A stream can be read long after it was written, and `in two hours` counts from
+    /// then. A time that cannot be one is not believed.
+    pub(super) fn told_at(&self, event: Option<Timestamp>) -> Option<Zoned> {
+        let Some(now) = &self.now else {
+            return event.map(|event| event.to_zoned(TimeZone::UTC));
+        };
+        let age = event.map(|event| now.timestamp().duration_since(event));
+        let is_possible = |age: &SignedDuration| OLDEST >= *age && *age >= -NEWEST;
+        Some(match (event, age.filter(is_possible)) {
+            (Some(event), Some(_)) => event.to_zoned(now.time_zone().clone()),
+            _ => now.clone(),
+        })
+    }
+
     /// Notes what was told of a window; what was told before of the same one is gone.
     pub(super) fn note_window(&mut self, report: WindowReport) {
         self.windows.retain(|known| known.window != report.window);

@@ -26,6 +26,7 @@ mod qwen;
 mod reset;
 mod rest;
 mod spending;
+mod wording;
 
 use cl_storage::ledger::WindowReport;
 use cl_storage::{Failure, Usage};

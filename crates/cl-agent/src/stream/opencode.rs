@@ -4,12 +4,18 @@
 //! is neither a call of a tool nor unknown. Tokens and cost are told per step. The
 //! stream names no model. A tool that nobody allowed is an ordinary failed call,
 //! after which the program can end with exit code 0 and without an answer.
+//!
+//! An error of the model service is passed on with the headers and the body of the
+//! answer. `retry-after` says how long a used-up limit lasts (19380 seconds of a window
+//! of five hours, in the tests of `session/retry.ts`).
 
 use cl_storage::{FailureKind, Usage};
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::facts::{Closing, Facts, Reported, Said, number, text};
+use super::facts::{Closing, Facts, Reported, Said, epoch, number, text};
 
 /// The fields that tell whether the rest of a line matters.
 #[derive(Deserialize)]
@@ -77,7 +83,11 @@ pub(super) fn read(line: &[u8], facts: &mut Facts) {
                     }
                 }
                 "step_finish" => read_step(&event["part"], facts),
-                _ => facts.error = Some(reported(&event["error"])),
+                _ => {
+                    let mut error = reported(&event["error"]);
+                    error.retry_at = retry_at(&event, facts);
+                    facts.error = Some(error);
+                }
             }
         }
         _ => {}
@@ -153,6 +163,9 @@ fn reported(error: &Value) -> Reported {
         code: text(data, "responseBody").and_then(code_in),
         text: message.to_owned(),
     };
+    if let Some(body) = text(data, "responseBody") {
+        reported.whole = Some(format!("{message} {body}"));
+    }
     // An error inside of a stream is passed on as it came.
     if let Ok(inner) = serde_json::from_str::<Value>(message)
         && let Some(message) = text(&inner, "message")
@@ -162,6 +175,36 @@ fn reported(error: &Value) -> Reported {
         message.clone_into(&mut reported.text);
     }
     reported
+}
+
+/// Returns when the service wants to be asked again, by the headers of its refusal.
+fn retry_at(event: &Value, facts: &Facts) -> Option<Timestamp> {
+    let data = &event["error"]["data"];
+    if data["statusCode"]
+        .as_u64()
+        .is_some_and(|status| status >= 500)
+    {
+        // That passes sooner, and is tried again sooner.
+        return None;
+    }
+    let headers = data["responseHeaders"].as_object()?;
+    let header = |name: &str| {
+        let found = headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        found.1.as_str().map(str::trim)
+    };
+    let after = |text: &str, unit: f64| {
+        let seconds: f64 = text.parse().ok()?;
+        let length = SignedDuration::try_from_secs_f64((seconds * unit).clamp(0.0, 1e9)).ok()?;
+        let told_at = facts.told_at(event["timestamp"].as_i64().and_then(epoch))?;
+        told_at.timestamp().checked_add(length).ok()
+    };
+    let by_length = header("retry-after-ms")
+        .and_then(|text| after(text, 0.001))
+        .or_else(|| header("retry-after").and_then(|text| after(text, 1.0)));
+    let by_date = || Some(rfc2822::parse(header("retry-after")?).ok()?.timestamp());
+    by_length.or_else(by_date)
 }
 
 /// Returns the error's code in the answer of a model service.

@@ -9,6 +9,7 @@ use super::classify::{
 use super::facts::{Closing, Facts, Reported};
 use super::lines::plain_text;
 use super::reset::{next_quota_day, reset_in, window_in};
+use super::wording::saying_in;
 use super::{Exit, Outcome, gemini, qwen};
 use crate::kind::Dialect;
 
@@ -181,7 +182,9 @@ fn to_failure(reported: &Reported, facts: &mut Facts) -> Failure {
         None => FailureKind::Unknown,
     };
     let mut failure = Failure::new(kind, plain_text(&reported.text));
-    failure.retry_at = reported.retry_at;
+    // No time brings money or an administrator's consent.
+    let passes = !matches!(kind, FailureKind::LimitCredit | FailureKind::LimitAdmin);
+    failure.retry_at = reported.retry_at.filter(|_| passes);
     if kind != FailureKind::LimitWindow {
         return failure;
     }
@@ -191,7 +194,9 @@ fn to_failure(reported: &Reported, facts: &mut Facts) -> Failure {
     };
     let words = reported.whole.as_deref().unwrap_or(&reported.text);
     let now = facts.now.as_ref();
-    let named = window_in(words);
+    let named = saying_in(&reported.text)
+        .and_then(|saying| saying.window)
+        .unwrap_or_else(|| window_in(words));
     let in_words = (reported.retry_at)
         .or_else(|| reset_in(&reported.text, now))
         .or_else(|| reset_in(words, now));
@@ -218,7 +223,7 @@ fn with_reset(mut failure: Failure, opens_at: Option<jiff::Timestamp>) -> Failur
 /// Tells whether the words are those of a quota that is counted by the day.
 fn is_quota(words: &str) -> bool {
     let words = words.to_lowercase();
-    ["perday", "per day", "daily quota"]
+    ["perday", "per day", "daily"]
         .iter()
         .any(|part| words.contains(part))
         && words.contains("quota")

@@ -4,12 +4,17 @@
 //! message of the assistant, and in `auto_retry_end` when it was tried in vain.
 //! `agent_end` comes before each new try as well. Tokens and cost are told per turn.
 //! Each piece of an answer repeats all of it, so such lines are not looked into.
+//!
+//! A reset that it was told as a point in time it tells in minutes from then on, which
+//! count from the message's own time; or it passes on the error as it came
+//! (earendil-works/pi#4172).
 
 use cl_storage::{FailureKind, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::facts::{Closing, Facts, Reported, Said, number, text};
+use super::facts::{Closing, Facts, Reported, Said, epoch, number, text};
+use super::reset::reset_in;
 
 /// The field that tells whether the rest of a line matters.
 #[derive(Deserialize)]
@@ -49,7 +54,11 @@ fn read_event(kind: &str, event: &Value, facts: &mut Facts) {
         "turn_end" => add_usage(&event["message"], facts),
         "auto_retry_end" if event["success"] == false => {
             let message = text(event, "finalError").unwrap_or_default();
-            facts.error = Some(service_error(message));
+            // The error itself has told more, such as its time.
+            let is_known = (facts.error.as_ref()).is_some_and(|error| error.text == message);
+            if !is_known {
+                facts.error = Some(service_error(message));
+            }
             close(facts);
         }
         _ => {}
@@ -80,9 +89,15 @@ fn read_message(message: &Value, facts: &mut Facts) {
     }
     let is_nothing = is_empty && number(&message["usage"], "output") == 0;
     facts.error = match reason {
-        "error" => Some(service_error(
-            text(message, "errorMessage").unwrap_or_default(),
-        )),
+        "error" => {
+            let words = text(message, "errorMessage").unwrap_or_default();
+            let mut error = service_error(words);
+            let told_at = message["timestamp"].as_i64().and_then(epoch);
+            if facts.now.is_some() && told_at.is_some() {
+                error.retry_at = reset_in(words, facts.told_at(told_at).as_ref());
+            }
+            Some(error)
+        }
         "aborted" => Some(Reported {
             whole: None,
             kind: Some(FailureKind::Cancelled),

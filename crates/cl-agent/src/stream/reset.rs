@@ -6,13 +6,13 @@
 //! error that was recognised as a usage limit is read here.
 
 use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
 
 use super::facts::epoch;
 
 /// The words behind which the time stands.
-const ANCHORS: [&str; 9] = [
+const ANCHORS: [&str; 10] = [
     "reset",
     "try again",
     "retry in",
@@ -22,6 +22,7 @@ const ANCHORS: [&str; 9] = [
     "retry delay",
     "available again",
     "regain access",
+    "please wait",
 ];
 
 /// How many words behind an anchor are looked at.
@@ -88,8 +89,15 @@ pub(super) fn window_in(text: &str) -> &'static str {
     ];
     let found = names
         .iter()
-        .find(|(_, words)| words.iter().any(|word| text.contains(word)));
+        .find(|(_, words)| words.iter().any(|word| has_whole(&text, word)));
     found.map_or("unknown", |(name, _)| name)
+}
+
+/// Returns whether `word` is there and no number goes on in it: `15 hours` are not `5 hour`.
+fn has_whole(text: &str, word: &str) -> bool {
+    let starts_with_digit = word.starts_with(|c: char| c.is_ascii_digit());
+    text.match_indices(word)
+        .any(|(at, _)| !starts_with_digit || !text[..at].ends_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Returns the next midnight in California, when daily quotas of Gemini begin anew.
@@ -128,7 +136,7 @@ fn loosened(word: &str) -> String {
 }
 
 fn clean(word: &str) -> &str {
-    word.trim_matches(|c: char| "().;:'`\u{b7}\u{2219}\u{2022}!?*<>".contains(c))
+    word.trim_matches(|c: char| "().;:'`~\u{b7}\u{2219}\u{2022}!?*<>".contains(c))
 }
 
 /// What the words behind an anchor tell.
@@ -445,9 +453,29 @@ fn zone(word: &str) -> Option<TimeZone> {
         "bst" => "Europe/London",
         // Names of zones are looked up whatever their case.
         word if word.contains('/') => word,
-        _ => return None,
+        word => return offset(word),
     };
     TimeZone::get(name).ok()
+}
+
+/// Reads `gmt-3`, `utc+5:30`, `utc+02:00`.
+fn offset(word: &str) -> Option<TimeZone> {
+    let rest = word
+        .strip_prefix("gmt")
+        .or_else(|| word.strip_prefix("utc"))?;
+    let sign = match rest.get(..1)? {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = rest[1..].split_once(':').unwrap_or((&rest[1..], "0"));
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let is_one = (0..=14).contains(&hours) && (0..60).contains(&minutes);
+    let seconds = sign * (hours * 3600 + minutes * 60);
+    let offset = is_one
+        .then(|| Offset::from_seconds(seconds).ok())
+        .flatten()?;
+    Some(TimeZone::fixed(offset))
 }
 
 #[cfg(test)]
@@ -515,6 +543,8 @@ mod tests {
         check("Try again at 3:05 PM.", "2026-11-21T20:05:00Z");
         check("resets 3pm PST", "2026-11-21T23:00:00Z");
         check("resets tomorrow at 3 a.m. utc", "2026-11-22T03:00:00Z");
+        check("Access resets at 10:57 PM GMT-3.", "2026-11-22T01:57:00Z");
+        check("resets at 9:00 PM UTC+5:30", "2026-11-21T15:30:00Z");
     }
 
     #[test]
@@ -561,6 +591,15 @@ mod tests {
         check("retry-after: 90 seconds", "2026-11-21T15:01:30Z");
         check("Please try again in 1.5s. Visit", "2026-11-21T15:00:01.5Z");
         check("try again in 1 week", "2026-11-28T15:00:00Z");
+        check("Try again in ~47 min.", "2026-11-21T15:47:00Z");
+        check(
+            "Please wait 2 minutes before trying again.",
+            "2026-11-21T15:02:00Z",
+        );
+        check(
+            "Please wait 1 hours 48 minutes for your limit to reset. Learn More",
+            "2026-11-21T16:48:00Z",
+        );
     }
 
     #[test]
@@ -592,6 +631,8 @@ mod tests {
             ("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "day"),
             ("requests per minute", "minute"),
             ("usage limit reached", "unknown"),
+            ("rate limit; try again in 15 hours 23 minutes", "unknown"),
+            ("in 15 hours; this is the 5-hour limit", "five_hour"),
         ] {
             assert_eq!(window_in(text), window);
         }

@@ -7,3 +7,4 @@ mod recorded;
 mod recordings;
 mod resolving;
 mod robustness;
+mod wordings;

@@ -206,6 +206,92 @@ impl Speaker {
         }
     }
 
+    /// The events of a closed usage window, and the exit code after them.
+    ///
+    /// Put together from what users reported; `stream/wording.rs` names the places.
+    pub(super) fn younger_limit(&self, opens_at: Option<i64>, now: Timestamp) -> (Vec<Value>, i32) {
+        let left = opens_at.map(|at| at.saturating_sub(now.as_second()).max(0));
+        match self.dialect {
+            Dialect::Opencode => {
+                let message = "Subscription quota exceeded. You can continue using free models.";
+                let body = json!({
+                    "type": "error",
+                    "error": {"type": "GoUsageLimitError", "message": message},
+                    "metadata": {"workspace": "wrk_example", "limitName": "5 hour"},
+                });
+                let mut data = json!({
+                    "message": message, "statusCode": 429, "isRetryable": true,
+                    "responseHeaders": {"content-type": "application/json"},
+                    "responseBody": body.to_string(),
+                });
+                if let Some(left) = left {
+                    data["responseHeaders"]["retry-after"] = left.to_string().into();
+                }
+                let event = json!({
+                    "type": "error", "timestamp": now.as_millisecond(), "sessionID": self.session,
+                    "error": {"name": "APIError", "data": data},
+                });
+                (vec![event], 1)
+            }
+            Dialect::Copilot => {
+                // Minutes are what it tells at the finest; sooner would be too soon.
+                let minutes = left.map(|left| left.saturating_add(59) / 60);
+                let when = minutes.map_or_else(String::new, |minutes| {
+                    format!(
+                        " Please try again in {} hours {} minutes.",
+                        minutes / 60,
+                        minutes % 60
+                    )
+                });
+                let message = format!(
+                    "Sorry, you've hit a rate limit that restricts the number of Copilot model \
+                     requests you can make within a specific time period.{when} Please review \
+                     our Terms of Service. (Request ID: E942:3A5438:35DBCE:3F8F3D:69DD984)"
+                );
+                let data = json!({
+                    "errorType": "rate_limit", "errorCode": "user_global_rate_limited",
+                    "message": message, "statusCode": 429,
+                });
+                let events = vec![
+                    copilot("session.error", &data, now),
+                    self.copilot_result(1, now),
+                ];
+                (events, 1)
+            }
+            Dialect::Pi => {
+                let mut error = json!({
+                    "type": "usage_limit_reached", "message": "The usage limit has been reached",
+                    "plan_type": "plus", "eligible_promo": null,
+                });
+                if let Some((opens_at, left)) = opens_at.zip(left) {
+                    error["resets_at"] = opens_at.into();
+                    error["resets_in_seconds"] = left.into();
+                }
+                let body = json!({"type": "error", "error": error, "status_code": 429});
+                let text = format!("Codex error: {body}");
+                let mut events = vec![
+                    self.pi("message_end", &[], "error", Some(&text)),
+                    self.pi("turn_end", &[], "error", Some(&text)),
+                    json!({"type": "agent_end", "messages": []}),
+                ];
+                for event in &mut events[..2] {
+                    event["message"]["timestamp"] = now.as_millisecond().into();
+                }
+                (events, 0)
+            }
+            // Qwen Code's own services tell no time; the words that many use stand for others.
+            _ => {
+                let text = match opens_at {
+                    Some(opens_at) => format!("You've hit your usage limit|{opens_at}"),
+                    None => "hour allocated quota exceeded. Please retry after the reset \
+                             time, or switch to another API key."
+                        .to_owned(),
+                };
+                self.younger_failure(429, &text, now)
+            }
+        }
+    }
+
     /// The content of the file that says what was used, where that is not in the stream.
     pub(in crate::scripted) fn usage_file(&self) -> Option<(&'static str, String)> {
         let name = self.dialect.usage_file()?;
