@@ -9,12 +9,14 @@
 
 #![warn(missing_docs)]
 
+mod announcement;
 pub mod facts;
 mod listing;
 pub mod problem;
 mod run;
 mod task;
 
+pub use announcement::Announcement;
 pub use listing::TaskListing;
 pub use problem::{Problem, ProblemCode};
 pub use run::RunRow;

@@ -139,9 +139,11 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     ("tempfile", Only(&["cl-storage", "cl-testkit", "xtask"])),
     // Already in the tree through serde_json.
     ("memchr", Only(&["cl-bus"])),
-    ("notify", Only(&["cl-bus", "cl-config"])),
+    ("notify", Only(&["cl-bus", "cl-config", "cl-api"])),
     ("sha2", Only(&["cl-storage", "cl-runner", "xtask"])),
     ("axum", Only(&["cl-api"])),
+    // The traits of services that axum and hyper meet at.
+    ("tower", Only(&["cl-api"])),
     ("hyper", HTTP_SERVERS),
     ("hyper-util", HTTP_SERVERS),
     ("http-body-util", HTTP_SERVERS),

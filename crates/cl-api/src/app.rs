@@ -1,0 +1,65 @@
+//! What every handler gets.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cl_config::Serving;
+use cl_storage::{Clock, Root};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::state::Index;
+
+/// What every handler gets; cloning it is cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+/// What all handlers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// What the server was asked to be.
+    pub(crate) serving: Serving,
+    /// The root that it serves.
+    pub(crate) root: Root,
+    /// What is below the root, in memory.
+    pub(crate) index: Index,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// When the server started.
+    pub(crate) started: Instant,
+    /// Cancelled when the server ends; streams end with it.
+    pub(crate) ending: CancellationToken,
+}
+
+impl App {
+    /// Puts a server together; its index begins to fill.
+    pub(crate) fn new(
+        serving: Serving,
+        root: Root,
+        clock: Arc<dyn Clock>,
+        ending: CancellationToken,
+    ) -> Self {
+        let index = Index::start(root.clone(), Arc::clone(&clock), ending.clone());
+        Self(Arc::new(Shared {
+            serving,
+            root,
+            index,
+            clock,
+            started: Instant::now(),
+            ending,
+        }))
+    }
+
+    /// Returns the current time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

@@ -1,0 +1,21 @@
+//! What can be asked, and who answers.
+
+mod health;
+
+use axum::Router;
+use cl_wire::ProblemCode;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::answer::Refusal;
+use crate::app::App;
+
+/// Puts all routes together.
+pub(crate) fn router(app: App) -> Router {
+    let (router, _document) = OpenApiRouter::new().merge(health::routes()).split_for_parts();
+    router
+        .fallback(|| async { Refusal::not_found("there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Refusal::new(ProblemCode::MethodNotAllowed, "method not allowed")
+        })
+        .with_state(app)
+}

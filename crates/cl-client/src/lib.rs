@@ -1,0 +1,3 @@
+//! How a program talks to a running server.
+
+#![warn(missing_docs)]
