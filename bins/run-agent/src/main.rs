@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cl_cli::main_entry(cl_cli::Binary::RunAgent)
+    cl_cli::main_entry(cl_cli::Binary::RunAgent, cl_api::serve)
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::args::GlobalArgs;
 use crate::console::Console;
-use crate::entry::Binary;
+use crate::entry::{Binary, Serve};
 use crate::error::CliError;
 use crate::scope::{self, Inputs, Machine, Request, Scope};
 
@@ -18,6 +18,8 @@ use crate::scope::{self, Inputs, Machine, Request, Scope};
 pub struct Context {
     /// Which binary was called.
     pub binary: Binary,
+    /// Its server.
+    pub serve: Serve,
     /// The environment at start-up.
     pub environment: Environment,
     /// The flags that every command takes.
@@ -36,6 +38,7 @@ impl Context {
     /// Makes the context of a command.
     pub fn new(
         binary: Binary,
+        serve: Serve,
         environment: Environment,
         global: GlobalArgs,
         request: Request,
@@ -48,6 +51,7 @@ impl Context {
         Self {
             config: LazyConfig::new(file, environment.clone()),
             binary,
+            serve,
             environment,
             global,
             request,

@@ -3,7 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use cl_config::Environment;
+use cl_config::{Environment, Serving};
+use cl_wire::{Announcement, Problem};
 
 use crate::args;
 use crate::commands;
@@ -26,12 +27,17 @@ pub const ACP_AGENT: &str = cl_agent::acp::SUB_COMMAND;
 /// The hidden sub-command that delivers notifications.
 pub const SEND_NOTIFICATIONS: &str = cl_runner::notify::start::SUB_COMMAND;
 
+/// Serves until it is told to end, see `cl_api::serve`; says through the second argument where.
+///
+/// The server is no part of this crate: programs that embed the commands need not link it.
+pub type Serve = fn(Serving, &mut dyn FnMut(&Announcement)) -> Result<(), Problem>;
+
 /// Under which name the commands are offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Binary {
     /// `run-agent`: the full command tree.
     RunAgent,
-    /// `conductor`: the same verbs; the server comes later.
+    /// `conductor`: serves without a command; with one, the same verbs against the server.
     Conductor,
 }
 
@@ -45,11 +51,11 @@ impl Binary {
     }
 }
 
-/// Runs `binary` with the arguments of this process.
+/// Runs `binary` with the arguments of this process; `serve` is its server.
 ///
 /// The hidden sub-commands come first: a supervisor must find the process as it
 /// was started, without threads and without descriptors of ours.
-pub fn main_entry(binary: Binary) -> ExitCode {
+pub fn main_entry(binary: Binary, serve: Serve) -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     match args.get(1).and_then(|arg| arg.to_str()) {
         Some(SUPERVISE) => return commands::supervise::supervise(&args[2..]),
@@ -65,7 +71,7 @@ pub fn main_entry(binary: Binary) -> ExitCode {
     }
     let console = Console::of_process();
     match Environment::from_process() {
-        Ok(environment) => run(binary, args, environment, console).into(),
+        Ok(environment) => run(binary, serve, args, environment, console).into(),
         Err(error) => {
             let error = CliError::failed("could not use the current folder")
                 .caused_by(error)
@@ -80,6 +86,7 @@ pub fn main_entry(binary: Binary) -> ExitCode {
 /// Runs one command line and returns how it ended; everything is printed to `console`.
 pub fn run(
     binary: Binary,
+    serve: Serve,
     args: impl IntoIterator<Item = OsString>,
     environment: Environment,
     mut console: Console,
@@ -103,7 +110,7 @@ pub fn run(
         }
     };
     crate::logging::start(verbosity);
-    let mut context = Context::new(binary, environment, cli.global.clone(), request, console);
+    let mut context = Context::new(binary, serve, environment, cli.global.clone(), request, console);
     let result = commands::run(&mut context, &cli).and_then(|exit| {
         context.console.flush()?;
         Ok(exit)

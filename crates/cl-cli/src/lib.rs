@@ -32,5 +32,5 @@ mod view;
 
 pub use console::Console;
 pub use context::Context;
-pub use entry::{Binary, main_entry};
+pub use entry::{Binary, Serve, main_entry};
 pub use error::{CliError, Exit};

@@ -17,6 +17,7 @@ mod monitor;
 mod proving;
 mod reviewing;
 mod series;
+mod serving;
 mod shell_setup;
 mod swallowed;
 mod value;
@@ -57,6 +58,7 @@ pub use proving::{UsageArgs, UsageBy, VerifyArgs};
 pub use reviewing::{
     OutputCall, OutputCommand, QuorumArgs, ReviewCommand, ReviewRunArgs, Strategy, SynthesizeArgs,
 };
+pub use serving::ServeArgs;
 pub use shell_setup::{AliasShell, ShellInstallArgs, ShellPlaceArgs, ShellSetupCommand};
 pub use wrapping::{ImportArgs, OwnershipArg, RunCommand, WrapArgs};
 
@@ -168,6 +170,8 @@ pub enum Command {
     Goal(GoalCommand),
     /// Keep the tasks of a list going
     Monitor(MonitorArgs),
+    /// Serve the API and the web UI
+    Serve(ServeArgs),
     /// Stop what runs
     Stop(StopArgs),
     /// Resume a task
@@ -238,8 +242,8 @@ pub fn grammar(binary: Binary) -> clap::Command {
         ),
         Binary::Conductor => (
             "conductor",
-            "Conductor Loop: run-agent's commands under the name of its server",
-            "The server comes in a later version; until then every command works on local files.",
+            "Serves the API and the web UI; with a command, does what run-agent does",
+            "Without a command it serves, as `run-agent serve` does.",
         ),
     };
     Cli::command()

@@ -36,6 +36,7 @@ pub mod review;
 pub mod review_run;
 mod run_selector;
 mod series;
+pub mod serve;
 pub mod shell_setup;
 pub mod show;
 pub mod status;
@@ -100,6 +101,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Goal(GoalCommand::Decompose(args)) => goal::decompose(ctx, args),
         Command::Goal(GoalCommand::Apply(args)) => goal::apply(ctx, args),
         Command::Monitor(args) => monitor::run(ctx, args),
+        Command::Serve(args) => serve::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),
@@ -139,19 +141,16 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
     }
 }
 
-/// Says what can be done; for `conductor` also that its own command is still to come.
+/// `conductor` serves; `run-agent` says what can be done.
 fn no_command(ctx: &mut Context) -> Result<Exit, CliError> {
     use crate::entry::Binary;
+    if ctx.binary == Binary::Conductor {
+        return serve::run(ctx, &crate::args::ServeArgs::default());
+    }
     let help = crate::args::grammar(ctx.binary).render_help();
     // Help that nobody reads to its end is no failure.
     write!(ctx.console.err(), "{help}").ok();
-    match ctx.binary {
-        Binary::RunAgent => Ok(Exit::Usage),
-        Binary::Conductor => Err(CliError::usage(
-            "conductor without a command will be the server, which this version does not have yet",
-        )
-        .hint("name one of the commands above; they work on local files")),
-    }
+    Ok(Exit::Usage)
 }
 
 /// What a command asks of the scope resolver.

@@ -42,13 +42,21 @@ impl Write for Refusing {
     }
 }
 
+/// Stands for the server in tests of everything else.
+fn no_server(
+    _serving: cl_config::Serving,
+    _announce: &mut dyn FnMut(&cl_wire::Announcement),
+) -> Result<(), cl_wire::Problem> {
+    unreachable!("no test here serves")
+}
+
 fn run(binary: Binary, words: &[&str]) -> (Exit, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let environment = Environment::new([("HOME", folder.path())], folder.path());
     let (out, err) = (Written::default(), Written::default());
     let console = Console::to(out.clone(), err.clone());
     let args = [binary.name()].into_iter().chain(words.iter().copied());
-    let exit = entry::run(binary, args.map(OsString::from), environment, console);
+    let exit = entry::run(binary, no_server, args.map(OsString::from), environment, console);
     let made = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(made, 0, "{words:?} made files");
     (exit, out.text(), err.text())
@@ -106,11 +114,11 @@ fn a_closed_pipe_is_no_failure() {
     let args = || ["run-agent", "version"].map(OsString::from);
     let err = Written::default();
     let console = Console::to(Refusing(io::ErrorKind::BrokenPipe), err.clone());
-    let exit = entry::run(Binary::RunAgent, args(), environment(), console);
+    let exit = entry::run(Binary::RunAgent, no_server, args(), environment(), console);
     assert_eq!((exit, err.text().as_str()), (Exit::Success, ""));
 
     let console = Console::to(Refusing(io::ErrorKind::StorageFull), err.clone());
-    let exit = entry::run(Binary::RunAgent, args(), environment(), console);
+    let exit = entry::run(Binary::RunAgent, no_server, args(), environment(), console);
     assert_eq!(exit, Exit::Failed);
     assert!(
         err.text().contains("could not write the output"),
