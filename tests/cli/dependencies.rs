@@ -290,15 +290,15 @@ fn dependencies_are_lifted_one_by_one_and_all() {
 fn the_older_queue_shows_once_it_was_taken_over() {
     let (place, first, _) = chain();
     let (project, task) = (first.project(), first.id());
-    let request = serde_json::json!({"prompt": "x"});
-    queue::submit(
-        &place.root,
-        project,
-        task,
-        request,
-        jiff::Timestamp::UNIX_EPOCH,
-    )
-    .unwrap();
+    let accepted = queue::Accepted {
+        project: project,
+        task: task,
+        launch: "launch",
+        run: None,
+        request: serde_json::json!({"prompt": "x"}),
+        may_begin: false,
+    };
+    queue::submit(&place.root, accepted, jiff::Timestamp::UNIX_EPOCH).unwrap();
     let json = place
         .run_changing_nothing("status --project demo --json")
         .json();

@@ -58,7 +58,9 @@ impl IntoResponse for Refusal {
         let mut response = json(status, &self.0);
         if status == StatusCode::UNAUTHORIZED {
             let realm = HeaderValue::from_static("Bearer realm=\"conductor\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, realm);
         }
         response
     }

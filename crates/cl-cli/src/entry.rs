@@ -110,7 +110,14 @@ pub fn run(
         }
     };
     crate::logging::start(verbosity);
-    let mut context = Context::new(binary, serve, environment, cli.global.clone(), request, console);
+    let mut context = Context::new(
+        binary,
+        serve,
+        environment,
+        cli.global.clone(),
+        request,
+        console,
+    );
     let result = commands::run(&mut context, &cli).and_then(|exit| {
         context.console.flush()?;
         Ok(exit)

@@ -61,6 +61,6 @@ pub use secret::{
     AgentToken, SecretSource, TokenError, TokenReport, TokenState, resolve_secret, token_reports,
     token_variable,
 };
-pub use serving::Serving;
 pub use select::{AgentChoice, ChosenBy, SelectAgentError, find_on_path, select_agent};
+pub use serving::Serving;
 pub use task_gates::task_gates;

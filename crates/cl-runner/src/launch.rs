@@ -27,7 +27,7 @@ pub use agents::{
 };
 pub(crate) use agents::{error_text, text_variables};
 pub use configured::{add_gates, configured_gate, configured_policy};
-pub use order::{Contacts, Order, OrderError, Ready, ready};
+pub use order::{Contacts, Order, OrderError, Promise, Ready, ready};
 pub use policy::{Gate, Limits, OnChildTimeout, OnDeadlock, Policy};
 pub(crate) use record::is_same_prompt;
 pub use record::{

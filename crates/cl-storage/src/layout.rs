@@ -502,12 +502,11 @@ impl TaskDir {
     /// its name when the record is in it, so that no one ever sees it without.
     pub fn create_recorded_run(
         &self,
-        now: jiff::Timestamp,
+        id: RunId,
         record: impl FnOnce(&RunDir) -> String,
     ) -> Result<RunDir, LayoutError> {
         let runs = self.runs_folder();
         look(&runs)?;
-        let id = RunId::generate(now);
         let run = self.run_at(runs.join(id.as_str()), id);
         let prepared = runs.join(PREPARED_RUN);
         look(&prepared)?;

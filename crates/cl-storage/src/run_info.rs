@@ -339,8 +339,17 @@ pub fn begin(
     now: Timestamp,
     first: impl FnOnce(&RunDir) -> RunInfo,
 ) -> Result<(RunDir, RunInfo), LayoutError> {
+    begin_as(task, RunId::generate(now), first)
+}
+
+/// Begins a run with the id that was promised for it, as [`begin`] does otherwise.
+pub fn begin_as(
+    task: &TaskDir,
+    id: RunId,
+    first: impl FnOnce(&RunDir) -> RunInfo,
+) -> Result<(RunDir, RunInfo), LayoutError> {
     let mut info = None;
-    let run = task.create_recorded_run(now, |run| info.insert(first(run)).to_yaml())?;
+    let run = task.create_recorded_run(id, |run| info.insert(first(run)).to_yaml())?;
     let info = info.unwrap_or_else(|| RunInfo::unknown(&run));
     Ok((run, info))
 }

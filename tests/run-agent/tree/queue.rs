@@ -173,9 +173,16 @@ fn a_task_of_a_server_is_queued_until_it_is_given_up() {
     let folder = stage.dir("top");
     std::fs::create_dir_all(folder.runs_folder()).unwrap();
     let root = stage.scenario.root();
-    let request = serde_json::json!({"prompt": "x"});
+    let accepted = cl_storage::queue::Accepted {
+        project: folder.project(),
+        task: folder.id(),
+        launch: "launch",
+        run: None,
+        request: serde_json::json!({"prompt": "x"}),
+        may_begin: false,
+    };
     let now = jiff::Timestamp::UNIX_EPOCH;
-    cl_storage::queue::submit(&root, folder.project(), folder.id(), request, now).unwrap();
+    cl_storage::queue::submit(&root, accepted, now).unwrap();
     let text = stage.ok("list");
     assert!(text.contains("queued (1.)"), "{text}");
     // It holds up nobody while there is no server.

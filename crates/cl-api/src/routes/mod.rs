@@ -11,7 +11,9 @@ use crate::app::App;
 
 /// Puts all routes together.
 pub(crate) fn router(app: App) -> Router {
-    let (router, _document) = OpenApiRouter::new().merge(health::routes()).split_for_parts();
+    let (router, _document) = OpenApiRouter::new()
+        .merge(health::routes())
+        .split_for_parts();
     router
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async {

@@ -126,6 +126,7 @@ pub(super) fn ask(
         &TaskId::generate(ctx.now(), ""),
     )?;
     let record = LaunchRecord {
+        first_run: None,
         version: LaunchRecord::current_version(),
         launch_id: format!("{}-{}", id::stamp(ctx.now()), id::random_text(8)),
         kind: Kind::Job,

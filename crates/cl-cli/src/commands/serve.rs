@@ -19,7 +19,12 @@ pub fn run(ctx: &mut Context, args: &ServeArgs) -> Result<Exit, CliError> {
         let login = said.login_url.as_deref();
         // Whoever started the server may have closed its output; it serves all the same.
         writeln!(console.out(), "API listening on {}", said.api_url).ok();
-        writeln!(console.out(), "Web UI available at {}", login.unwrap_or(&said.ui_url)).ok();
+        writeln!(
+            console.out(),
+            "Web UI available at {}",
+            login.unwrap_or(&said.ui_url)
+        )
+        .ok();
         console.out().flush().ok();
     };
     serve(serving, &mut announce).map_err(of_problem)?;

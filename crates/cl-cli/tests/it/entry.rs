@@ -56,7 +56,13 @@ fn run(binary: Binary, words: &[&str]) -> (Exit, String, String) {
     let (out, err) = (Written::default(), Written::default());
     let console = Console::to(out.clone(), err.clone());
     let args = [binary.name()].into_iter().chain(words.iter().copied());
-    let exit = entry::run(binary, no_server, args.map(OsString::from), environment, console);
+    let exit = entry::run(
+        binary,
+        no_server,
+        args.map(OsString::from),
+        environment,
+        console,
+    );
     let made = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(made, 0, "{words:?} made files");
     (exit, out.text(), err.text())

@@ -51,6 +51,22 @@ pub struct Order {
     pub step: Option<Step>,
 }
 
+/// What was promised of a launch before it was made.
+#[derive(Debug, Clone)]
+pub struct Promise {
+    /// The launch's id, which a queue entry may name.
+    pub launch_id: String,
+    /// The id of the first run.
+    pub first_run: Option<RunId>,
+}
+
+impl Promise {
+    /// Makes an id for a launch at `now`.
+    pub fn new_launch_id(now: Timestamp) -> String {
+        format!("{}-{}", id::stamp(now), id::random_text(8))
+    }
+}
+
 /// Whom the task turns to besides its files.
 #[derive(Debug, Clone, Default)]
 pub struct Contacts {
@@ -162,14 +178,29 @@ impl Order {
         contacts: Contacts,
         now: Timestamp,
     ) -> Result<(String, Launched), LaunchError> {
-        let launch_id = format!("{}-{}", id::stamp(now), id::random_text(8));
+        let promise = Promise {
+            launch_id: Promise::new_launch_id(now),
+            first_run: None,
+        };
+        let launch_id = promise.launch_id.clone();
+        let launched = self.launch_as(promise, ready, contacts)?;
+        Ok((launch_id, launched))
+    }
+
+    /// Launches the task as it was promised, as [`Order::launch`] does otherwise.
+    pub fn launch_as(
+        self,
+        promise: Promise,
+        ready: Ready,
+        contacts: Contacts,
+    ) -> Result<Launched, LaunchError> {
         let mut policy = self.policy;
         if self.mode == Mode::Start && self.agent.is_some() {
             policy.turns.keep_to_one();
         }
         let record = LaunchRecord {
             version: LaunchRecord::current_version(),
-            launch_id: launch_id.clone(),
+            launch_id: promise.launch_id,
             kind: self.kind,
             mode: self.mode,
             origin: if self.parent.is_some() {
@@ -186,6 +217,7 @@ impl Order {
             cwd: self.cwd,
             parent: self.parent,
             parent_run: self.parent_run,
+            first_run: promise.first_run,
             previous_run: self.previous_run,
             depends_on: self.depends_on,
             takes_up_cancelled: self.takes_up_cancelled,
@@ -199,8 +231,7 @@ impl Order {
             notify: contacts.notify,
         };
         // The kernel's link is still this program after its file was replaced.
-        let launched = launch(&record, &self.task, Path::new("/proc/self/exe"))?;
-        Ok((launch_id, launched))
+        launch(&record, &self.task, Path::new("/proc/self/exe"))
     }
 }
 

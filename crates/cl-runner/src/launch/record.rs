@@ -100,6 +100,9 @@ pub struct LaunchRecord {
     pub cwd: PathBuf,
     /// The task whose agent launches this one.
     pub parent: Option<ParentTask>,
+    /// The id that was promised for the run of the first attempt.
+    #[serde(default)]
+    pub first_run: Option<RunId>,
     /// A parent run named by hand, outside of any nesting.
     pub parent_run: Option<RunId>,
     /// The run that the first attempt continues, named by hand.

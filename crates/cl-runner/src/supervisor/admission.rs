@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cl_storage::RunDir;
 use cl_storage::marker::Marker;
-use cl_storage::queue::{self, Admission, Turn};
+use cl_storage::queue::{self, Admission, Applicant, Turn};
 use cl_storage::slot::Slot;
 use rustix::process::Signal;
 use tokio::time::Instant;
@@ -32,7 +32,12 @@ impl Supervisor {
         run: &RunDir,
     ) -> Result<Option<(Slot, bool)>, Broken> {
         let limit = self.record.policy.max_concurrent_runs.unwrap_or(u32::MAX);
-        let who = (self.task.project(), self.task.id(), run.id());
+        let who = Applicant {
+            project: self.task.project(),
+            task: self.task.id(),
+            run: run.id(),
+            launch: &self.record.launch_id,
+        };
         let ticket = match queue::enter(&self.root, limit, who, self.now())? {
             Admission::Slot(slot) => return Ok(Some((slot, false))),
             Admission::Wait(ticket) => ticket,

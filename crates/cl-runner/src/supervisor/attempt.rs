@@ -57,7 +57,11 @@ impl Supervisor {
             self.post_ahead("INFO", &format!("starting root agent (restart #{number})"));
         }
         crash::point("before-run-folder");
-        let (run, info) = run_info::begin(&self.task, now, |run| self.first_record(run))?;
+        let promised = self.record.first_run.take();
+        // Taken if the launch is one that was begun before.
+        let id = promised.filter(|id| !self.task.runs_folder().join(id.as_str()).exists());
+        let id = id.unwrap_or_else(|| RunId::generate(now));
+        let (run, info) = run_info::begin_as(&self.task, id, |run| self.first_record(run))?;
         crash::point("run-recorded");
         let started = Instant::now();
         let end = match self.run_agent(&run, &info).await {

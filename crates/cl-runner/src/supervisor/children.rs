@@ -153,6 +153,7 @@ impl Supervisor {
         let mut extra_env = self.record.extra_env.clone();
         extra_env.extend(options.extra_env);
         Ok(LaunchRecord {
+            first_run: None,
             version: LaunchRecord::current_version(),
             launch_id: launch_id.to_owned(),
             kind: options.kind,

@@ -114,6 +114,7 @@ fn entry_of(root: &Root, old: &Value) -> Option<Entry> {
             .and_then(|at| at.parse().ok())
             .unwrap_or(Timestamp::UNIX_EPOCH),
         owner: None,
+        launch: None,
         request: Some(request),
     })
 }

@@ -14,10 +14,10 @@
 //! have no process, or one that comes and goes: without a live one they hold up
 //! nobody and keep their place.
 //!
-//! A server that admits an entry writes its own identity into it, launches the
-//! supervisor and removes the entry when that one has its slot. Keys that an entry
-//! has beyond those below belong to the server, `request` above all: what was asked
-//! for, as it was asked for.
+//! A server writes its own identity into the entries that may begin, launches their
+//! supervisors in order, and each supervisor [`enter`]s in the place of the entry that
+//! names its launch: the entry becomes its ticket, or is gone with the slot that it
+//! takes. `request` belongs to the server: what was asked for, as it was asked for.
 //!
 //! Tickets of supervisors need not survive a loss of power, which ends their
 //! owners; entries of a server do.
@@ -25,6 +25,8 @@
 //! ```text
 //! enter: lock -> ticket -> unlock      crash: a ticket of a dead process, skipped
 //! take:  slot -> remove the ticket     crash: slot freed by the kernel, ticket as above
+//! adopt: lock -> ticket with the place of the entry -> remove the entry -> unlock
+//!        crash: both, the ticket of a dead process; the server sees that it had launched
 //! ```
 
 mod import;
@@ -87,6 +89,9 @@ pub struct Entry {
     /// The process that waits, or the server that is about to launch it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Waiter>,
+    /// The launch that a server makes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<String>,
     /// What a server was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<serde_json::Value>,
@@ -102,6 +107,15 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// Returns this process.
+    pub fn current() -> io::Result<Self> {
+        let me = ProcessIdentity::current()?;
+        Ok(Self {
+            pid: me.pid,
+            process_start: me.start,
+        })
+    }
+
     /// Returns the identity of the process.
     pub fn identity(&self) -> ProcessIdentity {
         ProcessIdentity {
@@ -337,38 +351,62 @@ pub enum Turn {
     Behind,
 }
 
-/// Asks for a slot of `limit` for `run` of a task: takes one, or queues.
+/// Who asks for a slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Applicant<'a> {
+    /// The project.
+    pub project: &'a ProjectId,
+    /// The task.
+    pub task: &'a TaskId,
+    /// The run that is to have the slot.
+    pub run: &'a RunId,
+    /// The launch; an entry that a server made for it is taken over with its place.
+    pub launch: &'a str,
+}
+
+/// Asks for a slot of `limit`: takes one, or queues.
 ///
 /// Blocks for a minute at the most if many come at once.
 pub fn enter(
     root: &Root,
     limit: u32,
-    (project, task, run): (&ProjectId, &TaskId, &RunId),
+    who: Applicant<'_>,
     now: Timestamp,
 ) -> Result<Admission, QueueError> {
-    let me = ProcessIdentity::current().map_err(io_error(Path::new("/proc/self")))?;
+    let me = Waiter::current().map_err(io_error(Path::new("/proc/self")))?;
     locked(root, |folder| {
         import::under_lock(root, folder, now)?;
-        if first_live(folder)?.is_none()
-            && let Some(slot) = Slot::try_take(root, limit, run)?
-        {
+        let accepted = accepted_entry(folder, who)?;
+        let is_next = match (first_live(folder)?, &accepted) {
+            (None, _) => true,
+            (Some((first, _)), Some((mine, entry))) => {
+                first == *mine || sequence_of(&first) > Some(entry.sequence)
+            }
+            (Some(_), None) => false,
+        };
+        let slot = match is_next {
+            true => Slot::try_take(root, limit, who.run)?,
+            false => None,
+        };
+        if let Some(slot) = slot {
+            remove_accepted(folder, accepted)?;
             return Ok(Admission::Slot(slot));
         }
         let entry = Entry {
             version: KNOWN_VERSION,
             kind: Kind::Run,
-            sequence: 0,
-            project: project.clone(),
-            task: task.clone(),
-            run: Some(run.clone()),
-            submitted_at: now,
-            owner: Some(Waiter {
-                pid: me.pid,
-                process_start: me.start,
-            }),
+            sequence: accepted.as_ref().map_or(0, |(_, entry)| entry.sequence),
+            project: who.project.clone(),
+            task: who.task.clone(),
+            run: Some(who.run.clone()),
+            submitted_at: accepted.as_ref().map_or(now, |(_, e)| e.submitted_at),
+            owner: Some(me.clone()),
+            launch: Some(who.launch.to_owned()),
             request: None,
         };
         let (path, sequence) = add(folder, entry)?;
+        crate::crash::point("entry-adopted");
+        remove_accepted(folder, accepted)?;
         Ok(Admission::Wait(Ticket {
             root: root.clone(),
             name: path
@@ -382,29 +420,155 @@ pub fn enter(
     })
 }
 
-/// Adds a task that a server has accepted; returns its place after it is on disk.
+/// Finds the entry that a server made for the launch of `who`.
+fn accepted_entry(
+    folder: &Path,
+    who: Applicant<'_>,
+) -> Result<Option<(String, Entry)>, QueueError> {
+    let of_server = |name: &String| is_of_server(name);
+    let names = names(folder).map_err(io_error(folder))?;
+    Ok(names.into_iter().filter(of_server).find_map(|name| {
+        let entry = read_entry(&folder.join(&name))?;
+        let is_its = entry.launch.as_deref() == Some(who.launch)
+            && entry.project == *who.project
+            && entry.task == *who.task;
+        is_its.then_some((name, entry))
+    }))
+}
+
+fn remove_accepted(folder: &Path, accepted: Option<(String, Entry)>) -> Result<(), QueueError> {
+    let Some((name, _)) = accepted else {
+        return Ok(());
+    };
+    // Brought back by a loss of power it names a launch that the task has on record.
+    let path = folder.join(name);
+    match durable::discard(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What a server has accepted.
+#[derive(Debug, Clone)]
+pub struct Accepted<'a> {
+    /// The project.
+    pub project: &'a ProjectId,
+    /// The task.
+    pub task: &'a TaskId,
+    /// The launch that is made of it.
+    pub launch: &'a str,
+    /// The run that its first attempt is to be.
+    pub run: Option<&'a RunId>,
+    /// What was asked for.
+    pub request: serde_json::Value,
+    /// It may begin: it keeps its place before all who come later, as long as this process lives.
+    pub may_begin: bool,
+}
+
+/// A file of the queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submitted {
+    /// Its file name, which is what [`hold_place`] and [`remove_entry`] want.
+    pub name: String,
+    /// What it says.
+    pub entry: Entry,
+}
+
+/// Adds a task that a server has accepted; returns after it is on disk.
 pub fn submit(
     root: &Root,
-    project: &ProjectId,
-    task: &TaskId,
-    request: serde_json::Value,
+    accepted: Accepted<'_>,
     now: Timestamp,
-) -> Result<u64, QueueError> {
+) -> Result<Submitted, QueueError> {
+    let owner = match accepted.may_begin {
+        true => Some(Waiter::current().map_err(io_error(Path::new("/proc/self")))?),
+        false => None,
+    };
     locked(root, |folder| {
         import::under_lock(root, folder, now)?;
         let entry = Entry {
             version: KNOWN_VERSION,
             kind: Kind::Server,
             sequence: 0,
-            project: project.clone(),
-            task: task.clone(),
-            run: None,
+            project: accepted.project.clone(),
+            task: accepted.task.clone(),
+            run: accepted.run.cloned(),
             submitted_at: now,
-            owner: None,
-            request: Some(request),
+            owner,
+            launch: Some(accepted.launch.to_owned()),
+            request: Some(accepted.request),
         };
-        add(folder, entry).map(|(_, sequence)| sequence)
+        let mut kept = entry.clone();
+        let (path, sequence) = add(folder, entry)?;
+        kept.sequence = sequence;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Submitted {
+            name: name.into_owned(),
+            entry: kept,
+        })
     })
+}
+
+/// Lists the file names of what servers have accepted, first come first.
+pub fn submitted_names(root: &Root) -> io::Result<Vec<String>> {
+    root.check_own_folder(FOLDER)?;
+    let mut names = names(&folder_of(root))?;
+    names.retain(|name| is_of_server(name));
+    Ok(names)
+}
+
+/// Reads one entry by its file name; none if it is gone, or cannot be read, which is told.
+pub fn submitted(root: &Root, name: &str) -> Option<Submitted> {
+    let entry = sequence_of(name).and_then(|_| read_entry(&folder_of(root).join(name)))?;
+    Some(Submitted {
+        name: name.to_owned(),
+        entry,
+    })
+}
+
+/// Says whether an entry of a server may begin: then this process keeps its place.
+///
+/// A loss of power may bring the old entry back, whole; it takes this process along.
+pub fn hold_place(root: &Root, found: &Submitted, holds: bool) -> Result<Submitted, QueueError> {
+    let me = Waiter::current().map_err(io_error(Path::new("/proc/self")))?;
+    locked(root, |folder| {
+        let path = folder.join(&found.name);
+        let mut entry = found.entry.clone();
+        entry.owner = holds.then_some(me);
+        // Its supervisor may have taken it over since.
+        if path.exists() {
+            let text = crate::yaml::to_text(&entry).map_err(RecordError::malformed(&path))?;
+            durable::replace_for_now(&path, text.as_bytes(), Mode::Private)
+                .map_err(io_error(&path))?;
+        }
+        Ok(Submitted {
+            name: found.name.clone(),
+            entry,
+        })
+    })
+}
+
+/// Takes an entry of a server out of the queue; fine if it is gone.
+pub fn remove_entry(root: &Root, name: &str) -> Result<(), QueueError> {
+    let path = folder_of(root).join(name);
+    if sequence_of(name).is_none() {
+        return Ok(());
+    }
+    match durable::remove(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Counts the supervisors that wait for a slot, up to `enough`.
+pub fn waiting_supervisors(root: &Root, enough: usize) -> usize {
+    let folder = folder_of(root);
+    let names = names(&folder).unwrap_or_default().into_iter();
+    let tickets = names.filter(|name| !is_of_server(name));
+    let live = tickets
+        .filter_map(|name| read_entry(&folder.join(name)))
+        .filter(Entry::is_live);
+    live.take(enough).count()
 }
 
 fn locked<T>(
@@ -418,12 +582,14 @@ fn locked<T>(
     lock::scoped(file, &lock, LOCK_WAIT, |_| operation(&folder))?
 }
 
-/// Writes `entry` at the end of the queue. Under the lock.
+/// Writes `entry` at its place, or at the end of the queue if it has none. Under the lock.
 fn add(folder: &Path, mut entry: Entry) -> Result<(PathBuf, u64), QueueError> {
-    let last = names(folder).map_err(io_error(folder))?.pop();
-    entry.sequence = last
-        .and_then(|name| sequence_of(&name))
-        .map_or(1, |last| last + 1);
+    if entry.sequence == 0 {
+        let last = names(folder).map_err(io_error(folder))?.pop();
+        entry.sequence = last
+            .and_then(|name| sequence_of(&name))
+            .map_or(1, |last| last + 1);
+    }
     let kind = match entry.kind {
         Kind::Run => "run",
         Kind::Server => "server",
@@ -468,7 +634,9 @@ fn first_live(folder: &Path) -> Result<Option<(String, Entry)>, QueueError> {
 /// themselves now and then.
 pub fn first_waiting(root: &Root) -> Option<ProcessIdentity> {
     let (_, entry) = first_live(&folder_of(root)).ok()??;
-    entry.owner.map(|owner| owner.identity())
+    // A server looks by itself.
+    let supervisor = entry.owner.filter(|_| entry.kind == Kind::Run);
+    supervisor.map(|owner| owner.identity())
 }
 
 impl Ticket {

@@ -20,13 +20,29 @@ fn root() -> (tempfile::TempDir, Root) {
 }
 
 fn ask(root: &Root, n: u32) -> Admission {
-    enter(
-        root,
-        1,
-        (&project(), &task(n), &run(n)),
-        Timestamp::UNIX_EPOCH,
-    )
-    .unwrap()
+    ask_as(root, n, &format!("launch-{n}"))
+}
+
+fn ask_as(root: &Root, n: u32, launch: &str) -> Admission {
+    let who = Applicant {
+        project: &project(),
+        task: &task(n),
+        run: &run(n),
+        launch,
+    };
+    enter(root, 1, who, Timestamp::UNIX_EPOCH).unwrap()
+}
+
+fn accept(root: &Root, n: u32, may_begin: bool) -> Submitted {
+    let accepted = Accepted {
+        project: &project(),
+        task: &task(n),
+        launch: &format!("launch-{n}"),
+        run: None,
+        request: serde_json::json!({"prompt": "Do: it.\n", "n": 1, "config": {"a b": [null]}}),
+        may_begin,
+    };
+    submit(root, accepted, Timestamp::UNIX_EPOCH).unwrap()
 }
 
 #[track_caller]
@@ -88,6 +104,7 @@ fn leave_dead_ticket(root: &Root, n: u32) -> PathBuf {
             pid: i32::MAX,
             process_start: ProcessIdentity::current().unwrap().start,
         }),
+        launch: None,
         request: None,
     };
     locked(root, |folder| add(folder, entry)).unwrap().0
@@ -119,32 +136,14 @@ fn tickets_of_the_dead_are_skipped_and_removed() {
 }
 
 #[test]
-fn entries_of_a_server_wait_and_hold_up_nobody() {
+fn entries_of_a_server_that_may_not_begin_hold_up_nobody() {
     let (_folder, root) = root();
-    let request = serde_json::json!({"prompt": "Do: it.\n", "n": 1, "config": {"a b": [null]}});
-    let sequence = submit(
-        &root,
-        &project(),
-        &task(5),
-        request.clone(),
-        Timestamp::UNIX_EPOCH,
-    );
+    let submitted = accept(&root, 5, false);
     let first = slot(ask(&root, 1));
-    submit(
-        &root,
-        &project(),
-        &task(6),
-        request.clone(),
-        Timestamp::UNIX_EPOCH,
-    )
-    .unwrap();
+    accept(&root, 6, false);
     let second = ticket(ask(&root, 2));
     let queue = Queue::read(&root).unwrap();
-    let entry = queue.entries().next().unwrap();
-    assert_eq!(
-        (entry.sequence, entry.request.as_ref()),
-        (sequence.unwrap(), Some(&request))
-    );
+    assert_eq!(queue.entries().next(), Some(&submitted.entry));
     let position = |n| queue.position(&project(), &task(n));
     assert_eq!(
         (position(5), position(6), position(2)),
@@ -160,6 +159,51 @@ fn entries_of_a_server_wait_and_hold_up_nobody() {
     assert_eq!(Queue::read(&root).unwrap().entries().count(), 2);
     assert_eq!(drop_entries(&root, &project(), &task(5)).unwrap(), 1);
     assert!(!has_server_entry(&root, &project(), &task(5)));
+}
+
+#[test]
+fn an_entry_that_may_begin_keeps_its_place_and_becomes_the_ticket_of_its_launch() {
+    let (_folder, root) = root();
+    let first = accept(&root, 1, true);
+    let second = accept(&root, 2, true);
+    let other = ticket(ask(&root, 9));
+    assert_eq!(other.sequence(), 3, "it came later, and waits");
+    assert!(matches!(other.try_take(1, &run(9)).unwrap(), Turn::Behind));
+    assert_eq!(
+        first_waiting(&root),
+        None,
+        "a server is not to be signalled"
+    );
+
+    let mine = slot(ask(&root, 1));
+    assert_eq!(submitted(&root, &first.name), None, "gone with the slot");
+    assert!(matches!(other.try_take(1, &run(9)).unwrap(), Turn::Behind));
+    let ticket = ticket(ask(&root, 2));
+    assert_eq!(ticket.sequence(), second.entry.sequence);
+    assert_eq!(submitted(&root, &second.name), None, "it is a ticket now");
+    assert_eq!(waiting_supervisors(&root, 9), 2);
+    assert_eq!(waiting_supervisors(&root, 1), 1);
+    mine.release().unwrap();
+    let taken = ticket.try_take(1, &run(2)).unwrap();
+    assert!(matches!(taken, Turn::Taken(_)));
+    assert!(matches!(other.try_take(1, &run(9)).unwrap(), Turn::First));
+}
+
+#[test]
+fn an_entry_is_not_taken_over_by_another_launch_of_its_task() {
+    let (_folder, root) = root();
+    let entry = accept(&root, 1, true);
+    let late = ticket(ask_as(&root, 1, "another"));
+    assert!(late.sequence() > entry.entry.sequence);
+    assert_eq!(submitted(&root, &entry.name).as_ref(), Some(&entry));
+    let given_up = hold_place(&root, &entry, false).unwrap();
+    assert!(!given_up.entry.is_live());
+    assert!(matches!(late.try_take(1, &run(1)).unwrap(), Turn::Taken(_)));
+    assert!(hold_place(&root, &given_up, true).unwrap().entry.is_live());
+    assert_eq!(submitted_names(&root).unwrap(), [entry.name.clone()]);
+    remove_entry(&root, &entry.name).unwrap();
+    remove_entry(&root, &entry.name).unwrap();
+    assert_eq!(submitted_names(&root).unwrap(), [""; 0]);
 }
 
 #[test]
