@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Config, Environment};
+use crate::{Config, Environment, Source};
 
 /// What a server is asked to be: what it serves, where it listens, and what it may do.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct Serving {
     pub root: PathBuf,
     /// The settings.
     pub config: Arc<Config>,
+    /// Where they came from.
+    pub source: Source,
     /// The environment at start-up.
     pub environment: Environment,
     /// This program, as agents call it.

@@ -22,10 +22,11 @@ mod start;
 mod turns;
 mod worktree;
 
+pub use agents::error_text;
+pub(crate) use agents::text_variables;
 pub use agents::{
     AgentEntry, LaunchAgent, PrepareError, prepare_agents, prepare_named, secret_values,
 };
-pub(crate) use agents::{error_text, text_variables};
 pub use configured::{add_gates, configured_gate, configured_policy};
 pub use order::{Contacts, Order, OrderError, Promise, Ready, ready};
 pub use policy::{Gate, Limits, OnChildTimeout, OnDeadlock, Policy};

@@ -279,7 +279,19 @@ pub(super) fn launch_supervised(
     Ok((launch_id, launched.supervisor))
 }
 
-fn order_error(error: OrderError) -> CliError {
+/// Returns what launches need besides their order.
+pub(super) fn settings(ctx: &Context) -> Result<cl_conduct::Settings, CliError> {
+    let loaded = ctx.config()?;
+    Ok(cl_conduct::Settings {
+        config: std::sync::Arc::new(loaded.config.clone()),
+        source: loaded.source.clone(),
+        environment: ctx.environment.clone(),
+        executable: executable()?,
+        url: None,
+    })
+}
+
+pub(super) fn order_error(error: OrderError) -> CliError {
     match error {
         OrderError::Choice(error) => CliError::usage(error.to_string())
             .hint("`run-agent validate` shows the agents there are"),

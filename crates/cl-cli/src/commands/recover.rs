@@ -1,13 +1,13 @@
 //! `recover`: tasks whose supervisor died.
 
-use cl_runner::launch::{LaunchFile, Mode};
+use cl_conduct::Settings;
+use cl_conduct::recovery::{self, Recovered, RecoveryError};
 use cl_runner::recover::{Action, Recovery, plan};
-use cl_runner::settle::{Reason, SettleError, settle_lost};
-use cl_storage::owner::{Owner, OwnerState};
-use cl_storage::{Root, TaskDir};
+use cl_runner::settle::SettleError;
+use cl_storage::{Clock, Root};
 use serde_json::json;
 
-use super::launching::{self, Order};
+use super::launching;
 use crate::args::RecoverArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -21,7 +21,8 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     if !args.dry_run {
         take_over_queue(ctx, scope.root())?;
     }
-    let on_lost = ctx.config()?.config.defaults.on_lost;
+    let settings = launching::settings(ctx)?;
+    let on_lost = settings.config.defaults.on_lost;
     let mut recoveries = plan(scope.root(), on_lost, &*ctx.clock)?;
     let (project, tasks) = (ctx.global.project.clone(), ctx.global.tasks.clone());
     recoveries.retain(|found| {
@@ -35,16 +36,8 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     for recovery in &recoveries {
         let outcome = if args.dry_run {
             Outcome::Planned
-        } else if !is_lost(&recovery.task) {
-            Outcome::TakenUp
         } else {
-            match act(ctx, scope.root(), recovery) {
-                Ok(()) => Outcome::Done,
-                Err(error) if error.exit() == Exit::Conflict && !is_lost(&recovery.task) => {
-                    Outcome::TakenUp
-                }
-                Err(error) => Outcome::Failed(error),
-            }
+            act(scope.root(), recovery, &settings, &*ctx.clock)
         };
         failed |= matches!(outcome, Outcome::Failed(_));
         tell(ctx, recovery, &outcome)?;
@@ -85,67 +78,31 @@ enum Outcome {
     Failed(CliError),
 }
 
-/// Tells whether `task` is still lost. One whose owner cannot be read may be.
-fn is_lost(task: &TaskDir) -> bool {
-    Owner::read(task).map_or(true, |owner| {
-        OwnerState::of(owner.as_ref()) == OwnerState::Lost
-    })
-}
-
-fn act(ctx: &mut Context, root: &Root, recovery: &Recovery) -> Result<(), CliError> {
-    match &recovery.action {
-        Action::Resume => resume(ctx, &recovery.task),
-        Action::Watch => {
-            let executable = std::path::Path::new("/proc/self/exe");
-            let secrets = ctx.config()?.config.all_secrets();
-            let watching = cl_runner::adopt::take_up(root, &recovery.task, secrets, executable);
-            watching.map(drop).map_err(super::import::adopt_error)
-        }
-        Action::Mark(_) | Action::RecordStop => {
-            let reason = match &recovery.action {
-                Action::RecordStop => Reason::Stopped {
-                    by: "recover, after an earlier wish to stop".to_owned(),
-                },
-                _ => Reason::Lost,
-            };
-            let grace = std::time::Duration::from_secs(10);
-            settle_lost(root, &recovery.task, &reason, grace, &*ctx.clock)
-                .map(drop)
-                .map_err(|error| {
-                    let exit = match &error {
-                        SettleError::Own(_) => Exit::Conflict,
-                        _ => Exit::Failed,
-                    };
-                    CliError::new(exit, "could not settle it").caused_by(error)
-                })
-        }
+fn act(root: &Root, recovery: &Recovery, settings: &Settings, clock: &dyn Clock) -> Outcome {
+    match recovery::recover(root, recovery, settings, clock) {
+        Ok(Recovered::Done(_)) => Outcome::Done,
+        Ok(Recovered::TakenUp) => Outcome::TakenUp,
+        Err(error) => Outcome::Failed(explained(error)),
     }
 }
 
-fn resume(ctx: &mut Context, task: &TaskDir) -> Result<(), CliError> {
-    let file = LaunchFile::read(task)
-        .map_err(|error| CliError::failed("could not tell how it was launched").caused_by(error))?
-        .ok_or_else(|| CliError::failed("it is not known how it was launched"))?;
-    let order = Order {
-        kind: file.kind,
-        mode: Mode::Recover,
-        task: task.clone(),
-        prompt: file.prompt,
-        cwd: file.cwd,
-        policy: file.policy,
-        agent: Some(file.agent_name),
-        extra_env: file.env,
-        parent_run: None,
-        parent: file.parent,
-        depth: file.depth,
-        previous_run: None,
-        depends_on: None,
-        takes_up_cancelled: false,
-        is_detached: true,
-        step: None,
-    };
-    let ready = launching::ready(ctx, order.agent.as_deref())?;
-    launching::launch_supervised(ctx, order, ready).map(drop)
+fn explained(error: RecoveryError) -> CliError {
+    match error {
+        RecoveryError::Agent(error) => launching::order_error(error),
+        RecoveryError::Launch(error) => launching::launch_error(error),
+        RecoveryError::Adopt(error) => super::import::adopt_error(error),
+        RecoveryError::Settle(error) => {
+            let exit = match &error {
+                SettleError::Own(_) => Exit::Conflict,
+                _ => Exit::Failed,
+            };
+            CliError::new(exit, "could not settle it").caused_by(error)
+        }
+        RecoveryError::Unreadable(error) => {
+            CliError::failed("could not tell how it was launched").caused_by(error)
+        }
+        other => CliError::failed(other.to_string()),
+    }
 }
 
 fn tell(ctx: &mut Context, recovery: &Recovery, outcome: &Outcome) -> Result<(), CliError> {

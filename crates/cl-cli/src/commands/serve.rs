@@ -34,10 +34,12 @@ pub fn run(ctx: &mut Context, args: &ServeArgs) -> Result<Exit, CliError> {
 /// Puts together what the server is asked to be.
 fn serving(ctx: &Context, args: &ServeArgs) -> Result<Serving, CliError> {
     let scope = ctx.scope()?;
-    let config = Arc::new(ctx.config()?.config.clone());
+    let loaded = ctx.config()?;
+    let config = Arc::new(loaded.config.clone());
     let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from(ctx.binary.name()));
     Ok(Serving {
         root: scope.root.value.path().to_owned(),
+        source: loaded.source.clone(),
         environment: ctx.environment.clone(),
         executable,
         version: crate::version::stamp().to_owned(),

@@ -181,7 +181,7 @@ pub(crate) fn text_variables(environment: &Environment) -> BTreeMap<String, Stri
 }
 
 /// Returns an error and its causes as one line.
-pub(crate) fn error_text(error: &dyn std::error::Error) -> String {
+pub fn error_text(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

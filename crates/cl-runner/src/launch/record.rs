@@ -190,6 +190,9 @@ pub struct LaunchFile {
     pub version: u32,
     /// The launch.
     pub launch_id: String,
+    /// The id that was promised for the run of its first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_run: Option<RunId>,
     /// `task` or `job`.
     pub kind: Kind,
     /// `foreground`, `detached` or `nested`.

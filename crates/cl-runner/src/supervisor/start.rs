@@ -434,6 +434,7 @@ fn launch_file(
     Ok(LaunchFile {
         version: LaunchRecord::current_version(),
         launch_id: record.launch_id.clone(),
+        first_run: record.first_run.clone(),
         kind: record.kind,
         origin: record.origin,
         launched_at: now,

@@ -510,9 +510,10 @@ pub fn submit(
 }
 
 /// Lists the file names of what servers have accepted, first come first.
-pub fn submitted_names(root: &Root) -> io::Result<Vec<String>> {
-    root.check_own_folder(FOLDER)?;
-    let mut names = names(&folder_of(root))?;
+pub fn submitted_names(root: &Root) -> Result<Vec<String>, QueueError> {
+    let folder = folder_of(root);
+    root.check_own_folder(FOLDER).map_err(io_error(&folder))?;
+    let mut names = names(&folder).map_err(io_error(&folder))?;
     names.retain(|name| is_of_server(name));
     Ok(names)
 }

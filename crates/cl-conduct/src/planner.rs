@@ -1,0 +1,353 @@
+//! Launching what waits in the queue, in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cl_runner::launch::{
+    Contacts, LaunchError, LaunchFile, Mode, Order, OrderError, Promise, Refusal, error_text,
+    ready, reap,
+};
+use cl_storage::marker::{Marker, Markers};
+use cl_storage::owner::{Owner, OwnerState};
+use cl_storage::process::ProcessIdentity;
+use cl_storage::queue::{self, QueueError, Submitted};
+use cl_storage::{Clock, ProjectId, Root, TaskDir, TaskId};
+use jiff::Timestamp;
+
+use crate::Settings;
+use crate::judge::{Facts, Verdict, judge};
+use crate::submission::{Attach, Submission};
+use crate::submit::is_blocked;
+
+/// Supervisors that may wait for a slot while more are launched, at the least.
+const FEWEST_AHEAD: u32 = 4;
+/// And at the most: each is a process.
+const MOST_AHEAD: u32 = 16;
+/// Launches made at the same time; each mostly waits for the disk.
+const AT_ONCE: usize = 4;
+/// Looks at tasks in one step, so that a step ends soon.
+const LOOKS: usize = 64;
+/// How soon a launch that the machine refused is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+/// How soon entries that wait for other tasks are looked at again when nobody says a word.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Launches what waits in the queue of one root, in order.
+///
+/// One per root: the server that holds the root's lock has it. Every method blocks.
+#[derive(Debug)]
+pub struct Planner {
+    root: Root,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    /// Entries that were read, by file name.
+    known: BTreeMap<String, Submitted>,
+    /// Supervisors that were launched for entries and have not taken them over.
+    in_flight: BTreeMap<String, ProcessIdentity>,
+    /// Entries that could not be launched: when they are tried again, and why.
+    held: BTreeMap<String, (Timestamp, String)>,
+    /// Supervisors that are children of this process until they end.
+    children: Vec<ProcessIdentity>,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stepped {
+    /// The tasks that are other than before.
+    pub changed: BTreeSet<(ProjectId, TaskId)>,
+    /// How many supervisors were launched.
+    pub launched: usize,
+    /// How many entries wait.
+    pub waiting: usize,
+    /// Why entries could not be launched, by task.
+    pub problems: Vec<(ProjectId, TaskId, String)>,
+    /// When to look again if nothing happens before; none while nothing waits.
+    pub look_again: Option<Duration>,
+}
+
+impl Planner {
+    /// Makes the planner of `root`.
+    pub fn new(root: Root, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            root,
+            settings,
+            clock,
+            known: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            held: BTreeMap::new(),
+            children: Vec::new(),
+        }
+    }
+
+    /// Looks at the queue and launches what may begin; nothing new while it is `draining`.
+    ///
+    /// # Errors
+    ///
+    /// If the queue cannot be used at all. What is wrong with one entry is a problem of that
+    /// one and holds up nobody.
+    pub fn step(&mut self, draining: bool) -> Result<Stepped, QueueError> {
+        let now = self.clock.now();
+        self.read()?;
+        let mut stepped = Stepped::default();
+        let ahead = self.ahead();
+        let waiting = queue::waiting_supervisors(&self.root, ahead);
+        let mut room = ahead.saturating_sub(waiting + self.in_flight.len());
+        let mut looks = LOOKS;
+        let mut orders: Vec<(Submitted, TaskDir)> = Vec::new();
+        for name in self.known.keys().cloned().collect::<Vec<_>>() {
+            if looks == 0 {
+                break;
+            }
+            if self.held.get(&name).is_some_and(|(until, _)| *until > now) {
+                continue;
+            }
+            // Whoever has no room left is only looked at where that costs nothing.
+            if room == 0 && !self.in_flight.contains_key(&name) {
+                break;
+            }
+            looks -= 1;
+            let Some(found) = self.known.get(&name).cloned() else {
+                continue;
+            };
+            let Some(task) = self.task_of(&found) else {
+                self.hold(&found, "its task cannot be looked at", now);
+                continue;
+            };
+            match judge(self.facts(&name, &found, &task, now)) {
+                Verdict::Leave => {}
+                Verdict::Forget | Verdict::GiveUp | Verdict::Overtaken => {
+                    queue::remove_entry(&self.root, &name)?;
+                    self.forget(&name);
+                    stepped.changed.insert(key_of(&found));
+                }
+                Verdict::Block => self.set_held_place(&found, false)?,
+                Verdict::Launch if draining => {}
+                Verdict::Launch => {
+                    self.set_held_place(&found, true)?;
+                    room -= 1;
+                    orders.push((found, task));
+                }
+            }
+        }
+        for orders in orders.chunks(AT_ONCE) {
+            for (found, result) in self.launch_all(orders, now) {
+                stepped.changed.insert(key_of(&found));
+                match result {
+                    Ok(supervisor) => {
+                        stepped.launched += 1;
+                        self.held.remove(&found.name);
+                        self.children.push(supervisor.clone());
+                        self.in_flight.insert(found.name, supervisor);
+                    }
+                    Err(problem) => self.hold(&found, &problem, now),
+                }
+            }
+        }
+        self.reap();
+        stepped.waiting = self.known.len();
+        stepped.problems = self.problems();
+        stepped.look_again = self.look_again(room == 0, stepped.launched);
+        Ok(stepped)
+    }
+
+    /// Returns the supervisors that this process has launched and that are alive.
+    pub fn children(&self) -> &[ProcessIdentity] {
+        &self.children
+    }
+
+    /// How many supervisors may be ahead of the slots.
+    fn ahead(&self) -> usize {
+        let limit = self.settings.config.defaults.max_concurrent_runs;
+        let limit = limit.map_or(MOST_AHEAD, std::num::NonZeroU32::get);
+        limit.clamp(FEWEST_AHEAD, MOST_AHEAD) as usize
+    }
+
+    /// Reads the entries that are new, and forgets those that are gone.
+    fn read(&mut self) -> Result<(), QueueError> {
+        let names = queue::submitted_names(&self.root)?;
+        let names: BTreeSet<String> = names.into_iter().collect();
+        self.known.retain(|name, _| names.contains(name));
+        self.in_flight.retain(|name, _| names.contains(name));
+        self.held.retain(|name, _| names.contains(name));
+        for name in names {
+            if !self.known.contains_key(&name)
+                && let Some(found) = queue::submitted(&self.root, &name)
+            {
+                self.known.insert(name, found);
+            }
+        }
+        Ok(())
+    }
+
+    fn task_of(&self, found: &Submitted) -> Option<TaskDir> {
+        self.root.task(&found.entry.project, &found.entry.task).ok()
+    }
+
+    fn facts(&self, name: &str, found: &Submitted, task: &TaskDir, now: Timestamp) -> Facts {
+        let launch = LaunchFile::read(task).ok().flatten();
+        let owner = Owner::read(task).ok().flatten();
+        let markers = Markers::read(task, now);
+        let is_marked = |marker| markers.as_ref().is_ok_and(|found| found.has(marker));
+        let resumes =
+            Submission::of(&found.entry).is_ok_and(|asked| asked.attach != Attach::Create);
+        Facts {
+            in_flight: (self.in_flight.get(name)).is_some_and(ProcessIdentity::is_alive),
+            was_launched: launch.is_some_and(|file| Some(file.launch_id) == found.entry.launch),
+            owner: OwnerState::of(owner.as_ref()),
+            is_given_up: is_marked(Marker::Cancelled)
+                || (is_marked(Marker::StopRequested) && !resumes),
+            is_blocked: is_blocked(&self.root, task, now),
+        }
+    }
+
+    /// Says on disk whether an entry keeps its place before those who came later.
+    fn set_held_place(&mut self, found: &Submitted, holds: bool) -> Result<(), QueueError> {
+        if found.entry.is_live() != holds {
+            let changed = queue::hold_place(&self.root, found, holds)?;
+            self.known.insert(found.name.clone(), changed);
+        }
+        Ok(())
+    }
+
+    fn launch_all(
+        &self,
+        orders: &[(Submitted, TaskDir)],
+        now: Timestamp,
+    ) -> Vec<(Submitted, Result<ProcessIdentity, String>)> {
+        std::thread::scope(|scope| {
+            let launches: Vec<_> = orders
+                .iter()
+                .map(|(found, task)| {
+                    let launch = move || self.launch(found, task, now);
+                    (
+                        found,
+                        std::thread::Builder::new().spawn_scoped(scope, launch),
+                    )
+                })
+                .collect();
+            let results = launches.into_iter().map(|(found, thread)| {
+                let result = match thread.map(std::thread::ScopedJoinHandle::join) {
+                    Ok(Ok(result)) => result,
+                    Ok(Err(_)) => Err("the launch failed; the log says why".to_owned()),
+                    Err(error) => Err(format!("there is no thread for it: {error}")),
+                };
+                (found.clone(), result)
+            });
+            results.collect()
+        })
+    }
+
+    fn launch(
+        &self,
+        found: &Submitted,
+        task: &TaskDir,
+        now: Timestamp,
+    ) -> Result<ProcessIdentity, String> {
+        let asked = Submission::of(&found.entry)?;
+        let settings = &self.settings;
+        let ready = ready(
+            &settings.config,
+            &settings.environment,
+            &settings.executable,
+            asked.agent.as_deref(),
+        )
+        .map_err(|error: OrderError| error_text(&error))?;
+        let launch_id = found.entry.launch.clone();
+        let order = order(asked, task.clone());
+        order
+            .check_secrets(&ready, &settings.config, &settings.environment)
+            .map_err(|error| error_text(&error))?;
+        let promise = Promise {
+            launch_id: launch_id.unwrap_or_else(|| Promise::new_launch_id(now)),
+            first_run: found.entry.run.clone(),
+        };
+        let contacts = Contacts {
+            notify: cl_runner::notify::NotifyPlan::of(&settings.config, &settings.source),
+            conductor_url: settings.url.clone(),
+        };
+        match order.launch_as(promise, ready, contacts) {
+            Ok(launched) => Ok(launched.supervisor),
+            Err(LaunchError::Refused {
+                refusal: Refusal::Conflict,
+                message,
+            }) => Err(message),
+            Err(error) => Err(error_text(&error)),
+        }
+    }
+
+    /// Leaves an entry alone for a while, because of `problem`.
+    fn hold(&mut self, found: &Submitted, problem: &str, now: Timestamp) {
+        let (project, task) = key_of(found);
+        tracing::warn!(%project, %task, problem, "could not launch what was submitted");
+        let until = now + TRY_AGAIN;
+        self.held
+            .insert(found.name.clone(), (until, problem.to_owned()));
+        if let Err(error) = self.set_held_place(found, false) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "could not let others pass"
+            );
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.known.remove(name);
+        self.in_flight.remove(name);
+        self.held.remove(name);
+    }
+
+    fn problems(&self) -> Vec<(ProjectId, TaskId, String)> {
+        let problems = self.held.iter().filter_map(|(name, (_, problem))| {
+            let (project, task) = key_of(self.known.get(name)?);
+            Some((project, task, problem.clone()))
+        });
+        problems.collect()
+    }
+
+    /// Forgets the supervisors that have ended.
+    fn reap(&mut self) {
+        self.children
+            .retain(|child| child.is_alive() || !reap(child));
+    }
+
+    fn look_again(&self, is_full: bool, launched: usize) -> Option<Duration> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let is_busy = is_full || launched > 0 || !self.in_flight.is_empty();
+        Some(if is_busy {
+            Duration::from_millis(20)
+        } else {
+            LOOK_AGAIN
+        })
+    }
+}
+
+fn key_of(found: &Submitted) -> (ProjectId, TaskId) {
+    (found.entry.project.clone(), found.entry.task.clone())
+}
+
+fn order(asked: Submission, task: TaskDir) -> Order {
+    Order {
+        kind: asked.kind,
+        mode: match asked.attach {
+            Attach::Resume => Mode::Resume,
+            Attach::Create | Attach::Attach => Mode::Start,
+        },
+        task,
+        prompt: asked.prompt,
+        cwd: asked.cwd,
+        policy: asked.policy,
+        agent: asked.agent,
+        extra_env: asked.env,
+        parent_run: asked.parent_run,
+        parent: None,
+        depth: 0,
+        previous_run: None,
+        depends_on: None,
+        takes_up_cancelled: false,
+        is_detached: true,
+        step: None,
+    }
+}
