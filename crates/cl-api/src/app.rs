@@ -8,6 +8,7 @@ use cl_storage::{Clock, Root};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::conducting::{Conductor, Work};
 use crate::state::Index;
 
 /// What every handler gets; cloning it is cheap.
@@ -21,8 +22,12 @@ pub(crate) struct Shared {
     pub(crate) serving: Serving,
     /// The root that it serves.
     pub(crate) root: Root,
+    /// What launches need.
+    pub(crate) settings: cl_conduct::Settings,
     /// What is below the root, in memory.
     pub(crate) index: Index,
+    /// Launches what is queued.
+    pub(crate) conductor: Conductor,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// When the server started.
@@ -38,16 +43,37 @@ impl App {
         root: Root,
         clock: Arc<dyn Clock>,
         ending: CancellationToken,
-    ) -> Self {
+        url: String,
+    ) -> std::io::Result<Self> {
         let index = Index::start(root.clone(), Arc::clone(&clock), ending.clone());
-        Self(Arc::new(Shared {
+        let settings = cl_conduct::Settings {
+            config: Arc::clone(&serving.config),
+            source: serving.source.clone(),
+            environment: serving.environment.clone(),
+            executable: serving.executable.clone(),
+            url: Some(url),
+        };
+        let conductor = if serving.is_read_only {
+            Conductor::idle()
+        } else {
+            Conductor::start(Work {
+                root: root.clone(),
+                settings: settings.clone(),
+                clock: Arc::clone(&clock),
+                index: index.clone(),
+                ending: ending.clone(),
+            })?
+        };
+        Ok(Self(Arc::new(Shared {
+            settings,
+            conductor,
             serving,
             root,
             index,
             clock,
             started: Instant::now(),
             ending,
-        }))
+        })))
     }
 
     /// Returns the current time.

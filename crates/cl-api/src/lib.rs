@@ -19,6 +19,7 @@
 
 mod answer;
 mod app;
+mod conducting;
 mod guard;
 mod listen;
 mod routes;

@@ -41,8 +41,11 @@ async fn run(serving: Serving, announce: &mut dyn FnMut(&Announcement)) -> Resul
     let address = listener
         .local_addr()
         .map_err(|error| internal(format!("could not ask for the address: {error}")))?;
-    let app = App::new(serving, root, clock, ending.clone());
-    announce(&announcement(address));
+    let said = announcement(address);
+    let url = said.api_url.clone();
+    let app = App::new(serving, root, clock, ending.clone(), url)
+        .map_err(|error| internal(format!("could not start the server's threads: {error}")))?;
+    announce(&said);
     let router = routes::router(app);
     tokio::spawn({
         let ending = ending.clone();

@@ -14,7 +14,7 @@ use super::{Change, ProjectView, TaskEntry, View};
 const CHANGES: usize = 1024;
 
 /// The index: follows the files below the root.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Index {
     root: Root,
     clock: Arc<dyn Clock>,
