@@ -94,7 +94,7 @@ pub struct Evidence {
 }
 
 /// A part of a piece of evidence that is not what it was when it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flaw {
     /// The name, the command, its folder or its limit.

@@ -23,7 +23,9 @@ use crate::record::{self, RecordError};
 pub const KNOWN_VERSION: u32 = 1;
 
 /// The status of a run as it stands on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Not ended, as far as its owner has recorded.

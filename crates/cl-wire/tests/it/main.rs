@@ -1,0 +1,3 @@
+//! What is sent, byte for byte where clients of others depend on it.
+
+mod families;
