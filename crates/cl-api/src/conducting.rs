@@ -183,7 +183,7 @@ impl Conductor {
 
 /// Takes up or settles every lost task; what fails is told and left as it is.
 fn recover_all(work: &Work) {
-    let on_lost = recovery::on_lost(&work.settings.config);
+    let on_lost = work.settings.config.defaults.on_lost;
     let plan = match cl_runner::recover::plan(&work.root, on_lost, &*work.clock) {
         Ok(plan) => plan,
         Err(error) => {
