@@ -242,7 +242,14 @@ fn warn_about_server(outcome: &mut Outcome) {
 
 /// Returns the sections whose defaults are worth showing.
 fn shown_sections(outcome: &Outcome) -> Vec<&'static str> {
-    let mut sections = vec!["defaults", "api", "api.sse", "storage", "delegation"];
+    let mut sections = vec![
+        "defaults",
+        "api",
+        "api.sse",
+        "api.limits",
+        "storage",
+        "delegation",
+    ];
     if outcome.config.webhook.is_some() {
         sections.push("webhook");
     }

@@ -263,12 +263,16 @@ pub struct Api {
     pub port: u16,
     /// Web origins that may call the server, or `*`.
     pub cors_origins: Vec<String>,
+    /// Further names by which clients reach the server, with or without a port.
+    pub hosts: Vec<String>,
     /// Whether callers must show the key.
     pub auth_enabled: bool,
     /// The key that callers must show.
     pub api_key: Option<SecretString>,
     /// Event streams.
     pub sse: Sse,
+    /// How much of whom the server takes.
+    pub limits: ApiLimits,
 }
 
 impl Default for Api {
@@ -277,9 +281,11 @@ impl Default for Api {
             host: "127.0.0.1".to_owned(),
             port: 14355,
             cors_origins: Vec::new(),
+            hosts: Vec::new(),
             auth_enabled: false,
             api_key: None,
             sse: Sse::default(),
+            limits: ApiLimits::default(),
         }
     }
 }
@@ -315,6 +321,42 @@ impl Default for Sse {
             discovery_interval: Duration::from_secs(1),
             heartbeat_interval: Duration::from_secs(30),
             max_clients_per_run: 10,
+        }
+    }
+}
+
+/// How much of whom the server takes; none of it is ever zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiLimits {
+    /// How many connections there may be at once; more wait.
+    pub max_connections: u32,
+    /// How many of them another machine may have.
+    pub max_connections_per_address: u32,
+    /// How long the head of a request may take.
+    pub header_timeout: Duration,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How large the head of a request may be.
+    pub max_header_bytes: u32,
+    /// How large a body may be.
+    pub max_body_bytes: u32,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: 512,
+            max_connections_per_address: 64,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(1),
+            max_header_bytes: 64 * 1024,
+            max_body_bytes: 1024 * 1024,
         }
     }
 }

@@ -140,7 +140,9 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     // Already in the tree through serde_json.
     ("memchr", Only(&["cl-bus"])),
     ("notify", Only(&["cl-bus", "cl-config", "cl-api"])),
-    ("sha2", Only(&["cl-storage", "cl-runner", "xtask"])),
+    ("sha2", Only(&["cl-storage", "xtask"])),
+    // Already in the tree through tempfile.
+    ("getrandom", Only(&["cl-storage"])),
     ("axum", Only(&["cl-api"])),
     // The traits of services that axum and hyper meet at.
     ("tower", Only(&["cl-api"])),

@@ -7,10 +7,7 @@ use std::time::Duration;
 use cl_storage::budget::{Budget, Ceiling};
 
 use crate::agent::AgentKind;
-use crate::model::{
-    Api, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits, Notify,
-    NotifyEvent, OnLost, Sse, Storage, TurnStrategy, Webhook, WebhookFormat,
-};
+use crate::model::{Api, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits, Notify, NotifyEvent, OnLost, Sse, Storage, TurnStrategy, Webhook, WebhookFormat, ApiLimits, Strategy};
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Node, Value};
 
@@ -336,6 +333,7 @@ fn api<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Api {
             .filter(|port| *port != 0)
             .unwrap_or(unset.port),
         cors_origins: reader.texts(section, "cors_origins").unwrap_or_default(),
+        hosts: reader.texts(section, "hosts").unwrap_or_default(),
         auth_enabled: reader
             .truth(section, "auth_enabled")
             .unwrap_or(unset.auth_enabled),
@@ -343,6 +341,10 @@ fn api<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Api {
         sse: match section.section(reader, "sse") {
             Some(section) => sse(reader, &section),
             None => unset.sse,
+        },
+        limits: match section.section(reader, "limits") {
+            Some(section) => api_limits(reader, &section),
+            None => unset.limits,
         },
     };
     if let Some(entry) = section.get("host")
@@ -373,6 +375,32 @@ fn sse<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> Sse {
         heartbeat_interval: given("heartbeat_interval_s")
             .map_or(unset.heartbeat_interval, |s| Duration::from_secs(s.into())),
         max_clients_per_run: given("max_clients_per_run").unwrap_or(unset.max_clients_per_run),
+    }
+}
+
+fn api_limits<'d>(reader: &mut Reader<'d>, section: &Section<'d>) -> ApiLimits {
+    /// Below it no head is read at all.
+    const SMALLEST_HEADER: u32 = 8192;
+    let unset = ApiLimits::default();
+    let mut given = |key| reader.count(section, key).filter(|number| *number != 0);
+    let max_connections = given("max_connections").unwrap_or(unset.max_connections);
+    let max_connections_per_address =
+        given("max_connections_per_address").unwrap_or(unset.max_connections_per_address);
+    let max_header_bytes = given("max_header_bytes").unwrap_or(unset.max_header_bytes);
+    let max_body_bytes = given("max_body_bytes").unwrap_or(unset.max_body_bytes);
+    let mut lasting = |key, unset: Duration| {
+        let given = reader.duration(section, key);
+        given.filter(|length| !length.is_zero()).unwrap_or(unset)
+    };
+    ApiLimits {
+        max_connections,
+        max_connections_per_address,
+        header_timeout: lasting("header_timeout", unset.header_timeout),
+        body_timeout: lasting("body_timeout", unset.body_timeout),
+        write_timeout: lasting("write_timeout", unset.write_timeout),
+        idle_timeout: lasting("idle_timeout", unset.idle_timeout),
+        max_header_bytes: max_header_bytes.max(SMALLEST_HEADER),
+        max_body_bytes,
     }
 }
 

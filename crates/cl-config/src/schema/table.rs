@@ -332,6 +332,12 @@ static API: &[Field] = &[
         "Web origins that may call the server, or `*`.",
     ),
     field(
+        "hosts",
+        Kind::Texts,
+        "[]",
+        "Further names by which clients reach the server, such as `agents.example.com` behind a proxy or `localhost:8080` through a tunnel; without a port any port is taken. A request that names another host is refused.",
+    ),
+    field(
         "auth_enabled",
         Kind::Truth,
         "false",
@@ -344,6 +350,69 @@ static API: &[Field] = &[
         "The key. The variable `CONDUCTOR_API_KEY` sets it and switches `auth_enabled` on.",
     ),
     field("sse", Kind::Section(SSE), "", "Event streams."),
+    field(
+        "limits",
+        Kind::Section(API_LIMITS),
+        "",
+        "How much of whom the server takes.",
+    ),
+];
+
+static API_LIMITS: &[Field] = &[
+    field(
+        "max_connections",
+        Kind::Number { min: 0, max: 65535 },
+        "512",
+        "How many connections there may be at once; more wait until one ends; 0 is the default.",
+    ),
+    field(
+        "max_connections_per_address",
+        Kind::Number { min: 0, max: 65535 },
+        "64",
+        "How many connections one address of another machine may have; more are closed; 0 is the default.",
+    ),
+    field(
+        "header_timeout",
+        Kind::Duration,
+        "10s",
+        "How long the head of a request may take; 0 is the default.",
+    ),
+    field(
+        "body_timeout",
+        Kind::Duration,
+        "30s",
+        "How long the body of a request may take; 0 is the default.",
+    ),
+    field(
+        "write_timeout",
+        Kind::Duration,
+        "30s",
+        "How long a client may take nothing of what it is sent; 0 is the default.",
+    ),
+    field(
+        "idle_timeout",
+        Kind::Duration,
+        "1m",
+        "How long a connection may wait for its next request; 0 is the default.",
+    ),
+    field(
+        "max_header_bytes",
+        Kind::Number {
+            min: 0,
+            max: 1 << 24,
+        },
+        "65536",
+        "How large the head of a request may be; below 8192 counts as 8192; 0 is the default.",
+    ),
+    field(
+        "max_body_bytes",
+        Kind::Number {
+            min: 0,
+            max: 1 << 30,
+        },
+        "1048576",
+        "How large the body of a request may be; 0 is the default.",
+    ),
 ];
 
 static SSE: &[Field] = &[

@@ -292,6 +292,7 @@ const EFFECTS: &[Effect] = &[
     effect("api.host", "api: {host: localhost}", ""),
     effect("api.port", "api: {port: 5}", ""),
     effect("api.cors_origins", "api: {cors_origins: ['*']}", ""),
+    effect("api.hosts", "api: {hosts: [agents.example.com]}", ""),
     effect("api.auth_enabled", "api: {auth_enabled: true}", ""),
     effect("api.api_key", "api: {api_key: x}", ""),
     effect("api.sse", "api: {sse: {poll_interval_ms: 5}}", ""),
@@ -313,6 +314,47 @@ const EFFECTS: &[Effect] = &[
     effect(
         "api.sse.max_clients_per_run",
         "api: {sse: {max_clients_per_run: 5}}",
+        "",
+    ),
+    effect("api.limits", "api: {limits: {max_connections: 5}}", ""),
+    effect(
+        "api.limits.max_connections",
+        "api: {limits: {max_connections: 5}}",
+        "",
+    ),
+    effect(
+        "api.limits.max_connections_per_address",
+        "api: {limits: {max_connections_per_address: 5}}",
+        "",
+    ),
+    effect(
+        "api.limits.header_timeout",
+        "api: {limits: {header_timeout: 5s}}",
+        "",
+    ),
+    effect(
+        "api.limits.body_timeout",
+        "api: {limits: {body_timeout: 5s}}",
+        "",
+    ),
+    effect(
+        "api.limits.write_timeout",
+        "api: {limits: {write_timeout: 5s}}",
+        "",
+    ),
+    effect(
+        "api.limits.idle_timeout",
+        "api: {limits: {idle_timeout: 5s}}",
+        "",
+    ),
+    effect(
+        "api.limits.max_header_bytes",
+        "api: {limits: {max_header_bytes: 9000}}",
+        "",
+    ),
+    effect(
+        "api.limits.max_body_bytes",
+        "api: {limits: {max_body_bytes: 5}}",
         "",
     ),
     effect("storage", "storage: {runs_dir: /x}", ""),

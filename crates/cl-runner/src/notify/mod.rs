@@ -17,7 +17,6 @@
 //! the sender reads it when it sends.
 
 mod event;
-mod hmac;
 mod post;
 pub mod sender;
 pub mod start;

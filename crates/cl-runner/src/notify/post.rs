@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cl_agent::rest::tls;
 use cl_config::{Config, Environment, Flags, Webhook, WebhookFormat};
+use cl_storage::digest::hmac_sha256_hex;
 use cl_storage::redact::Redactor;
 use cl_storage::spool::{Delivery, Target};
 use secrecy::ExposeSecret as _;
@@ -13,7 +14,6 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::event::slack;
-use super::hmac::hmac_sha256_hex;
 
 /// Why a try failed, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
