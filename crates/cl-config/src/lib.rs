@@ -43,16 +43,25 @@ mod serving;
 mod task_gates;
 mod tree;
 
-pub use agent::{AgentConfig, AgentKind, EnvValue, JsonPath, OutputFormat, OutputMap, PromptChannel};
+pub use agent::{
+    AgentConfig, AgentKind, EnvValue, JsonPath, OutputFormat, OutputMap, PromptChannel,
+};
 pub use duration::{DurationError, LONGEST_DURATION, parse_age, parse_duration};
 pub use environment::Environment;
 pub use error::{ConfigError, Place, Problem, Warning, render, render_warning};
 pub use load::{Flags, Loaded, TEMPLATE, Translation, load, translate};
-pub use model::{Api, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits, Notify, NotifyEvent, OnLost, Retry, RetryAction, Sse, Storage, TurnStrategy, Webhook, WebhookFormat, ApiLimits, Strategy};
+pub use model::{
+    Api, ApiLimits, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits,
+    Notify, NotifyEvent, OnLost, Retry, RetryAction, Sse, Storage, TurnStrategy, Webhook,
+    WebhookFormat,
+};
 pub use origin::{Entry, Origin, Origins, show, show_text};
 pub use schema::schema;
 pub use search::{Source, home_config_path, paths_searched};
-pub use secret::{AgentToken, SecretSource, TokenError, TokenReport, TokenState, resolve_secret, token_reports, token_variable};
+pub use secret::{
+    AgentToken, SecretSource, TokenError, TokenReport, TokenState, resolve_secret, token_reports,
+    token_variable,
+};
 pub use select::{AgentChoice, ChosenBy, SelectAgentError, find_on_path, select_agent};
 pub use serving::Serving;
 pub use task_gates::task_gates;

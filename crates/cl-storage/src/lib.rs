@@ -74,6 +74,7 @@ pub mod task_state;
 mod told;
 #[cfg(windows)]
 mod win32;
+pub mod work_folder;
 pub mod yaml;
 
 pub use clock::{Clock, SystemClock};

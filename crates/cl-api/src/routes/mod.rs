@@ -1,6 +1,9 @@
 //! What can be asked, and who answers.
 
 mod health;
+mod place;
+mod steering;
+mod submission;
 
 use axum::Router;
 use cl_wire::ProblemCode;
@@ -13,6 +16,8 @@ use crate::app::App;
 pub(crate) fn router(app: App) -> Router {
     let (router, _document) = OpenApiRouter::new()
         .merge(health::routes())
+        .merge(submission::routes())
+        .merge(steering::routes())
         .split_for_parts();
     router
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })

@@ -7,7 +7,10 @@ use std::time::Duration;
 use cl_storage::budget::{Budget, Ceiling};
 
 use crate::agent::AgentKind;
-use crate::model::{Api, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits, Notify, NotifyEvent, OnLost, Sse, Storage, TurnStrategy, Webhook, WebhookFormat, ApiLimits, Strategy};
+use crate::model::{
+    Api, ApiLimits, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits,
+    Notify, NotifyEvent, OnLost, Sse, Storage, TurnStrategy, Webhook, WebhookFormat,
+};
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Node, Value};
 

@@ -1,0 +1,96 @@
+//! From ids in a request to folders below the root.
+
+use cl_storage::{ProjectDir, ProjectId, RunDir, RunId, TaskDir, TaskId};
+
+use crate::answer::{Answer, Refusal};
+use crate::app::App;
+
+/// Parses the id of a project.
+pub(crate) fn project_id(text: &str) -> Answer<ProjectId> {
+    ProjectId::parse(text).map_err(|error| Refusal::bad_request(format!("project_id: {error}")))
+}
+
+/// Parses the id of a task that may be there.
+pub(crate) fn task_id(text: &str) -> Answer<TaskId> {
+    TaskId::parse_existing(text).map_err(|error| Refusal::bad_request(format!("task_id: {error}")))
+}
+
+/// Parses the id of a run.
+pub(crate) fn run_id(text: &str) -> Answer<RunId> {
+    RunId::parse(text).map_err(|error| Refusal::bad_request(format!("run_id: {error}")))
+}
+
+/// Returns the folder of a project that is there.
+pub(crate) fn project(app: &App, id: &ProjectId) -> Answer<ProjectDir> {
+    let folder = app.root.project(id).map_err(outside)?;
+    match folder.path().is_dir() {
+        true => Ok(folder),
+        false => Err(Refusal::not_found("project not found").detail("project_id", id.as_str())),
+    }
+}
+
+/// Returns the folder of a task that is there.
+pub(crate) fn task(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDir> {
+    let folder = app.root.task(project, id).map_err(outside)?;
+    match folder.path().is_dir() {
+        true => Ok(folder),
+        false => Err(Refusal::not_found("task not found")
+            .detail("project_id", project.as_str())
+            .detail("task_id", id.as_str())),
+    }
+}
+
+/// Returns the folder of a run that is there.
+pub(crate) fn run(task: &TaskDir, id: &RunId) -> Answer<RunDir> {
+    let not_found = || Refusal::not_found("run not found").detail("run_id", id.as_str());
+    let runs = task.runs().map_err(outside)?;
+    let found = runs.into_iter().find(|run| run.id() == id);
+    found.ok_or_else(not_found)
+}
+
+/// Finds the one task with this id, in the project that is named or in any.
+pub(crate) fn task_anywhere(app: &App, named: Option<&ProjectId>, id: &TaskId) -> Answer<TaskDir> {
+    if let Some(project) = named {
+        return task(app, project, id);
+    }
+    let projects = app.root.projects().map_err(outside)?;
+    let folders = projects.iter().filter_map(|project| project.task(id).ok());
+    let mut found = folders.filter(|folder| folder.path().is_dir());
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(Refusal::not_found("task not found").detail("task_id", id.as_str())),
+        (Some(_), Some(_)) => Err(Refusal::conflict("multiple tasks found")
+            .detail("task_id", id.as_str())
+            .hint("name the project with project_id")),
+    }
+}
+
+/// Finds the one run with this id, in any task of any project.
+pub(crate) fn run_anywhere(app: &App, id: &RunId) -> Answer<RunDir> {
+    let mut found = Vec::new();
+    for project in app.root.projects().map_err(outside)? {
+        for task in project.tasks().unwrap_or_default() {
+            if task.runs_folder().join(id.as_str()).is_dir() {
+                found.push(run(&task, id)?);
+            }
+        }
+    }
+    match (found.pop(), found.is_empty()) {
+        (Some(run), true) => Ok(run),
+        (None, _) => Err(Refusal::not_found("run not found").detail("run_id", id.as_str())),
+        (Some(_), false) => {
+            Err(Refusal::conflict("multiple runs found").detail("run_id", id.as_str()))
+        }
+    }
+}
+
+/// Says that a path is not one that is served.
+fn outside(error: cl_storage::LayoutError) -> Refusal {
+    match error {
+        cl_storage::LayoutError::Symlink(_) => Refusal::new(
+            cl_wire::ProblemCode::Forbidden,
+            "the path escapes the configured root",
+        ),
+        error => Refusal::internal("a folder could not be looked at", &error),
+    }
+}
