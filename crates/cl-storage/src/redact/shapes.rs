@@ -179,7 +179,7 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// Returns where the values of variables stand whose names say that they are secret.
-fn assignments(text: &str) -> impl Iterator<Item = Range<usize>> {
+pub fn assignments(text: &str) -> impl Iterator<Item = Range<usize>> {
     let bytes = text.as_bytes();
     text.match_indices('=').filter_map(move |(at, _)| {
         let is_secret = SECRET_NAMES
