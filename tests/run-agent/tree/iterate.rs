@@ -57,6 +57,21 @@ fn results(summary: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn a_task_that_was_given_up_is_refused_with_the_command_that_takes_it_back() {
+    let stage = stage(&["VERDICT: pass\n"]);
+    stage.dir("top").ensure().unwrap();
+    stage.ok(&format!("task cancel {} --reason x", id("top")));
+    let refused = iterate(&stage, "").run();
+    refused.assert_code(4);
+    let hint = format!("`run-agent task uncancel {} --project ", id("top"));
+    assert!(refused.stderr.contains(&hint), "{refused:?}");
+    assert!(!stage.has("worked"));
+    stage.ok(&format!("task uncancel {}", id("top")));
+    iterate(&stage, "").ok();
+    assert_eq!(stage.lines("worked").len(), 1);
+}
+
+#[test]
 fn a_rejection_leads_to_another_iteration_that_reads_it() {
     let stage = stage(&[
         "The tests are missing.\n\nVERDICT: fail\n",
