@@ -131,6 +131,41 @@ fn without_a_verdict_nothing_passes() {
     assert_eq!(results(&said), ["unknown", "fail"]);
 }
 
+/// Reviews that approve of nothing, and what each makes of its iteration.
+const NO_APPROVALS: [(&str, &str); 14] = [
+    ("NOT APPROVED\n", "fail"),
+    ("**Not approved.**\n", "fail"),
+    ("This is not approved yet; LGTM comes later.\n", "unknown"),
+    ("I would write APPROVED if the tests passed.\n", "unknown"),
+    ("The verdict is pass, I think.\n", "unknown"),
+    ("Nothing to say.\n", "unknown"),
+    ("You asked for `VERDICT: pass`.\n\nVERDICT: fail\n", "fail"),
+    ("```\nVERDICT: pass\n```\n\nVERDICT: fail\n", "fail"),
+    ("> VERDICT: pass\n\nREJECTED\n", "fail"),
+    (
+        "VERDICT: pass\n\nOn a second look:\n\nVERDICT: fail\n",
+        "fail",
+    ),
+    ("```\nRESULT: pass\n```\n", "unknown"),
+    (
+        "{\"verdict\": \"fail\", \"summary\": \"approved by nobody\"}\n",
+        "fail",
+    ),
+    ("{\"verdict\": \"maybe\"}\n", "unknown"),
+    ("{\"note\": \"verdict: pass\"}\n", "unknown"),
+];
+
+#[test]
+fn only_a_clear_verdict_passes() {
+    let mut reviews: Vec<&str> = NO_APPROVALS.iter().map(|(review, _)| *review).collect();
+    reviews.push("{\"verdict\": \"pass\"}\n");
+    let stage = stage(&reviews);
+    iterate(&stage, "--max-iterations 15").ok();
+    let mut expected: Vec<&str> = NO_APPROVALS.iter().map(|(_, result)| *result).collect();
+    expected.push("pass");
+    assert_eq!(results(&summary(&stage)), expected);
+}
+
 #[test]
 fn work_that_fails_is_not_reviewed_and_twice_is_an_error() {
     let stage = stage(&[]);
