@@ -44,7 +44,9 @@ pub(super) struct Facts {
     /// What was told of usage windows last, each once.
     pub(super) windows: Vec<WindowReport>,
     /// When the stream is read: what `in two hours` counts from.
-    pub(super) now: Option<Zoned>,
+    pub(super) now: Option<Timestamp>,
+    /// Where times of day are meant; the system's zone if nothing is said.
+    pub(super) zone: Option<TimeZone>,
     /// The last line before any event that is none itself.
     pub(super) plain_line: Option<String>,
     /// How many events were understood.
@@ -103,6 +105,10 @@ impl Facts {
             (Some(event), Some(_)) => event.to_zoned(now.time_zone().clone()),
             _ => now.clone(),
         })
+    /// Returns when the stream is read, where times of day are meant.
+    pub(super) fn zoned_now(&self) -> Option<Zoned> {
+        let zone = || self.zone.clone().unwrap_or_else(TimeZone::system);
+        Some(self.now?.to_zoned(zone()))
     }
 
     /// Notes what was told of a window; what was told before of the same one is gone.
