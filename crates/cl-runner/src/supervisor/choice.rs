@@ -224,6 +224,18 @@ impl Supervisor {
             let held = self.choice.held.clone();
             let held = held.filter(|held| held.limit.agent == name && held.until > now);
             return Some(held.map_or(Standing::Usable, Standing::Closed));
+            Some(account) => account.clone(),
+            None => match self.choice.ledger.read(&key) {
+                Ok(Some(account)) => account,
+                // Nothing is known, or somebody has cleared it: the attempt will show.
+                Ok(None) => return Standing::Usable,
+                // What cannot be read says nothing either, but an earlier supervisor may have.
+                Err(_) => {
+                    let held = self.choice.held.clone();
+                    let held = held.filter(|held| held.limit.agent == name && held.until > now);
+                    return held.map_or(Standing::Usable, Standing::Closed);
+                }
+            },
         };
         let bounds = Bounds {
             stop_at_percent: self.record.policy.limits.stop_at_percent,
