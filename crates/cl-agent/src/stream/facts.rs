@@ -96,15 +96,17 @@ impl Facts {
     /// A stream can be read long after it was written, and `in two hours` counts from
     /// then. A time that cannot be one is not believed.
     pub(super) fn told_at(&self, event: Option<Timestamp>) -> Option<Zoned> {
-        let Some(now) = &self.now else {
+        let Some(now) = self.zoned_now() else {
             return event.map(|event| event.to_zoned(TimeZone::UTC));
         };
         let age = event.map(|event| now.timestamp().duration_since(event));
         let is_possible = |age: &SignedDuration| OLDEST >= *age && *age >= -NEWEST;
         Some(match (event, age.filter(is_possible)) {
             (Some(event), Some(_)) => event.to_zoned(now.time_zone().clone()),
-            _ => now.clone(),
+            _ => now,
         })
+    }
+
     /// Returns when the stream is read, where times of day are meant.
     pub(super) fn zoned_now(&self) -> Option<Zoned> {
         let zone = || self.zone.clone().unwrap_or_else(TimeZone::system);

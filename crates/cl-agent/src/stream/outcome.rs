@@ -3,7 +3,9 @@
 use cl_storage::ledger::{Source, WindowReport, WindowState};
 use cl_storage::{Failure, FailureKind};
 
-use super::classify::{classify, is_dated_limit, is_error_line, is_limit_line, is_notice, is_session_missing};
+use super::classify::{
+    classify, is_dated_limit, is_error_line, is_limit_line, is_notice, is_session_missing,
+};
 use super::facts::{Closing, Facts, Reported};
 use super::lines::plain_text;
 use super::reset::{next_quota_day, reset_in, window_in};
@@ -191,13 +193,11 @@ fn to_failure(reported: &Reported, facts: &mut Facts) -> Failure {
         told => told,
     };
     let words = reported.whole.as_deref().unwrap_or(&reported.text);
-    let now = facts.now.as_ref();
+    let now = facts.zoned_now();
+    let now = now.as_ref();
     let named = saying_in(&reported.text)
         .and_then(|saying| saying.window)
         .unwrap_or_else(|| window_in(words));
-    let now = facts.zoned_now();
-    let now = now.as_ref();
-    let named = window_in(words);
     let in_words = (reported.retry_at)
         .or_else(|| reset_in(&reported.text, now))
         .or_else(|| reset_in(words, now));

@@ -88,20 +88,6 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, mut flight: Flight) -> Result<
         return Ok(Exit::Success);
     };
     let on_terminate = launching::on_terminate(ctx);
-    let mut progress = Progress::new(&mut ctx.console, task, &wait.messages, wait.shows_output);
-    let attached = attach(&mut wishes, &mut flight, on_terminate, &*ctx.clock, || {
-    // Shell tools of agents end slow commands with TERM; what they started must go on.
-    let is_inside_agent = ctx.environment.get("JRUN_ID").is_some();
-    let on_terminate = if is_inside_agent {
-        OnTerminate::Detach
-    } else {
-        OnTerminate::Stop
-    };
-    let options = AttachOptions {
-        on_terminate,
-        grace: wait.grace,
-        suppression: Some(ctx.config()?.config.defaults.stop_suppression),
-    };
     let redactor = crate::view::redactor(ctx);
     let mut progress = Progress::new(
         &mut ctx.console,
@@ -110,7 +96,7 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, mut flight: Flight) -> Result<
         wait.shows_output,
         redactor,
     );
-    let end = attach(wishes, task, launch_id, &options, &*ctx.clock, || {
+    let attached = attach(&mut wishes, &mut flight, on_terminate, &*ctx.clock, || {
         progress.look();
     });
     progress.finish();

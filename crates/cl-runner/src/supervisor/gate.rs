@@ -2,6 +2,7 @@
 //!
 //! What each found is on disk before its word counts, see [`cl_storage::evidence`].
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,10 +20,8 @@ use crate::launch::Gate;
 use crate::output;
 use crate::process::census::GATE_MARKER;
 use crate::process::reaper::Reaper;
+use crate::process::spawn::Program;
 use crate::shell::{self, Keeper, SHELL, Shell, ShellEnd};
-use crate::process::end::{Ending, LOOK_AGAIN};
-use crate::process::spawn::{Program, why_not_started};
-use crate::process::tree::{self, Search};
 
 /// How much of a gate's output goes into the next prompt and onto the bus.
 const SHOWN_LINES: usize = 50;
@@ -264,39 +263,6 @@ impl Supervisor {
         if !survivors.is_empty() {
             let pids: Vec<i32> = survivors.iter().map(|process| process.pid).collect();
             tracing::error!(?pids, "a gate left processes that cannot be ended");
-    ///
-    /// Its exit is not known if it was ended by us, or could not be started.
-    pub(super) async fn run_shell(
-        &mut self,
-        shell: Shell<'_>,
-    ) -> Result<(GateEnd, Option<Exit>), Broken> {
-        let program_path = Path::new(SHELL);
-        let printed = shell.stdout.try_clone()?;
-        let program = Program {
-            path: program_path,
-            args: shell.args,
-            env: shell.env,
-            cwd: shell.cwd,
-            stdin: None,
-            stdout: Some(shell.stdout),
-            stderr: shell.stderr,
-        };
-        let process = match self.group.spawn(program) {
-            Ok(process) => process,
-            Err(error) => {
-                let why = why_not_started(program_path, shell.cwd, &error);
-                let end = GateEnd::Refused(format!("could not be started: {why}"));
-                return Ok((end, None));
-            }
-        };
-        self.reaper.watch(process.pid);
-        let end = self.wait_for_gate(&process, shell.limit, &printed).await;
-        let ended = self.end_gate(&process).await;
-        if !ended {
-            tracing::error!(
-                pid = process.pid,
-                "a gate left processes that cannot be ended"
-            );
         }
         Ok(end)
     }
@@ -320,8 +286,8 @@ impl Keeper for Supervisor {
         run.unwrap_or_else(|| RunId::generate(self.now()))
     }
 
-    fn before_start(&mut self) {
-        self.enter_group();
+    fn spawn(&mut self, program: Program<'_>) -> io::Result<ProcessIdentity> {
+        self.group.spawn(program)
     }
 
     fn wish(&mut self) -> Option<()> {
