@@ -67,6 +67,25 @@ fn ids_that_are_none_are_refused_by_every_command() {
 }
 
 #[test]
+fn recovering_what_does_not_exist_is_no_success() {
+    let place = Place::new();
+    place.task(TASK);
+    for line in ["recover", "recover --dry-run"] {
+        let fails = |scope: &str, part: &str| {
+            (place.run(&format!("{line} {scope}"))).fails(3, part);
+        };
+        fails("--project nowhere", "project nowhere does not exist");
+        fails(
+            "--project demo --task task-20260101-000000-none",
+            "does not exist in project demo",
+        );
+        fails("--task nothing", "does not exist in any project");
+        place.run(&format!("{line} --project demo")).ok();
+        place.run(&format!("{line} --task {TASK}")).ok();
+    }
+}
+
+#[test]
 fn an_empty_id_is_named() {
     let place = Place::new();
     for line in [

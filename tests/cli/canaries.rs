@@ -261,7 +261,7 @@ fn runs(task: &TaskDir) -> Vec<String> {
 
 /// Tells whether a command is asked for an agent's own stream as it is.
 fn shows_raw(line: &str) -> bool {
-    line.starts_with("wrap ") || line.contains("--file std")
+    line.starts_with("wrap ") || line.contains("--raw")
 }
 
 /// Runs a line and adds to `printed` what it said; tells what was wrong with its exit code.

@@ -214,6 +214,14 @@ fn a_first_file_is_private_and_never_written_over() {
         json["path"].as_str().unwrap().ends_with("config.yaml"),
         "{json}"
     );
+    // What stands in the folder's place is no config file.
+    let odd = Place::new();
+    let folder = odd.path().join("home/.run-agent");
+    std::fs::write(&folder, "").unwrap();
+    (odd.run_changing_nothing("config init")).fails(1, "could not make the folder");
+    std::fs::remove_file(&folder).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &folder).unwrap();
+    (odd.run_changing_nothing("config init")).fails(1, "could not make the folder");
     // Who only looks makes nothing in the home folder.
     let third = Place::new();
     for line in [

@@ -20,6 +20,7 @@ mod interrupting;
 mod interrupting_looks;
 mod legacy;
 mod listing;
+mod masking;
 mod place;
 mod promises;
 mod quorum;

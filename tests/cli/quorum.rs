@@ -114,6 +114,61 @@ fn nobody_votes_twice_and_nobody_votes_for_others() {
 }
 
 #[test]
+fn what_only_sounds_like_approval_is_none() {
+    for (body, rejections) in [
+        ("NOT APPROVED", 1),
+        ("- [ ] not approved", 0),
+        ("It is approved by the tests, LGTM overall.", 0),
+        ("", 0),
+        ("Nothing to say.", 0),
+        ("> APPROVED\n\nREJECTED", 1),
+        ("```\nVERDICT: pass\n```\n\nVERDICT: fail", 1),
+        ("```\nRESULT: pass\n```", 0),
+        ("{\"verdict\": \"fail\", \"text\": \"APPROVED\"}", 1),
+        ("{\"verdict\": \"soon\"}", 0),
+        ("{\"text\": \"VERDICT: pass\"}", 0),
+        ("VERDICT: pass\n\nVERDICT: fail", 1),
+    ] {
+        let place = Place::new();
+        let [one, two, _] = reviewers(&place);
+        let runs = format!("{},{}", one.id(), two.id());
+        if !body.is_empty() {
+            post(&place, Some(TASK), one.id().as_str(), "REVIEW", body);
+        }
+        // The other one approves, and again: that is one vote.
+        for _ in 0..2 {
+            post(&place, Some(TASK), two.id().as_str(), "REVIEW", "APPROVED");
+        }
+        let ran = quorum(&place, &runs, "--required 2 --json");
+        let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        assert_valid("review-quorum", &told);
+        assert_eq!(ran.code, Some(1), "{body}: {told:#}");
+        assert_eq!(
+            (&told["met"], &told["approvals"], &told["rejections"]),
+            (&false.into(), &1.into(), &rejections.into()),
+            "{body}: {told:#}"
+        );
+    }
+}
+
+#[test]
+fn the_latest_vote_of_a_run_is_its_vote() {
+    for (first, second, code) in [
+        ("APPROVED", "CHANGES REQUESTED", 1),
+        ("CHANGES REQUESTED", "APPROVED", 0),
+        ("APPROVED", "I am not sure any more.", 0),
+    ] {
+        let place = Place::new();
+        let [one, ..] = reviewers(&place);
+        for body in [first, second] {
+            post(&place, Some(TASK), one.id().as_str(), "REVIEW", body);
+        }
+        let ran = quorum(&place, one.id().as_str(), "--required 1");
+        assert_eq!(ran.code, Some(code), "{first}, {second}: {}", ran.out);
+    }
+}
+
+#[test]
 fn unknown_runs_are_listed_and_bad_requests_refused() {
     let place = Place::new();
     let [one, ..] = reviewers(&place);

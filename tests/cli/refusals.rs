@@ -61,6 +61,23 @@ fn a_prompt_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_file_without_end_is_refused_wherever_one_is_named() {
+    let place = place(WORKING);
+    let endless = "larger than 16 MiB";
+    place
+        .run_changing_nothing(&format!(
+            "job batch --project {PROJECT} --manifest /dev/zero"
+        ))
+        .fails(2, endless);
+    (place.run_changing_nothing("goal apply /dev/zero")).fails(2, endless);
+    (place.run_changing_nothing("list --config /dev/zero")).fails(2, endless);
+    (place.run_changing_nothing("config migrate /dev/zero")).fails(2, endless);
+    std::fs::write(place.work().join("binary.yaml"), b"\xff\xfe").unwrap();
+    let line = format!("job batch --project {PROJECT} --manifest binary.yaml");
+    place.run_changing_nothing(&line).fails(2, "not UTF-8");
+}
+
+#[test]
 fn a_prompt_may_be_piped() {
     let place = place(WORKING);
     let line = format!("job --project {PROJECT} --task {TASK} --prompt-file -");

@@ -226,3 +226,47 @@ fn an_answer_beyond_all_bounds_is_refused() {
         .fails(1, "too large");
     assert!(!place.work().join("out.md").exists());
 }
+
+#[test]
+fn members_that_failed_said_nothing_or_far_too_much() {
+    const BIG: usize = 50 * 1024 * 1024;
+    let place = Place::new();
+    let good = answered(&place, TASK, 1, "Yes.\n\nBecause.\n");
+    let failed = add_run(&place.task(TASK), 2, ended(RunStatus::Failed, 1));
+    fs::write(failed.output(), "Yes.\n").unwrap();
+    let empty = answered(&place, TASK, 3, " \n");
+    let big = answered(&place, TASK, 4, &"Yes. ".repeat(BIG / 5));
+    let some = format!("{},{},{}", good.id(), failed.id(), empty.id());
+
+    let ran = place.run_changing_nothing(&line(&some, ""));
+    assert_eq!(
+        ran.ok().matches("Yes.").count(),
+        2,
+        "what a failed run said is there"
+    );
+    let merged = json(&place, &some, "--strategy merge");
+    let document = merged["document"].as_str().unwrap();
+    assert_eq!(document.matches("Yes.").count(), 1, "{document}");
+    assert!(document.contains(failed.id().as_str()), "{document}");
+
+    // Two of three say the same; a silent one more, and there is no majority.
+    let same = answered(&place, TASK, 5, "Yes.");
+    let three = format!("{},{},{}", failed.id(), same.id(), empty.id());
+    let ran = place.run_changing_nothing(&line(&three, "--strategy vote"));
+    assert!(ran.ok().contains("Yes."));
+    let silent = answered(&place, TASK, 6, "");
+    let four = format!("{three},{}", silent.id());
+    place
+        .run_changing_nothing(&line(&four, "--strategy vote"))
+        .fails(1, "");
+
+    // What is too much is never cut in silence, and nothing is written.
+    fs::write(place.work().join("out.md"), "before").unwrap();
+    for strategy in ["concatenate", "merge", "vote"] {
+        let all = format!("{some},{}", big.id());
+        let more = format!("--strategy {strategy} --out out.md");
+        place
+            .run_changing_nothing(&line(&all, &more))
+            .fails(1, "too large");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{checks, demo, hygiene, layers, release, smoke, tidy};
+use crate::{checks, demo, hygiene, layers, release, secrets, smoke, tidy};
 
 /// One check and what to run when it fails.
 struct Step {
@@ -30,6 +30,11 @@ const STEPS: &[Step] = &[
         name: "hygiene",
         run: hygiene::check,
         remedy: "git rm --cached what is listed, or mend .gitignore, then: cargo xtask hygiene",
+    },
+    Step {
+        name: "secrets",
+        run: secrets::check,
+        remedy: "revoke what is real, mark what is made up (docs/dev/security.md), then: cargo xtask secrets",
     },
     Step {
         name: "layers",

@@ -8,6 +8,7 @@
 //! - [`layers`]: which crate may depend on which
 //! - [`tidy`]: rules about the text of the repository
 //! - [`hygiene`]: nothing that runs or builds leave is committed
+//! - [`secrets`]: nothing that looks like a live credential, in files and in history
 //! - [`release`]: what a release binary must and must not contain
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
 //! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
@@ -27,6 +28,7 @@ mod demo;
 mod hygiene;
 mod layers;
 mod release;
+mod secrets;
 mod smoke;
 mod tidy;
 mod windows_check;
@@ -65,6 +67,13 @@ enum Command {
     Tidy,
     /// Check that nothing is tracked that runs or builds leave, and that it is ignored
     Hygiene,
+    /// Look for credentials in files, in what is staged, or in git's history
+    Secrets(secrets::Options),
+    /// Have git look for credentials before commits and pushes
+    Hooks {
+        #[command(subcommand)]
+        action: HooksAction,
+    },
     /// Run all tests and doctests
     Test {
         /// Passed on to the test runner, for example a test's name
@@ -88,6 +97,12 @@ enum Command {
     WindowsCheck,
     /// Run the benchmarks next to the raw cost of the disk
     Bench(bench::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum HooksAction {
+    /// Write pre-commit and pre-push; earlier hooks are kept and run first
+    Install,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +145,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Layers => layers::check(&workspace)?,
         Command::Tidy => tidy::check(&workspace)?,
         Command::Hygiene => hygiene::check(&workspace)?,
+        Command::Secrets(options) => secrets::run(&workspace, &options)?,
+        Command::Hooks {
+            action: HooksAction::Install,
+        } => secrets::install_hooks(&workspace)?,
         Command::Test { filter } => checks::test(&workspace, &filter)?,
         Command::ReleaseCheck => release::check(&workspace)?,
         Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,

@@ -68,14 +68,6 @@ pub enum ResolveError {
         /// The missing key.
         key: &'static str,
     },
-    /// The address of a service would put a password on a command line.
-    #[error(
-        "agent \"{agent}\": base_url holds a user or a password; write the address without them, and the key into `token_file` or `token`"
-    )]
-    PasswordInUrl {
-        /// Name of the agent.
-        agent: String,
-    },
     /// The script of a scripted agent cannot be read.
     #[error("agent \"{agent}\": could not read the script {}", script.display())]
     ScriptUnreadable {
@@ -124,11 +116,6 @@ pub fn resolve(
     let kind = config.kind;
     check_built(agent, kind, acp::IS_BUILT)?;
     let table = adapter(kind);
-    if kind.is_service() && config.base_url.as_deref().is_some_and(has_user) {
-        return Err(ResolveError::PasswordInUrl {
-            agent: agent.to_owned(),
-        });
-    }
     let (script, script_dialect) = find_script(agent, config, kind)?;
     let (secret_env, env): (Vec<_>, Vec<_>) =
         config.env.iter().partition(|(_, value)| value.is_secret);
@@ -210,13 +197,6 @@ fn lend_to_worker(spec: &mut AgentSpec, config: &AgentConfig, around: &Surroundi
         .chain(words)
         .chain(config.args.iter().cloned())
         .collect();
-}
-
-/// Tells whether an address names a user before its host.
-fn has_user(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.contains('@')
 }
 
 fn check_root(spec: &AgentSpec, around: &Surroundings<'_>) -> Result<(), ResolveError> {

@@ -1,6 +1,7 @@
 //! Finding, reading and checking the configuration.
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
@@ -29,6 +30,9 @@ impl Flags {
     }
 }
 
+/// How many bytes of a file are read at the most; no configuration is that large.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
 /// A first config file: comments only, so that it changes nothing.
 pub const TEMPLATE: &str = include_str!("template.yaml");
 
@@ -55,9 +59,9 @@ pub fn translate(
     let Some(path) = path.or_else(|| search::legacy_path(environment)) else {
         return Ok(None);
     };
-    let bytes = match fs::read(&path) {
+    let bytes = match read_bounded(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => return Ok(None),
         Err(source) => return Err(ConfigError::Read { path, source }),
     };
     let settings = legacy::read(&String::from_utf8_lossy(&bytes));
@@ -113,8 +117,19 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigEr
     })
 }
 
+/// Reads a file whole, unless it is too large to be meant.
+pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path)?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(io::Error::other("it is larger than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
 fn read_file(found: &Found, environment: &Environment) -> Result<Outcome, ConfigError> {
-    let bytes = fs::read(&found.path).map_err(|source| ConfigError::Read {
+    let bytes = read_bounded(&found.path).map_err(|source| ConfigError::Read {
         path: found.shown.clone(),
         source,
     })?;
@@ -187,7 +202,7 @@ fn without_file(environment: &Environment) -> Result<Outcome, ConfigError> {
         warnings: Vec::new(),
     };
     let legacy = search::legacy_path(environment)
-        .and_then(|path| Some((fs::read_to_string(&path).ok()?, path)));
+        .and_then(|path| Some((String::from_utf8(read_bounded(&path).ok()?).ok()?, path)));
     if let Some((text, path)) = legacy {
         let settings = legacy::read(&text);
         if settings.has_agents() || settings.reason().is_some() {

@@ -283,7 +283,9 @@ fn read_token_file(path: &Path) -> Result<SecretString, TokenError> {
     if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(TokenError::NotRegular(path.to_owned()));
     }
-    let content = SecretString::from(fs::read_to_string(path).map_err(failed)?);
+    let bytes = crate::load::read_bounded(path).map_err(failed)?;
+    let text = String::from_utf8(bytes).map_err(|_| failed(io::Error::other("it is not UTF-8")))?;
+    let content = SecretString::from(text);
     let token = content.expose_secret().trim();
     if token.is_empty() {
         return Err(TokenError::Empty(path.to_owned()));

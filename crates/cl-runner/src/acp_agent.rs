@@ -17,7 +17,7 @@ mod child;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::time::Duration;
 
 use cl_agent::acp::{
@@ -29,6 +29,7 @@ use cl_storage::FailureKind;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
+use crate::worker::{self, tell};
 use child::{Agent, Happened};
 
 /// How long an agent that was asked to end its turn may take.
@@ -66,24 +67,10 @@ pub fn converse(args: &[OsString], environment: &Environment) -> i32 {
 }
 
 fn prepare(args: &[OsString]) -> Result<(Settings, String, tokio::runtime::Runtime), String> {
-    let args: Vec<String> = args
-        .iter()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
+    let args = worker::texts(args);
     let settings = Settings::read(&args).map_err(|e| e.to_string())?;
-    let mut prompt = Vec::new();
-    io::stdin()
-        .take(PROMPT_CAP_BYTES + 1)
-        .read_to_end(&mut prompt)
-        .map_err(|e| format!("could not read the prompt: {e}"))?;
-    if prompt.len() as u64 > PROMPT_CAP_BYTES {
-        return Err(format!("the prompt has more than {PROMPT_CAP_BYTES} bytes"));
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| format!("could not start: {e}"))?;
-    let prompt = String::from_utf8_lossy(&prompt).into_owned();
+    let prompt = worker::prompt(PROMPT_CAP_BYTES)?;
+    let runtime = worker::runtime()?;
     Ok((settings, prompt, runtime))
 }
 
@@ -290,11 +277,9 @@ impl Talk {
 
     /// Prints a line at once: people follow the file.
     fn print(&mut self, event: &Event) {
-        let mut out = io::stdout().lock();
         let printed = serde_json::to_string(event)
             .map_err(io::Error::other)
-            .and_then(|line| out.write_all(format!("{line}\n").as_bytes()))
-            .and_then(|()| out.flush());
+            .and_then(|line| worker::print(&line));
         self.last_line = Instant::now();
         if let Err(error) = printed {
             tell(&format!(
@@ -303,9 +288,4 @@ impl Talk {
             self.code = Some(1);
         }
     }
-}
-
-fn tell(line: &str) {
-    // There is no other place to say it.
-    writeln!(io::stderr(), "{line}").unwrap_or_default();
 }

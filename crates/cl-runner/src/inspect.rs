@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::process::spawn::{Program, spawn};
-use crate::wishes::Wishes;
+use crate::wishes::{Wish, Wishes};
 
 /// A program that needs longer is hanging.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -45,6 +45,15 @@ impl Inspector {
     pub fn prepare() -> io::Result<Self> {
         let wishes = Wishes::prepare()?;
         Ok(Self { wishes })
+    }
+
+    /// Returns the number of a signal that asked this process to end since the handlers were
+    /// installed and that no question has taken note of: nobody else will.
+    pub fn interruption(&mut self) -> Option<i32> {
+        // Not zero: what has come is noticed by waiting for it.
+        self.wishes
+            .within(Duration::from_millis(1))
+            .map(Wish::signal)
     }
 
     /// Starts `program` with `args` and returns what it printed.
@@ -124,4 +133,22 @@ fn read(file: &File) -> io::Result<String> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_comes_between_questions_is_kept() {
+        let mut inspector = Inspector::prepare().unwrap();
+        assert_eq!(inspector.interruption(), None);
+        rustix::process::kill_process(rustix::process::getpid(), Signal::HUP).unwrap();
+        let until = Instant::now() + ANSWER_WITHIN;
+        let mut found = None;
+        while found.is_none() && Instant::now() < until {
+            found = inspector.interruption();
+        }
+        assert_eq!((found, inspector.interruption()), (Some(1), None));
+    }
 }

@@ -56,6 +56,7 @@ pub mod verdict;
 pub mod verify;
 pub mod wake;
 pub mod wishes;
+mod worker;
 mod working_tree;
 pub mod wrap;
 

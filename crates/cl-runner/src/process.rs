@@ -2,6 +2,7 @@
 //!
 //! Nothing outside this module starts or signals a process.
 
+pub(crate) mod birth;
 pub(crate) mod census;
 pub(crate) mod descriptors;
 pub mod end;

@@ -76,8 +76,10 @@ pub(crate) trait Keeper {
     /// The mark in the environment of what the shell starts.
     fn mark(&self) -> RunId;
 
-    /// Sees to what must be before a process is started.
-    fn before_start(&mut self) {}
+    /// Starts the shell.
+    fn spawn(&mut self, program: Program<'_>) -> io::Result<ProcessIdentity> {
+        spawn(program)
+    }
 
     /// Returns what ends the shell early, if anything does.
     fn wish(&mut self) -> Option<Self::Wish>;
@@ -113,8 +115,7 @@ pub(crate) async fn run<K: Keeper>(
         stdout: Some(shell.stdout),
         stderr: shell.stderr,
     };
-    keeper.before_start();
-    let process = match spawn(program) {
+    let process = match keeper.spawn(program) {
         Ok(process) => process,
         Err(error) => {
             let why = why_not_started(Path::new(SHELL), shell.cwd, &error);

@@ -198,7 +198,8 @@ impl Supervisor {
     /// Writes what the task waits for before it waits.
     fn record_wait(&mut self, step: &Step) -> Result<(), Broken> {
         let (waiting_for, limit) = match step {
-            Step::Pause(_) => (Some("delay"), None),
+            // A pause of no length is no wait, and nobody could see it.
+            Step::Pause(pause) if !pause.is_zero() => (Some("delay"), None),
             Step::AwaitChildren => (Some("children"), None),
             Step::AwaitLimit(closed) => (Some("limit"), Some(closed)),
             Step::AwaitDependencies => (Some("dependencies"), None),
@@ -212,10 +213,15 @@ impl Supervisor {
         {
             return Ok(());
         }
+        let ends_delay = self.state.waiting_for.as_deref() == Some("delay");
         let is_told = self.state.waiting_for.as_deref() == Some("limit");
         let is_new = self.state.waiting_for.as_deref() != waiting_for;
         self.state.waiting_for = waiting_for.map(str::to_owned);
         (self.state.wake_at, self.state.limit) = (wake_at, limit);
+        if ends_delay && matches!(step, Step::Attempt) {
+            // The attempt is counted first of all, and the end of the wait is written with that.
+            return Ok(());
+        }
         if is_new {
             // Before the state: whoever finds that written tells nobody again.
             self.spool_waiting();

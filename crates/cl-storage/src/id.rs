@@ -187,7 +187,8 @@ id_traits!(TaskId, parse_existing);
 impl TaskId {
     /// Parses the id of a task that is to be created or named by a user.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        const RULE: &str = "must match task-<YYYYMMDD>-<HHMMSS>-<slug> \
+        const RULE: &str = "must match task-<YYYYMMDD>-<HHMMSS>-<slug>, \
+                            the slug of 3 to 50 lowercase letters, digits and hyphens \
                             (e.g. task-20260220-153045-my-feature)";
         check_component("task", text)?;
         let strict =

@@ -110,7 +110,7 @@ impl FileLock {
         wait: Duration,
         operation: impl FnOnce(&File) -> T,
     ) -> Result<T, LockError> {
-        let backend = system::Exclusive {
+        let backend = Exclusive {
             file: &self.file,
             path,
         };
@@ -192,6 +192,24 @@ pub(crate) fn try_for<T>(
         Ok(found) => Ok(Some(found)),
         Err(Failure::Timeout { .. }) => Ok(None),
         Err(Failure::Io(error)) => Err(error),
+    }
+}
+
+/// The exclusive lock of an open file.
+#[derive(Debug)]
+struct Exclusive<'a> {
+    file: &'a Arc<File>,
+    /// Names the file where a test makes it fail.
+    path: &'a Path,
+}
+
+impl Time for Exclusive<'_> {
+    fn now(&self) -> Instant {
+        MachineTime.now()
+    }
+
+    fn pause(&self, length: Duration) {
+        MachineTime.pause(length);
     }
 }
 

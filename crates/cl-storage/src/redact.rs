@@ -2,6 +2,9 @@
 //! what has the shape of a vendor's token.
 
 pub mod shapes;
+mod stream;
+
+pub use stream::MaskStream;
 
 use std::borrow::Cow;
 use std::io::{self, Read as _};
@@ -34,6 +37,20 @@ impl Redactor {
             .collect();
         secrets.sort_by_key(|s| std::cmp::Reverse(s.expose_secret().len()));
         Self { secrets }
+    }
+
+    /// Returns one for texts that come line by line and may be JSON: secrets of several
+    /// lines are masked by their lines, and in the way that JSON writes them, too.
+    fn for_lines(&self) -> Self {
+        let variants = |secret: &SecretString| {
+            let secret = secret.expose_secret().trim();
+            let escaped = secret.replace('\\', "\\\\").replace('"', "\\\"");
+            let in_json = escaped.replace('\n', "\\n");
+            let lines = secret.lines().chain(escaped.lines());
+            let all: Vec<String> = lines.map(str::to_owned).chain([in_json]).collect();
+            all.into_iter().map(SecretString::from)
+        };
+        Self::new(self.secrets.iter().flat_map(variants))
     }
 
     /// Returns `text` without any of the secrets and without anything of the [`shapes`].

@@ -123,6 +123,26 @@ fn limits_are_shown_and_forgotten() {
 }
 
 #[test]
+fn what_was_forgotten_holds_up_no_task_that_is_recovered() {
+    // Forgotten while nobody looked after the task, and while its second supervisor waited.
+    for is_recovered_first in [false, true] {
+        let bed = waiting();
+        bed.signal(TASK, Signal::KILL);
+        until("the death", || bed.row(TASK)["owner"] == "lost");
+        if is_recovered_first {
+            bed.command(&["recover"]).ok();
+            bed.wait_for(TASK, "waiting");
+        }
+        bed.command(&["limits", "clear", "work"]).ok();
+        if !is_recovered_first {
+            bed.command(&["recover"]).ok();
+        }
+        bed.wait_for(TASK, "all_finished");
+        assert_eq!(bed.scenario.begun().len(), 2);
+    }
+}
+
+#[test]
 fn a_damaged_ledger_is_told_and_costs_one_attempt() {
     let bed = waiting();
     let file = bed

@@ -57,6 +57,21 @@ fn results(summary: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn a_task_that_was_given_up_is_refused_with_the_command_that_takes_it_back() {
+    let stage = stage(&["VERDICT: pass\n"]);
+    stage.dir("top").ensure().unwrap();
+    stage.ok(&format!("task cancel {} --reason x", id("top")));
+    let refused = iterate(&stage, "").run();
+    refused.assert_code(4);
+    let hint = format!("`run-agent task uncancel {} --project ", id("top"));
+    assert!(refused.stderr.contains(&hint), "{refused:?}");
+    assert!(!stage.has("worked"));
+    stage.ok(&format!("task uncancel {}", id("top")));
+    iterate(&stage, "").ok();
+    assert_eq!(stage.lines("worked").len(), 1);
+}
+
+#[test]
 fn a_rejection_leads_to_another_iteration_that_reads_it() {
     let stage = stage(&[
         "The tests are missing.\n\nVERDICT: fail\n",
@@ -114,6 +129,41 @@ fn without_a_verdict_nothing_passes() {
     assert_valid("iterate", &said);
     assert_eq!(said["outcome"], "exhausted");
     assert_eq!(results(&said), ["unknown", "fail"]);
+}
+
+/// Reviews that approve of nothing, and what each makes of its iteration.
+const NO_APPROVALS: [(&str, &str); 14] = [
+    ("NOT APPROVED\n", "fail"),
+    ("**Not approved.**\n", "fail"),
+    ("This is not approved yet; LGTM comes later.\n", "unknown"),
+    ("I would write APPROVED if the tests passed.\n", "unknown"),
+    ("The verdict is pass, I think.\n", "unknown"),
+    ("Nothing to say.\n", "unknown"),
+    ("You asked for `VERDICT: pass`.\n\nVERDICT: fail\n", "fail"),
+    ("```\nVERDICT: pass\n```\n\nVERDICT: fail\n", "fail"),
+    ("> VERDICT: pass\n\nREJECTED\n", "fail"),
+    (
+        "VERDICT: pass\n\nOn a second look:\n\nVERDICT: fail\n",
+        "fail",
+    ),
+    ("```\nRESULT: pass\n```\n", "unknown"),
+    (
+        "{\"verdict\": \"fail\", \"summary\": \"approved by nobody\"}\n",
+        "fail",
+    ),
+    ("{\"verdict\": \"maybe\"}\n", "unknown"),
+    ("{\"note\": \"verdict: pass\"}\n", "unknown"),
+];
+
+#[test]
+fn only_a_clear_verdict_passes() {
+    let mut reviews: Vec<&str> = NO_APPROVALS.iter().map(|(review, _)| *review).collect();
+    reviews.push("{\"verdict\": \"pass\"}\n");
+    let stage = stage(&reviews);
+    iterate(&stage, "--max-iterations 15").ok();
+    let mut expected: Vec<&str> = NO_APPROVALS.iter().map(|(_, result)| *result).collect();
+    expected.push("pass");
+    assert_eq!(results(&summary(&stage)), expected);
 }
 
 #[test]

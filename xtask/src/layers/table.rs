@@ -132,8 +132,9 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
         "rustix",
         Only(&["cl-storage", "cl-runner", "cl-cli", "cl-testkit"]),
     ),
-    // Only for macOS and only for Windows, for calls that rustix and std do not offer.
-    ("libc", Only(&["cl-storage"])),
+    // For calls that rustix and std do not offer: those of macOS, and of a process that is
+    // born in a control group. The other one only for Windows.
+    ("libc", Only(&["cl-storage", "cl-runner"])),
     ("windows-sys", Only(&["cl-storage"])),
     ("process-wrap", Only(&["cl-runner"])),
     ("tempfile", Only(&["cl-storage", "cl-testkit", "xtask"])),

@@ -5,11 +5,10 @@
 //! token, is not known.
 
 use super::{Adapter, Arg, Told};
-use crate::kind::{AgentKind, Dialect, PromptChannel};
+use crate::kind::{AgentKind, Dialect};
 
 pub(super) static ADAPTER: Adapter = Adapter {
     kind: AgentKind::Acp,
-    program: "",
     args: &[
         Arg::Model("--model"),
         Arg::Resume("--session"),
@@ -17,26 +16,10 @@ pub(super) static ADAPTER: Adapter = Adapter {
         Arg::Extra,
         Arg::Prompt,
     ],
-    prompt: PromptChannel::Stdin,
-    stdin_mark: None,
-    prompt_flag: None,
     dialect: Dialect::Acp,
     resumes: true,
-    version_args: &[],
-    help_args: &[],
-    verified_version: None,
-    logins: &[],
     tokens: Told::Stream,
     cost: Told::Stream,
-    own_temporary_folder: false,
-    minimum_version: None,
-    token_vars: &[],
-    token_by_provider: false,
-    base_url_var: None,
-    secret_vars: &[],
-    quiet_env: &[],
-    env: &[],
-    switched_env: &[],
-    root_switch: None,
     install_hint: "set `command` of this agent to the program's absolute path",
+    ..super::UNKNOWN
 };

@@ -73,6 +73,35 @@ pub struct Adapter {
     pub install_hint: &'static str,
 }
 
+/// The table of a program of which nothing is known; others begin with it.
+const UNKNOWN: Adapter = Adapter {
+    kind: AgentKind::Command,
+    program: "",
+    args: &[],
+    prompt: PromptChannel::Stdin,
+    stdin_mark: None,
+    prompt_flag: None,
+    dialect: Dialect::Text,
+    resumes: false,
+    version_args: &[],
+    help_args: &[],
+    verified_version: None,
+    logins: &[],
+    tokens: Told::No,
+    cost: Told::No,
+    own_temporary_folder: false,
+    minimum_version: None,
+    token_vars: &[],
+    token_by_provider: false,
+    base_url_var: None,
+    secret_vars: &[],
+    quiet_env: &[],
+    env: &[],
+    switched_env: &[],
+    root_switch: None,
+    install_hint: "",
+};
+
 /// A file whose presence means that somebody has logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Login {

@@ -138,9 +138,8 @@ fn read_limits(limits: &Value, facts: &mut Facts) {
         let told = window["resets_at"].as_i64().and_then(epoch);
         let resets_at = told.or_else(|| {
             let seconds = window["resets_in_seconds"].as_i64()?;
-            let now = facts.now.as_ref()?.timestamp();
-            now.checked_add(jiff::SignedDuration::from_secs(seconds))
-                .ok()
+            let length = jiff::SignedDuration::from_secs(seconds);
+            facts.now?.checked_add(length).ok()
         });
         facts.note_window(WindowReport {
             window: match window["window_minutes"].as_u64() {

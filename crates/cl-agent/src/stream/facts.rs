@@ -44,7 +44,9 @@ pub(super) struct Facts {
     /// What was told of usage windows last, each once.
     pub(super) windows: Vec<WindowReport>,
     /// When the stream is read: what `in two hours` counts from.
-    pub(super) now: Option<Zoned>,
+    pub(super) now: Option<Timestamp>,
+    /// Where times of day are meant; the system's zone if nothing is said.
+    pub(super) zone: Option<TimeZone>,
     /// The last line before any event that is none itself.
     pub(super) plain_line: Option<String>,
     /// How many events were understood.
@@ -94,15 +96,21 @@ impl Facts {
     /// A stream can be read long after it was written, and `in two hours` counts from
     /// then. A time that cannot be one is not believed.
     pub(super) fn told_at(&self, event: Option<Timestamp>) -> Option<Zoned> {
-        let Some(now) = &self.now else {
+        let Some(now) = self.zoned_now() else {
             return event.map(|event| event.to_zoned(TimeZone::UTC));
         };
         let age = event.map(|event| now.timestamp().duration_since(event));
         let is_possible = |age: &SignedDuration| OLDEST >= *age && *age >= -NEWEST;
         Some(match (event, age.filter(is_possible)) {
             (Some(event), Some(_)) => event.to_zoned(now.time_zone().clone()),
-            _ => now.clone(),
+            _ => now,
         })
+    }
+
+    /// Returns when the stream is read, where times of day are meant.
+    pub(super) fn zoned_now(&self) -> Option<Zoned> {
+        let zone = || self.zone.clone().unwrap_or_else(TimeZone::system);
+        Some(self.now?.to_zoned(zone()))
     }
 
     /// Notes what was told of a window; what was told before of the same one is gone.

@@ -172,12 +172,16 @@ impl StreamParser {
     /// Without it only points in time are understood.
     #[must_use]
     pub fn as_of(mut self, now: jiff::Zoned) -> Self {
-        self.tell_time(now);
+        self.tell_time(now.timestamp());
+        self.facts.zone = Some(now.time_zone().clone());
         self
     }
 
     /// Says when what comes next is read, for a stream that takes hours.
-    pub fn tell_time(&mut self, now: jiff::Zoned) {
+    ///
+    /// Times of day are those of the zone of [`StreamParser::as_of`], else of the system's, which
+    /// is looked up when it is needed: that takes a walk through all zones.
+    pub fn tell_time(&mut self, now: jiff::Timestamp) {
         self.facts.now = Some(now);
     }
 

@@ -193,7 +193,8 @@ fn to_failure(reported: &Reported, facts: &mut Facts) -> Failure {
         told => told,
     };
     let words = reported.whole.as_deref().unwrap_or(&reported.text);
-    let now = facts.now.as_ref();
+    let now = facts.zoned_now();
+    let now = now.as_ref();
     let named = saying_in(&reported.text)
         .and_then(|saying| saying.window)
         .unwrap_or_else(|| window_in(words));

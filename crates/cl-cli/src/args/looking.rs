@@ -103,7 +103,7 @@ pub struct OutputArgs {
     /// Go on until the run has ended
     #[arg(short, long)]
     pub follow: bool,
-    /// Print the bytes as they are, not the text found in them
+    /// Print the bytes as they are: secrets are not masked, events do not become text
     #[arg(long)]
     pub raw: bool,
 }
@@ -136,6 +136,9 @@ pub struct LogsArgs {
     /// Go on until the task has ended
     #[arg(short, long)]
     pub follow: bool,
+    /// Do not mask secrets
+    #[arg(long)]
+    pub raw: bool,
 }
 
 /// `validate`.

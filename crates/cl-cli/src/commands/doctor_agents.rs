@@ -157,7 +157,12 @@ pub(super) fn survey(
             Err(exit) => return Ok(Err(exit)),
         }
     }
-    Ok(Ok(reports))
+    // One that came behind the last question.
+    Ok(match inspector.interruption() {
+        None => Ok(reports),
+        Some(2) => Err(Exit::Interrupted),
+        Some(_) => Err(Exit::Terminated),
+    })
 }
 
 /// Runs every agent that can be used once; the inner error is that of an interruption.

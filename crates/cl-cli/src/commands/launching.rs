@@ -99,6 +99,30 @@ fn read_prompt(path: &Path) -> Result<String, CliError> {
     prompt_text(&format!("in {}", path.display()), file, failed)
 }
 
+/// Reads a file of instructions that a person has named, such as a manifest, up to the size of a prompt.
+pub(super) fn text_file(what: &str, path: &Path) -> Result<String, CliError> {
+    use std::io::Read as _;
+    let failed = |error: std::io::Error| {
+        let exit = if error.kind() == std::io::ErrorKind::NotFound {
+            Exit::NotFound
+        } else {
+            Exit::Failed
+        };
+        let message = format!("could not read the {what} {}", path.display());
+        CliError::new(exit, message).caused_by(error)
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(LARGEST_PROMPT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    let wrong = |why| CliError::usage(format!("the {what} {} is {why}", path.display()));
+    if bytes.len() as u64 > LARGEST_PROMPT {
+        return Err(wrong("larger than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("not UTF-8"))
+}
+
 /// Reads a prompt; `which` tells in messages which one it is.
 fn prompt_text(
     which: &str,

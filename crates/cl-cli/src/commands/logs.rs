@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use cl_storage::RunId;
 use cl_storage::TaskDir;
+use cl_storage::redact::Redactor;
 use cl_storage::snapshot::TaskView;
 use serde_json::json;
 
 use crate::args::LogsArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
-use crate::view::{GrowingFile, Renderer, harmless};
+use crate::view::{GrowingFile, MaskedText, Renderer, harmless, redactor};
 
 /// How often growing files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -25,6 +26,9 @@ pub fn run(ctx: &mut Context, args: &LogsArgs) -> Result<Exit, CliError> {
         let view = TaskView::read(scope.root(), &task, ctx.now())?;
         let is_over = !args.follow || !view.is_active();
         logs.look(ctx, &task, &view)?;
+        if args.follow && !is_over {
+            logs.settle(ctx)?;
+        }
         ctx.console.flush()?;
         if is_over {
             logs.finish(ctx)?;
@@ -51,6 +55,10 @@ struct Logs {
     is_harmless: bool,
     supervisor: Option<GrowingFile>,
     runs: BTreeMap<RunId, RunLog>,
+    /// None where nothing is masked.
+    redactor: Option<Redactor>,
+    /// The supervisor's log is masked when it is written, and once more.
+    masked: MaskedText,
     /// What the last line came from.
     last_source: Option<String>,
     /// An unfinished line of the supervisor's log.
@@ -62,11 +70,15 @@ struct Logs {
 struct RunLog {
     file: GrowingFile,
     renderer: Renderer,
+    masked: MaskedText,
 }
 
 impl Logs {
-    fn new(ctx: &Context, args: &LogsArgs) -> Self {
+    fn new(ctx: &mut Context, args: &LogsArgs) -> Self {
+        let redactor = (!args.raw).then(|| redactor(ctx));
         Self {
+            masked: MaskedText::new(redactor.as_ref()),
+            redactor,
             of_runs: args.runs,
             tail: args.tail,
             is_harmless: ctx.console.out_is_terminal(),
@@ -104,12 +116,19 @@ impl Logs {
         } else {
             let mut file = GrowingFile::new(run.stdout());
             file.skip_to_last_lines(self.tail)?;
-            let renderer = Renderer::default();
-            RunLog { file, renderer }
+            RunLog {
+                file,
+                renderer: Renderer::default(),
+                masked: MaskedText::new(self.redactor.as_ref()),
+            }
         };
-        let RunLog { file, renderer } = &mut log;
+        let RunLog {
+            file,
+            renderer,
+            masked,
+        } = &mut log;
         file.read_on(|piece| {
-            let text = renderer.feed(piece);
+            let text = masked.feed(&renderer.feed(piece));
             self.print(ctx, run.id().as_str(), &text)
         })?;
         self.runs.insert(run.id().clone(), log);
@@ -137,17 +156,33 @@ impl Logs {
         };
         let rest = self.line.split_off(end + 1);
         let lines = std::mem::replace(&mut self.line, rest);
-        self.print(ctx, "supervisor", &String::from_utf8_lossy(&lines))
+        let lines = self.masked.feed(&String::from_utf8_lossy(&lines));
+        self.print(ctx, "supervisor", &lines)
+    }
+
+    /// Prints what is certain of lines that nobody goes on with at the moment.
+    fn settle(&mut self, ctx: &mut Context) -> Result<(), CliError> {
+        if ctx.console.is_json() {
+            return Ok(());
+        }
+        let mut runs = std::mem::take(&mut self.runs);
+        for (id, log) in &mut runs {
+            let text = log.masked.settle();
+            self.print(ctx, id.as_str(), &text)?;
+        }
+        self.runs = runs;
+        Ok(())
     }
 
     fn finish(&mut self, ctx: &mut Context) -> Result<(), CliError> {
         let rest = std::mem::take(&mut self.line);
         if !rest.is_empty() {
             let text = String::from_utf8_lossy(&rest).into_owned() + "\n";
+            let text = self.masked.feed(&text);
             self.print(ctx, "supervisor", &text)?;
         }
         for (id, mut log) in std::mem::take(&mut self.runs) {
-            let text = log.renderer.finish();
+            let text = log.masked.feed(&log.renderer.finish()) + &log.masked.finish();
             self.print(ctx, id.as_str(), &text)?;
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cl_storage::legacy;
+use cl_storage::redact::MaskStream;
 use cl_storage::run_info::RunStatus;
 use cl_storage::snapshot::{RunView, TaskView};
 use cl_storage::{RunDir, RunId, TaskDir};
@@ -16,7 +17,7 @@ use crate::args::{OutputArgs, OutputFile};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
-use crate::view::{GrowingFile, Renderer, harmless, open_regular};
+use crate::view::{GrowingFile, MaskedText, Renderer, harmless, open_regular, redactor};
 
 /// How often a growing file is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -203,6 +204,7 @@ fn follow(
             printer.end_of_backlog(ctx)?;
         }
         looks = looks.wrapping_add(1);
+        printer.settle(ctx)?;
         ctx.console.flush()?;
         if is_over {
             break;
@@ -259,6 +261,10 @@ fn print_json(
         text = renderer.feed(&bytes) + &renderer.finish();
         text = last_lines(&text, args.tail).to_owned();
     }
+    if !args.raw {
+        let mut masked = MaskedText::new(Some(&redactor(ctx)));
+        text = masked.feed(&text) + &masked.finish();
+    }
     let task = run.task();
     ctx.console.json(&json!({
         "project_id": task.project(),
@@ -302,17 +308,21 @@ struct Printer {
     /// Lines held back until it is known which are the last ones.
     backlog: Option<(usize, VecDeque<String>)>,
     is_harmless: bool,
+    /// None where the bytes are wanted as they are.
+    mask: Option<MaskStream>,
     /// An unfinished line, for JSON.
     line: Vec<u8>,
 }
 
 impl Printer {
-    fn new(ctx: &Context, source: &Source, args: &OutputArgs) -> Self {
+    fn new(ctx: &mut Context, source: &Source, args: &OutputArgs) -> Self {
+        let mask = (!args.raw).then(|| MaskStream::new(redactor(ctx)));
         let holds_back = source.is_rendered && args.tail > 0;
         Self {
             renderer: source.is_rendered.then(Renderer::default),
             backlog: holds_back.then(|| (args.tail, VecDeque::new())),
             is_harmless: ctx.console.out_is_terminal() && !args.raw,
+            mask,
             line: Vec::new(),
         }
     }
@@ -353,6 +363,24 @@ impl Printer {
     }
 
     fn put(&mut self, ctx: &mut Context, bytes: &[u8]) -> Result<(), CliError> {
+        let Some(mut mask) = self.mask.take() else {
+            return self.put_masked(ctx, bytes);
+        };
+        mask.feed(bytes, |bytes| self.put_masked(ctx, bytes))?;
+        self.mask = Some(mask);
+        Ok(())
+    }
+
+    /// Prints of an unfinished line what is certain.
+    fn settle(&mut self, ctx: &mut Context) -> Result<(), CliError> {
+        if let Some(mut mask) = self.mask.take() {
+            mask.settle(|bytes| self.put_masked(ctx, bytes))?;
+            self.mask = Some(mask);
+        }
+        Ok(())
+    }
+
+    fn put_masked(&mut self, ctx: &mut Context, bytes: &[u8]) -> Result<(), CliError> {
         if ctx.console.is_json() {
             return self.put_json(ctx, bytes);
         }
@@ -388,6 +416,9 @@ impl Printer {
             self.put_text(ctx, &text)?;
         }
         self.end_of_backlog(ctx)?;
+        if let Some(mut mask) = self.mask.take() {
+            mask.finish(|bytes| self.put_masked(ctx, bytes))?;
+        }
         if !self.line.is_empty() {
             self.put_json_line(ctx)?;
         }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use cl_agent::{AgentSpec, StreamParser};
 use cl_bus::{Bus, Event, FollowOptions, Follower, Start, Wake};
 use cl_runner::launch::LaunchFile;
+use cl_storage::redact::Redactor;
 use cl_storage::run_info::RunInfo;
 use cl_storage::task_state::TaskState;
 use cl_storage::{RunDir, TaskDir};
 
 use crate::console::Console;
-use crate::view::{Renderer, harmless};
+use crate::view::{MaskedText, Renderer, harmless};
 
 /// How often a live line is drawn anew.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
@@ -34,6 +35,7 @@ pub(super) struct Progress<'a> {
     waiting_for: Option<String>,
     message: String,
     stream: Option<Stream>,
+    redactor: Redactor,
 }
 
 /// The stream of the current run.
@@ -43,6 +45,7 @@ struct Stream {
     parser: StreamParser,
     position: u64,
     renderer: Renderer,
+    masked: MaskedText,
     last_line: String,
 }
 
@@ -53,6 +56,7 @@ impl<'a> Progress<'a> {
         task: &'a TaskDir,
         start: &Start,
         shows_output: bool,
+        redactor: Redactor,
     ) -> Self {
         let options = FollowOptions {
             wake: Wake::Poll,
@@ -72,6 +76,7 @@ impl<'a> Progress<'a> {
             waiting_for: None,
             message: String::new(),
             stream: None,
+            redactor,
         }
     }
 
@@ -92,6 +97,7 @@ impl<'a> Progress<'a> {
         self.look_at_messages();
         self.look_at_state();
         self.look_at_stream();
+        self.end_stream();
         self.clear();
     }
 
@@ -131,7 +137,7 @@ impl<'a> Progress<'a> {
             // The end of the attempt before is told first.
             self.look_at_stream();
             self.attempt = state.attempts.ordinal();
-            self.stream = None;
+            self.end_stream();
         }
     }
 
@@ -143,11 +149,22 @@ impl<'a> Progress<'a> {
             return;
         };
         let said = stream.advance();
+        let last_line = self.redactor.redact(&stream.last_line).into_owned();
+        stream.last_line = last_line;
+        self.show(&said);
+    }
+
+    /// Shows what was held back of a stream that has ended.
+    fn end_stream(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            let rest = stream.masked.feed(&stream.renderer.finish()) + &stream.masked.finish();
+            self.show(&rest);
+        }
+    }
+
+    fn show(&mut self, said: &str) {
         if self.shows_output && !said.is_empty() && !self.console.is_json() {
-            self.console
-                .out()
-                .write_all(harmless(&said).as_bytes())
-                .ok();
+            self.console.out().write_all(harmless(said).as_bytes()).ok();
             self.console.flush().ok();
         }
     }
@@ -165,6 +182,7 @@ impl<'a> Progress<'a> {
             parser: spec.stream_parser(),
             position: 0,
             renderer: Renderer::default(),
+            masked: MaskedText::new(Some(&self.redactor)),
             last_line: String::new(),
         })
     }
@@ -237,9 +255,10 @@ impl Stream {
                 break;
             };
             self.parser.feed(&buffer[..read]);
-            said.push_str(&self.renderer.feed(&buffer[..read]));
+            said.push_str(&self.masked.feed(&self.renderer.feed(&buffer[..read])));
             self.position += read as u64;
         }
+        said.push_str(&self.masked.settle());
         self.last_line = self.parser.snapshot().last_line.unwrap_or_default();
         said
     }

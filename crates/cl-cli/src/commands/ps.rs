@@ -72,11 +72,11 @@ pub fn run(ctx: &mut Context, args: &PsArgs) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// Refuses a project or task that was named and is not there: nothing runs for it, but
+/// Refuses a project or task that was named and is not there: nothing is found for it, but
 /// whoever mistyped it would take that for an answer.
 ///
-/// Only asked where no process was found, because processes may outlive their folder.
-fn check_named(ctx: &Context, scope: &Scope) -> Result<(), CliError> {
+/// Only asked where nothing was found, because processes may outlive their folder.
+pub(super) fn check_named(ctx: &Context, scope: &Scope) -> Result<(), CliError> {
     let named = &ctx.global.tasks;
     if ctx.global.project.is_some() {
         let project = scope.existing_project()?;

@@ -32,6 +32,9 @@ pub fn run(ctx: &mut Context, args: &RecoverArgs) -> Result<Exit, CliError> {
     });
     recoveries
         .retain(|found| tasks.is_empty() || tasks.iter().any(|id| found.task.id().as_str() == id));
+    if recoveries.is_empty() {
+        super::ps::check_named(ctx, &scope)?;
+    }
     let mut failed = false;
     for recovery in &recoveries {
         let outcome = if args.dry_run {

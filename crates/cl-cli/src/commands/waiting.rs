@@ -3,8 +3,9 @@
 use cl_bus::{After, Bus, Start};
 use cl_runner::attach::{AttachEnd, Flight, attach};
 use cl_runner::wishes::Wishes;
-use cl_storage::TaskDir;
+use cl_storage::space::{self, Room};
 use cl_storage::task_state::{ResultStatus, TaskResult};
+use cl_storage::{ProjectId, TaskDir, TaskId};
 use serde_json::json;
 
 use super::launching::{self, Order};
@@ -87,7 +88,14 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, mut flight: Flight) -> Result<
         return Ok(Exit::Success);
     };
     let on_terminate = launching::on_terminate(ctx);
-    let mut progress = Progress::new(&mut ctx.console, task, &wait.messages, wait.shows_output);
+    let redactor = crate::view::redactor(ctx);
+    let mut progress = Progress::new(
+        &mut ctx.console,
+        task,
+        &wait.messages,
+        wait.shows_output,
+        redactor,
+    );
     let attached = attach(&mut wishes, &mut flight, on_terminate, &*ctx.clock, || {
         progress.look();
     });
@@ -118,14 +126,25 @@ pub(super) fn wait(ctx: &mut Context, wait: Wait, mut flight: Flight) -> Result<
             task.id()
         ))
         .hint("`run-agent ps` shows what is left of it")),
-        AttachEnd::Lost => Err(
-            CliError::failed(format!("the supervisor of {} died", task.id())).hint(format!(
-                "`run-agent task resume {} --project {}` takes the task up again",
-                task.id(),
-                task.project()
-            )),
-        ),
+        AttachEnd::Lost => {
+            let room = space::free_bytes(task.path()).map_or(Room::Enough, Room::of);
+            Err(died(task.id(), task.project(), room))
+        }
     }
+}
+
+/// Tells that a supervisor died; a full disk is why it could not even write that down.
+fn died(task: &TaskId, project: &ProjectId, room: Room) -> CliError {
+    let (why, first) = match room {
+        Room::TooLittle => (
+            ", and less than 100 MiB are free where the root is",
+            "make room; then ",
+        ),
+        Room::Enough | Room::Low => ("", ""),
+    };
+    CliError::failed(format!("the supervisor of {task} died{why}")).hint(format!(
+        "{first}`run-agent task resume {task} --project {project}` takes the task up again"
+    ))
 }
 
 fn tell(
@@ -182,4 +201,24 @@ fn tell(
         ));
     }
     Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_the_death_of_a_supervisor() {
+        let task = TaskId::parse("task-20260101-000000-full").unwrap();
+        let project = ProjectId::parse("demo").unwrap();
+        let text = |room| died(&task, &project, room).to_string();
+        assert_eq!(
+            text(Room::TooLittle),
+            "the supervisor of task-20260101-000000-full died, and less than 100 MiB are free where the root is"
+        );
+        assert_eq!(
+            text(Room::Low),
+            "the supervisor of task-20260101-000000-full died"
+        );
+    }
 }

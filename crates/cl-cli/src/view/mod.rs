@@ -1,5 +1,6 @@
 //! How tasks and runs are shown: one row for listings, status and JSON alike.
 
+mod masking;
 mod problem;
 mod render;
 mod table;
@@ -13,6 +14,7 @@ pub(crate) use cl_view::{
 };
 pub(crate) use cl_wire::facts::{FailureFact, ResultFact, UsageFact};
 pub(crate) use cl_wire::{RunRow, TaskRow};
+pub(crate) use masking::{MaskedText, redactor};
 pub(crate) use problem::warn_about;
 pub(crate) use render::{Renderer, harmless};
 pub(crate) use table::Grid;

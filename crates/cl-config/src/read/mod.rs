@@ -52,16 +52,7 @@ pub(crate) struct Outcome {
 
 /// Reads `document` into settings; mistakes are in the outcome's problems.
 pub(crate) fn read(document: &Document, file: &File<'_>, environment: &Environment) -> Outcome {
-    let mut reader = Reader {
-        document,
-        file,
-        environment,
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        origins: Origins::default(),
-        secrets: Vec::new(),
-    };
-    reader.report_repeated();
+    let mut reader = Reader::new(document, file, environment);
     let config = match &document.root.value {
         Value::Null => Config::default(),
         Value::Map(_) => {
@@ -90,6 +81,23 @@ pub(crate) struct Reader<'d> {
     origins: Origins,
     /// What must not be shown when a line of the file is quoted.
     secrets: Vec<SecretString>,
+}
+
+impl<'d> Reader<'d> {
+    /// Begins to read `document`; keys that stand twice are reported at once.
+    fn new(document: &'d Document, file: &'d File<'d>, environment: &'d Environment) -> Self {
+        let mut reader = Self {
+            document,
+            file,
+            environment,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            origins: Origins::default(),
+            secrets: Vec::new(),
+        };
+        reader.report_repeated();
+        reader
+    }
 }
 
 impl Reader<'_> {

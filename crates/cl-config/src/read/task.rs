@@ -6,7 +6,6 @@ use super::{File, Reader, Section, settings};
 use crate::environment::Environment;
 use crate::error::Problem;
 use crate::model::{Config, Gate};
-use crate::origin::Origins;
 use crate::schema;
 use crate::tree::{Document, Node, Value};
 
@@ -20,16 +19,7 @@ pub(crate) fn read_task_gates(
     task: &TaskId,
     environment: &Environment,
 ) -> Result<Vec<Gate>, Vec<Problem>> {
-    let mut reader = Reader {
-        document,
-        file,
-        environment,
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        origins: Origins::default(),
-        secrets: Vec::new(),
-    };
-    reader.report_repeated();
+    let mut reader = Reader::new(document, file, environment);
     let gates = match &document.root.value {
         Value::Null => Vec::new(),
         Value::Map(entries) => {

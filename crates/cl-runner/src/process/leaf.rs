@@ -3,23 +3,26 @@
 //! The other nets of [`super::tree`] lose a process that has left its group and session,
 //! cleared its environment, and whose supervisor was killed. Membership in a control group
 //! (Linux, version 2) is inherited and is not left by any of that. Where this process may
-//! make one, every supervisor therefore moves into a *leaf* of its own before it starts
-//! anything:
+//! make one, every supervisor therefore makes a *leaf*, and all that it starts is born there:
 //!
 //! ```text
-//! <the group of whoever launched it>/
-//!     conductor-<pid>-<start ticks>/        the supervisor, its agents, gates, probes
+//! <the group of whoever launched it>/       the supervisor
+//!     conductor-<pid>-<start ticks>/        its agents, gates, probes
 //! ```
 //!
 //! The name is the supervisor's identity, which records hold anyway, so nothing more is
 //! written down, and a leaf counts only for a supervisor of the running boot. One leaf per
-//! supervisor and not per run: a supervisor has one agent at a time, and moving a process
-//! costs up to 15 ms (the kernel waits until nobody forks), which is paid once, beside the
-//! first writes to the disk.
+//! supervisor and not per run: a supervisor has one agent at a time.
+//!
+//! The supervisor itself stays where it is, because moving a process takes the kernel 10 ms,
+//! one at a time for the whole machine, and being born in a group nothing ([`super::birth`]).
+//! Two kinds of supervisor move all the same: one that finds itself in the leaf of another,
+//! as a child of an agent, and one on a kernel that lets nobody be born in a group (before
+//! Linux 5.7, or behind a filter of system calls).
 //!
 //! While the supervisor lives, it finds its processes as a subreaper; the leaf is for those
 //! who come after its death. It also ends a tree that grows faster than it can be killed one
-//! by one: the supervisor steps out, and the kernel kills the group as a whole.
+//! by one: the supervisor, if it is inside, steps out, and the kernel kills the group as a whole.
 //!
 //! An empty leaf is removed by whoever sees its supervisor's end, by the next supervisor, and
 //! by `gc` and `recover`. A group that has processes cannot be removed, so that this is safe
@@ -28,9 +31,13 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use cl_storage::process::{self, ProcessIdentity};
+
+use super::birth::Unborn;
+use super::spawn::{Program, spawn, spawn_into};
 
 /// What the names of leaves begin with.
 const PREFIX: &str = "conductor-";
@@ -41,11 +48,15 @@ const DEEPEST: usize = 16;
 /// How many groups one search goes through.
 const MOST_GROUPS: usize = 20_000;
 
-/// A leaf that this process has made and is, or may come to be, in.
+/// A leaf that this process has made.
 #[derive(Debug)]
 pub(crate) struct Leaf {
     path: PathBuf,
     base: PathBuf,
+    /// The open folder of the group, in which processes are born.
+    folder: fs::File,
+    /// Nobody can be born in the group: this process must be inside, so that its children are.
+    must_be_inside: bool,
     is_inside: bool,
 }
 
@@ -68,40 +79,72 @@ impl std::fmt::Display for Absence {
 }
 
 impl Leaf {
-    /// Makes the leaf of this process and moves the process into it.
+    /// Makes the leaf of this process, and removes leaves of dead supervisors beside it.
     ///
-    /// Takes up to 15 ms. Removes leaves of dead supervisors beside it.
-    pub(crate) fn enter() -> Result<Self, Absence> {
-        let base = base()?;
+    /// Moves the process only if it is in the leaf of another, which takes up to 15 ms.
+    pub(crate) fn make() -> Result<Self, Absence> {
+        let Base { path, is_in_leaf } = base()?;
         let me = ProcessIdentity::current().map_err(|e| Absence::NotWritable(e.to_string()))?;
-        remove_dead(&base);
-        Self::enter_below(&base, &me)
-    }
-
-    fn enter_below(base: &Path, me: &ProcessIdentity) -> Result<Self, Absence> {
-        let mut leaf = Self {
-            path: base.join(name_of(me)),
-            base: base.to_owned(),
-            is_inside: false,
-        };
-        let refused =
-            |path: &Path, e: &io::Error| Absence::NotWritable(format!("{}: {e}", path.display()));
-        match fs::create_dir(&leaf.path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(refused(&leaf.path, &e));
-            }
-            _ => {}
-        }
-        if let Err(e) = leaf.step_in() {
-            let absence = refused(&leaf.path.join("cgroup.procs"), &e);
+        remove_dead(&path);
+        let mut leaf = Self::make_below(&path, &me)?;
+        if is_in_leaf && let Err(e) = leaf.step_in() {
+            let absence = refused(&leaf.path, &e);
             leaf.remove();
             return Err(absence);
         }
         Ok(leaf)
     }
 
+    fn make_below(base: &Path, me: &ProcessIdentity) -> Result<Self, Absence> {
+        let path = base.join(name_of(me));
+        match fs::create_dir(&path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(refused(&path, &e)),
+            _ => {}
+        }
+        // The kernel asks for both when a process is born in the group.
+        let members = path.join("cgroup.procs");
+        let opened = may_write(&members)
+            .and_then(|()| may_write(&base.join("cgroup.procs")))
+            .and_then(|()| fs::File::open(&path));
+        match opened {
+            Ok(folder) => Ok(Self {
+                path,
+                base: base.to_owned(),
+                folder,
+                must_be_inside: false,
+                is_inside: false,
+            }),
+            Err(e) => {
+                remove_empty(&path);
+                Err(refused(&members, &e))
+            }
+        }
+    }
+
+    /// Starts `program` in the leaf.
+    ///
+    /// Where nobody can be born there, this process moves into it, once, and starts the
+    /// program as its child; if it may not even do that, the program is started outside.
+    pub(crate) fn spawn(&mut self, program: Program<'_>) -> io::Result<ProcessIdentity> {
+        if !self.must_be_inside {
+            match spawn_into(&program, self.folder.as_fd()) {
+                Ok(process) => return Ok(process),
+                Err(Unborn::Program(error)) => return Err(error),
+                Err(Unborn::Group(error)) => {
+                    tracing::debug!(%error, "no process can be born in the control group");
+                    self.must_be_inside = true;
+                }
+            }
+        }
+        if let Err(error) = self.step_in() {
+            // The other nets find the process while this supervisor lives.
+            tracing::warn!(%error, "could not enter the control group");
+        }
+        spawn(program)
+    }
+
     /// Moves this process into the leaf, if it is not there.
-    pub(crate) fn step_in(&mut self) -> io::Result<()> {
+    fn step_in(&mut self) -> io::Result<()> {
         if !self.is_inside {
             move_me(&self.path)?;
             self.is_inside = true;
@@ -118,7 +161,7 @@ impl Leaf {
     }
 
     /// Kills everything in the leaf at once if all of it is among `ours`; this process steps
-    /// out before, and in again with [`Leaf::step_in`]. Returns whether that was done.
+    /// out before, if it is inside. Returns whether that was done.
     pub(crate) fn kill(&mut self, ours: &[ProcessIdentity]) -> bool {
         let me = i32::try_from(std::process::id()).unwrap_or(0);
         let others = members(&self.path).into_iter().filter(|pid| *pid != me);
@@ -196,10 +239,8 @@ pub(crate) fn of_process(pid: i32) -> Option<String> {
 ///
 /// Makes a group and removes it again, because permissions alone do not say it.
 pub fn availability() -> Result<PathBuf, Absence> {
-    let base = base()?;
+    let base = base()?.path;
     let trial = base.join(format!("{PREFIX}trial-{}", std::process::id()));
-    let refused =
-        |path: &Path, e: &io::Error| Absence::NotWritable(format!("{}: {e}", path.display()));
     fs::create_dir(&trial).map_err(|e| refused(&trial, &e))?;
     let is_group = trial.join("cgroup.procs").exists();
     let may_move = may_write(&base.join("cgroup.procs"));
@@ -234,16 +275,30 @@ pub(crate) fn remove_of(supervisor: &ProcessIdentity) {
     if !supervisor.is_alive()
         && let Ok(base) = base()
     {
-        remove_empty(&base.join(name_of(supervisor)));
+        remove_empty(&base.path.join(name_of(supervisor)));
     }
 }
 
+/// The group in which leaves of this process are made.
+struct Base {
+    path: PathBuf,
+    /// This process is not in it but in a leaf below, its own or another's.
+    is_in_leaf: bool,
+}
+
 /// Returns the group in which leaves of this process are made.
-fn base() -> Result<PathBuf, Absence> {
+fn base() -> Result<Base, Absence> {
     let (mount, mount_root) = mount().ok_or(Absence::NotMounted)?;
     let me = i32::try_from(std::process::id()).unwrap_or(0);
     let group = process::control_group(me).ok_or(Absence::NotMounted)?;
-    place(&mount, &mount_root, outside_leaves(&group)).ok_or(Absence::NotMounted)
+    let outside = outside_leaves(&group);
+    let path = place(&mount, &mount_root, outside).ok_or(Absence::NotMounted)?;
+    let is_in_leaf = outside.len() < group.trim_end_matches('/').len();
+    Ok(Base { path, is_in_leaf })
+}
+
+fn refused(path: &Path, error: &io::Error) -> Absence {
+    Absence::NotWritable(format!("{}: {error}", path.display()))
 }
 
 /// Returns where the hierarchy of version 2 is mounted, and which part of it.
@@ -480,22 +535,35 @@ mod tests {
         let me = ProcessIdentity::current().unwrap();
         // A plain folder makes no files of its own in a new folder.
         assert!(matches!(
-            Leaf::enter_below(base.path(), &me),
+            Leaf::make_below(base.path(), &me),
             Err(Absence::NotWritable(_))
         ));
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_fake_group_is_entered_killed_and_left() {
+    fn a_fake_group_is_entered_where_nobody_can_be_born_killed_and_left() {
         let base = tempfile::tempdir().unwrap();
         fake_group(base.path(), "");
         let me = ProcessIdentity::current().unwrap();
         let path = base.path().join(name_of(&me));
         fake_group(&path, "");
-        let mut leaf = Leaf::enter_below(base.path(), &me).unwrap();
+        let mut leaf = Leaf::make_below(base.path(), &me).unwrap();
         let read = |name: &str| fs::read_to_string(path.join(name)).unwrap();
-        assert_eq!(read("cgroup.procs"), "0");
+        assert_eq!(read("cgroup.procs"), "", "the supervisor stays outside");
+        let program = Program {
+            path: Path::new("/bin/true"),
+            args: &[],
+            env: &std::collections::BTreeMap::new(),
+            cwd: Path::new("/"),
+            stdin: None,
+            stdout: None,
+            stderr: None,
+        };
+        let child = leaf.spawn(program).unwrap();
+        assert_eq!(read("cgroup.procs"), "0", "it had to move");
+        let pid = rustix::process::Pid::from_raw(child.pid);
+        rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
         fs::write(path.join("cgroup.procs"), "77\n78\n").unwrap();
         fake_group(&path.join("box"), "79\n");
         assert_eq!(members(&path).len(), 3);

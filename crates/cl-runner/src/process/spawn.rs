@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cl_storage::process::ProcessIdentity;
 use process_wrap::std::{CommandWrap, ProcessSession};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use super::birth::{self, Unborn};
 
 /// What to start.
 #[derive(Debug)]
@@ -44,18 +48,34 @@ pub(crate) fn spawn(program: Program<'_>) -> io::Result<ProcessIdentity> {
         .stdin(stdio(program.stdin))
         .stdout(stdio(program.stdout))
         .stderr(stdio(program.stderr));
-    let mut child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
-    let identity = i32::try_from(child.id())
+    // Dropping the handle does not wait: the reaper does.
+    let child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
+    i32::try_from(child.id())
         .map_err(io::Error::other)
-        .and_then(identify);
-    if identity.is_err() {
-        // Nobody could account for it: it must not go on.
-        child
-            .start_kill()
-            .and_then(|()| child.wait().map(drop))
+        .and_then(accounted_for)
+}
+
+/// Starts `program` as [`spawn`] does, in the control group with the open folder `group`.
+pub(crate) fn spawn_into(
+    program: &Program<'_>,
+    group: BorrowedFd<'_>,
+) -> Result<ProcessIdentity, Unborn> {
+    let pid = birth::bear(program, Some(group))?;
+    accounted_for(pid).map_err(Unborn::Program)
+}
+
+/// Identifies a child that was started just now, or ends it.
+fn accounted_for(pid: i32) -> io::Result<ProcessIdentity> {
+    let identity = identify(pid);
+    if identity.is_err()
+        && let Some(pid) = Pid::from_raw(pid)
+    {
+        // Nobody could account for it: it must not go on. It is ours and not reaped, so
+        // the number is still its own.
+        kill_process(pid, Signal::KILL)
+            .and_then(|()| waitpid(Some(pid), WaitOptions::empty()).map(drop))
             .unwrap_or_default();
     }
-    // Dropping the handle does not wait: the reaper does.
     identity
 }
 

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::{Broken, Supervisor};
 use crate::process::pids::PidSpan;
-use crate::process::spawn::{Program, spawn, why_not_started};
+use crate::process::spawn::{Program, why_not_started};
 
 /// Why an agent was ended by us.
 #[derive(Debug, Clone)]
@@ -242,7 +242,6 @@ impl Supervisor {
         if let Some(folder) = self.temporary_folder(run.path()) {
             durable::create_folders(&folder, Mode::Private)?;
         }
-        self.enter_group();
         let program = Program {
             path: &path,
             args: &command.args,
@@ -254,7 +253,7 @@ impl Supervisor {
         };
         crash::point("unspawned");
         let before = PidSpan::now();
-        let agent = spawn(program).map_err(|error| SpawnError {
+        let agent = self.group.spawn(program).map_err(|error| SpawnError {
             program: command.program.display().to_string(),
             why: why_not_started(&command.program, &self.record.cwd, &error),
         })?;

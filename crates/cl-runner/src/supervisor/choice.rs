@@ -216,14 +216,18 @@ impl Supervisor {
             return Some(Standing::Usable);
         };
         let account = match self.choice.unwritten.get(&key) {
-            Some(account) => Some(account.clone()),
-            // What cannot be read says nothing; the attempt will show it.
-            None => self.choice.ledger.read(&key).ok().flatten(),
-        };
-        let Some(account) = account else {
-            let held = self.choice.held.clone();
-            let held = held.filter(|held| held.limit.agent == name && held.until > now);
-            return Some(held.map_or(Standing::Usable, Standing::Closed));
+            Some(account) => account.clone(),
+            None => match self.choice.ledger.read(&key) {
+                Ok(Some(account)) => account,
+                // Nothing is known, or somebody has cleared it: the attempt will show.
+                Ok(None) => return Some(Standing::Usable),
+                // What cannot be read says nothing either, but an earlier supervisor may have.
+                Err(_) => {
+                    let held = self.choice.held.clone();
+                    let held = held.filter(|held| held.limit.agent == name && held.until > now);
+                    return Some(held.map_or(Standing::Usable, Standing::Closed));
+                }
+            },
         };
         let bounds = Bounds {
             stop_at_percent: self.record.policy.limits.stop_at_percent,

@@ -263,8 +263,7 @@ fn task_step(view: &View<'_>) -> Step {
         return step;
     }
     if view.attempts >= view.policy.max_attempts {
-        let last_failure = view.last.filter(|last| !last.success);
-        return Step::Fail(attempts_used_up(view.attempts, last_failure));
+        return Step::Fail(attempts_used_up(view));
     }
     match after {
         After::Pause(pause) if !view.paused => Step::Pause(pause),
@@ -360,16 +359,29 @@ fn admission(view: &View<'_>) -> Step {
     Step::Fail(failure)
 }
 
-fn attempts_used_up(made: u32, last_failure: Option<&LastAttempt>) -> Failure {
-    let mut text = match made {
-        1 => "no DONE after 1 attempt".to_owned(),
-        made => format!("no DONE after {made} attempts"),
+fn attempts_used_up(view: &View<'_>) -> Failure {
+    let attempts = match view.attempts {
+        1 => "1 attempt".to_owned(),
+        made => format!("{made} attempts"),
     };
+    // A claim that was refused is not one that was never made.
+    let mut text = match view.gate_failures {
+        0 => format!("no DONE after {attempts}"),
+        _ => format!(
+            "no DONE that stood after {attempts}; the last one refused was refused by {}",
+            view.refused_by
+        ),
+    };
+    let last_failure = view.last.filter(|last| !last.success);
     let Some(failure) = last_failure.map(failure_of) else {
-        return Failure::new(FailureKind::CleanExitNotDone, text);
+        let kind = match view.gate_failures {
+            0 => FailureKind::CleanExitNotDone,
+            _ => FailureKind::GateFailed,
+        };
+        return Failure::new(kind, text);
     };
     if !failure.detail.is_empty() {
-        text = format!("{text}; the last one failed: {}", failure.detail);
+        text = format!("{text}; the last attempt failed: {}", failure.detail);
     }
     Failure::new(failure.kind, text)
 }

@@ -2,6 +2,7 @@
 //!
 //! What each found is on disk before its word counts, see [`cl_storage::evidence`].
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use crate::launch::Gate;
 use crate::output;
 use crate::process::census::GATE_MARKER;
 use crate::process::reaper::Reaper;
+use crate::process::spawn::Program;
 use crate::shell::{self, Keeper, SHELL, Shell, ShellEnd};
 
 /// How much of a gate's output goes into the next prompt and onto the bus.
@@ -284,8 +286,8 @@ impl Keeper for Supervisor {
         run.unwrap_or_else(|| RunId::generate(self.now()))
     }
 
-    fn before_start(&mut self) {
-        self.enter_group();
+    fn spawn(&mut self, program: Program<'_>) -> io::Result<ProcessIdentity> {
+        self.group.spawn(program)
     }
 
     fn wish(&mut self) -> Option<()> {

@@ -1,72 +1,56 @@
 //! The supervisor's own control group, see [`crate::process::leaf`].
 
-use std::thread::JoinHandle;
+use std::io;
 
 use cl_storage::process::ProcessIdentity;
 
 use super::Supervisor;
-use crate::process::leaf::{Absence, Leaf};
+use crate::process::leaf::Leaf;
+use crate::process::spawn::{Program, spawn};
 
-/// The leaf of this supervisor, from the first thought of it on.
+/// The leaf of this supervisor.
 #[derive(Debug)]
 pub(super) enum Group {
     /// There is none: unwanted, or not possible here.
     Absent,
-    /// A thread makes it, while the first files are written.
-    Entering(JoinHandle<Result<Leaf, Absence>>),
     /// It is there.
     Present(Leaf),
 }
 
 impl Group {
-    /// Begins to make the leaf, if it is wanted.
-    pub(super) fn begin(is_wanted: bool) -> Self {
+    /// Makes the leaf, if it is wanted and possible.
+    ///
+    /// Takes some microseconds, and up to 15 ms in the rare cases of [`Leaf::make`].
+    pub(super) fn make(is_wanted: bool) -> Self {
         if !is_wanted {
             return Self::Absent;
         }
-        // Moving a process moves all its threads, whichever of them asks.
-        Self::Entering(std::thread::spawn(Leaf::enter))
+        match Leaf::make() {
+            Ok(leaf) => Self::Present(leaf),
+            Err(why) => {
+                tracing::debug!(%why, "no control group");
+                Self::Absent
+            }
+        }
     }
 
-    /// Waits until the leaf is there or known to be impossible; at most some milliseconds.
-    fn settled(self) -> Self {
+    /// Starts `program` in the leaf, if there is one; see [`spawn`].
+    pub(super) fn spawn(&mut self, program: Program<'_>) -> io::Result<ProcessIdentity> {
         match self {
-            Self::Entering(entering) => match entering.join() {
-                Ok(Ok(leaf)) => Self::Present(leaf),
-                Ok(Err(why)) => {
-                    tracing::debug!(%why, "no control group");
-                    Self::Absent
-                }
-                Err(_) => {
-                    tracing::error!("the thread that makes the control group panicked");
-                    Self::Absent
-                }
-            },
-            settled => settled,
+            Self::Present(leaf) => leaf.spawn(program),
+            Self::Absent => spawn(program),
         }
     }
 
     /// Leaves and removes the leaf, as far as it is empty.
     pub(super) fn leave(self) {
-        if let Self::Present(leaf) = self.settled() {
+        if let Self::Present(leaf) = self {
             leaf.remove();
         }
     }
 }
 
 impl Supervisor {
-    /// Sees to it that what is started next is born in the leaf, if there is one.
-    pub(super) fn enter_group(&mut self) {
-        let group = std::mem::replace(&mut self.group, Group::Absent);
-        self.group = group.settled();
-        if let Group::Present(leaf) = &mut self.group
-            && let Err(error) = leaf.step_in()
-        {
-            // The other nets find the agent while this supervisor lives.
-            tracing::warn!(%error, "could not enter the control group again");
-        }
-    }
-
     /// Kills the leaf as a whole, if everything in it is among `ours`.
     pub(super) fn kill_group(&mut self, ours: &[ProcessIdentity]) {
         if let Group::Present(leaf) = &mut self.group

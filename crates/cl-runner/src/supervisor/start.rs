@@ -194,7 +194,7 @@ fn take(
             return Err(refused);
         }
     };
-    let group = Group::begin(record.policy.use_control_group);
+    let group = Group::make(record.policy.use_control_group);
     cl_storage::crash::point("owned");
     let written = Written::before(&task);
     let mut stored = None;

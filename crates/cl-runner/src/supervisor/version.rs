@@ -9,7 +9,7 @@ use cl_agent::{ProgramStamp, VersionCache};
 use cl_storage::RunId;
 
 use super::Supervisor;
-use crate::process::spawn::{Program, spawn};
+use crate::process::spawn::Program;
 use crate::process::{end, tree};
 
 /// A program that needs longer is hanging.
@@ -102,8 +102,7 @@ impl Supervisor {
     ) -> std::io::Result<String> {
         let out = tempfile_in(&self.root)?;
         let env = self.agent_environment(Some(run), None);
-        self.enter_group();
-        let probe = spawn(Program {
+        let probe = self.group.spawn(Program {
             path: program,
             args,
             env: &env,

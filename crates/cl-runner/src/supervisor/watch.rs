@@ -7,6 +7,7 @@ use cl_agent::{Exit, Outcome};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::run_info::StopRecord;
 use cl_storage::{Clock as _, RunDir, SystemClock, crash};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Supervisor;
@@ -182,8 +183,7 @@ impl Supervisor {
         // A writer that was gone at the last look may have written just before.
         stream.read(run, READ_AT_ONCE);
         let stderr = output::tail(&run.stderr(), 200);
-        let now = self.now().to_zoned(jiff::tz::TimeZone::system());
-        let mut outcome = stream.finish(exit, stderr.as_bytes(), now);
+        let mut outcome = stream.finish(exit, stderr.as_bytes(), self.now());
         if outcome.usage.is_none() {
             outcome.usage = run_usage::in_file(run, self.agent.spec.dialect);
         }
@@ -377,8 +377,7 @@ impl LiveStream {
                 return false;
             };
             // Agents say "in two hours" and "at 3am", and mean when they said it.
-            let now = SystemClock.now().to_zoned(jiff::tz::TimeZone::system());
-            self.parser.tell_time(now);
+            self.parser.tell_time(SystemClock.now());
             self.parser.feed(&buffer[..read]);
             self.position += read as u64;
         }
@@ -386,8 +385,9 @@ impl LiveStream {
     }
 
     /// Decides how the run went; times of day in what was said are those around `now`.
-    fn finish(self, exit: Exit, stderr_tail: &[u8], now: jiff::Zoned) -> Outcome {
-        self.parser.as_of(now).finish(exit, stderr_tail)
+    fn finish(mut self, exit: Exit, stderr_tail: &[u8], now: Timestamp) -> Outcome {
+        self.parser.tell_time(now);
+        self.parser.finish(exit, stderr_tail)
     }
 }
 

@@ -5,13 +5,13 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use super::waiting::{Backend, Time, Turn};
-use super::{LockError, MachineTime};
+use super::waiting::{Backend, Turn};
+use super::{Exclusive, LockError};
 use crate::fault::{self, Target};
 
 /// All that a thread needs that only waits.
@@ -40,24 +40,6 @@ impl QueuePlace {
 impl Drop for QueuePlace {
     fn drop(&mut self) {
         QUEUED.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The exclusive lock of an open file.
-#[derive(Debug)]
-pub(super) struct Exclusive<'a> {
-    pub(super) file: &'a Arc<File>,
-    /// Names the file where a test makes it fail.
-    pub(super) path: &'a Path,
-}
-
-impl Time for Exclusive<'_> {
-    fn now(&self) -> Instant {
-        MachineTime.now()
-    }
-
-    fn pause(&self, length: Duration) {
-        MachineTime.pause(length);
     }
 }
 

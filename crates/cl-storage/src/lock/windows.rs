@@ -8,11 +8,10 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::waiting::{self, Backend, Time, Turn};
-use super::{LockError, MachineTime, SHORT_WAIT};
+use super::{Exclusive, LockError, MachineTime, SHORT_WAIT};
 use crate::fault::{self, Target};
 use crate::look::{FileId, Look};
 use crate::win32::{self, Hold};
@@ -20,24 +19,6 @@ use crate::win32::{self, Hold};
 thread_local! {
     /// The files that this thread has locked to write; reading them needs no lock.
     static WRITING: RefCell<Vec<FileId>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The exclusive lock of an open file.
-#[derive(Debug)]
-pub(super) struct Exclusive<'a> {
-    pub(super) file: &'a Arc<File>,
-    /// Names the file where a test makes it fail.
-    pub(super) path: &'a Path,
-}
-
-impl Time for Exclusive<'_> {
-    fn now(&self) -> Instant {
-        MachineTime.now()
-    }
-
-    fn pause(&self, length: Duration) {
-        MachineTime.pause(length);
-    }
 }
 
 impl Backend for Exclusive<'_> {

@@ -76,15 +76,16 @@ const fn word(vendor: &'static str, start: &'static str, least: usize) -> Shape 
 }
 
 /// What private keys begin and end with.
-const KEY_BEGIN: &str = concat!("-----BEGIN", " ");
+pub(super) const KEY_BEGIN: &str = concat!("-----BEGIN", " ");
 const KEY_END: &str = "-----END ";
 const KEY_KIND: &str = concat!("PRIVATE", " KEY-----");
 
 /// How long the line may be that a private key begins with.
-const LONGEST_HEADING: usize = 80;
+pub(super) const LONGEST_HEADING: usize = 80;
 
 /// Names of variables whose values are secret end like this.
-const SECRET_NAMES: &[&str] = &["API_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "SECRET_KEY"];
+pub(super) const SECRET_NAMES: &[&str] =
+    &["API_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "SECRET_KEY"];
 
 /// Shorter values of such variables are words like `none` or `true`.
 const SHORTEST_VALUE: usize = 8;
@@ -126,7 +127,7 @@ impl Alphabet {
     }
 }
 
-fn is_word(byte: u8) -> bool {
+pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
@@ -173,13 +174,47 @@ pub fn private_keys(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// Tells whether a private key begins in `text` and does not end there.
+pub(super) fn has_open_key(text: &str) -> bool {
+    let last = private_keys(text).last();
+    last.is_some_and(|key| {
+        let key = &text[key];
+        let end = key.rfind(KEY_END);
+        end.is_none_or(|end| !key[end..].contains(KEY_KIND))
+    })
+}
+
+/// Returns where the private key ends that this line ends.
+pub(super) fn end_of_key(line: &[u8]) -> Option<usize> {
+    let find = |bytes: &[u8], wanted: &str| {
+        bytes
+            .windows(wanted.len())
+            .position(|window| window == wanted.as_bytes())
+    };
+    let end = find(line, KEY_END)?;
+    let kind = find(&line[end..], KEY_KIND)?;
+    Some(end + kind + KEY_KIND.len())
+}
+
+/// Tells whether a line may stand between the beginning and the end of a private key.
+pub(super) fn is_of_key(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    let is_header = [&b"Proc-Type:"[..], b"DEK-Info:"]
+        .iter()
+        .any(|name| line.starts_with(name));
+    is_header
+        || line
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b))
+}
+
 /// Tells whether a variable of this name holds a secret, by the end of its name.
 pub fn is_secret_name(name: &str) -> bool {
     SECRET_NAMES.iter().any(|end| name.ends_with(end))
 }
 
 /// Returns where the values of variables stand whose names say that they are secret.
-fn assignments(text: &str) -> impl Iterator<Item = Range<usize>> {
+pub fn assignments(text: &str) -> impl Iterator<Item = Range<usize>> {
     let bytes = text.as_bytes();
     text.match_indices('=').filter_map(move |(at, _)| {
         let is_secret = SECRET_NAMES

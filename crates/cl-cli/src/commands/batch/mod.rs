@@ -143,18 +143,7 @@ fn from_manifest(
             .hint("name the tasks in the manifest"));
     }
     let path = ctx.absolute(path);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        let exit = if error.kind() == std::io::ErrorKind::NotFound {
-            Exit::NotFound
-        } else {
-            Exit::Failed
-        };
-        CliError::new(
-            exit,
-            format!("could not read the manifest {}", path.display()),
-        )
-        .caused_by(error)
-    })?;
+    let text = launching::text_file("manifest", &path)?;
     let placed = manifest::read(&text, &path).map_err(CliError::usage)?;
     let folder = path.parent().unwrap_or(&path);
     let mut items = Vec::new();

@@ -20,7 +20,12 @@ pub(super) fn init(ctx: &mut Context) -> Result<Exit, CliError> {
         CliError::failed(format!("could not write {}", path.display())).caused_by(error)
     };
     if let Some(folder) = path.parent() {
-        durable::create_folders(folder, Mode::Private).map_err(failed)?;
+        // Here, what is there already is something else in the folder's place.
+        durable::create_folders(folder, Mode::Private).map_err(|error| {
+            CliError::failed(format!("could not make the folder {}", folder.display()))
+                .hint("move away what stands there")
+                .caused_by(error)
+        })?;
     }
     durable::create_new(&path, cl_config::TEMPLATE.as_bytes(), Mode::Private).map_err(failed)?;
     if ctx.console.is_json() {

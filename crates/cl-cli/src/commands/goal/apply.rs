@@ -33,14 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Starts the tasks of a plan and waits for them.
 pub fn run(ctx: &mut Context, args: &ApplyArgs) -> Result<Exit, CliError> {
     let path = ctx.absolute(&args.spec);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        let exit = if error.kind() == std::io::ErrorKind::NotFound {
-            Exit::NotFound
-        } else {
-            Exit::Failed
-        };
-        CliError::new(exit, format!("could not read {}", path.display())).caused_by(error)
-    })?;
+    let text = launching::text_file("plan", &path)?;
     let wrong = |why: String| CliError::usage(format!("{}: {why}", path.display()));
     let spec = spec::read(&text).map_err(wrong)?;
     let needs = spec::needs(&spec).map_err(wrong)?;
@@ -104,7 +97,7 @@ fn find_goal(ctx: &Context, spec: &Spec, args: &ApplyArgs) -> Result<String, Cli
         vec![text]
     } else {
         let file = spec.goal.source.as_ref();
-        let file = file.and_then(|path| std::fs::read_to_string(path).ok());
+        let file = file.and_then(|path| launching::text_file("goal", path.as_ref()).ok());
         file.into_iter()
             .chain([spec.goal.preview.clone()])
             .collect()

@@ -107,13 +107,41 @@ fn the_limit_counts_attempts_and_zero_means_none() {
 
 #[test]
 fn the_last_failure_is_told_when_the_attempts_are_used_up() {
+    let policy = policy();
     let mut failed = last(Some(FailureKind::Stall), 0);
-    let text = |last: &LastAttempt| attempts_used_up(1, Some(last)).to_string();
+    let text = |last: &LastAttempt| {
+        let spent = View {
+            attempts: 1,
+            last: Some(last),
+            ..view(&policy)
+        };
+        attempts_used_up(&spent).to_string()
+    };
     assert_eq!(text(&failed), "stall: no DONE after 1 attempt");
     failed.failure = Some(Failure::new(FailureKind::Stall, "no output for 8s"));
     assert_eq!(
         text(&failed),
-        "stall: no DONE after 1 attempt; the last one failed: no output for 8s"
+        "stall: no DONE after 1 attempt; the last attempt failed: no output for 8s"
+    );
+}
+
+#[test]
+fn refused_claims_are_told_when_the_attempts_are_used_up() {
+    let policy = policy();
+    let clean = last(None, 0);
+    let spent = View {
+        attempts: 3,
+        last: Some(&clean),
+        gate_failures: 2,
+        alike_refusals: 2,
+        ..view(&policy)
+    };
+    let Step::Fail(failure) = next_step(&spent) else {
+        panic!("the attempts are used up");
+    };
+    assert_eq!(
+        failure.to_string(),
+        "gate_failed: no DONE that stood after 3 attempts; the last one refused was refused by lint (exit 1)"
     );
 }
 

@@ -26,12 +26,18 @@ pub(super) fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError>
     }
     let bus = target.bus();
     let wanted = Wanted::of(args, ctx.now())?;
-    if wanted.limit.is_none() && !args.follow && !ctx.console.is_json() {
-        match print_all(ctx, &bus, &query(&wanted)?) {
+    if wanted.limit.is_none() && !args.follow {
+        let is_json = ctx.console.is_json();
+        let printed = if is_json {
+            print_document(ctx, &bus, &wanted)
+        } else {
+            print_all(ctx, &bus, &query(&wanted)?)
+        };
+        match printed {
             Err(Printing::Read(error)) if error.is_unknown_message() => {}
             Err(Printing::Read(error)) => return Err(error.into()),
             Err(Printing::Print(error)) => return Err(error),
-            Ok(0) => return tell_nothing(ctx, &bus),
+            Ok(0) if !is_json => return tell_nothing(ctx, &bus),
             Ok(_) => return Ok(Exit::Success),
         }
     }
@@ -104,6 +110,71 @@ fn print_all(ctx: &mut Context, bus: &Bus, query: &Query) -> Result<u64, Printin
     }
     read.map_err(Printing::Read)?;
     warn_about_places(ctx, damage.as_ref(), damaged_places);
+    Ok(printed)
+}
+
+/// Prints the same as one JSON document, of which only the damage is held; returns the number
+/// of messages.
+///
+/// A place that is not there is found out before anything is printed. After a later error
+/// the document has no end.
+fn print_document(ctx: &mut Context, bus: &Bus, wanted: &Wanted) -> Result<u64, Printing> {
+    let query = query(wanted).map_err(Printing::Print)?;
+    let write = |ctx: &mut Context, text: std::fmt::Arguments<'_>| {
+        ctx.console.out().write_fmt(text).map_err(CliError::from)
+    };
+    let text = |value: &serde_json::Value| value.to_string();
+    let (mut printed, mut failed) = (0_u64, None);
+    let (mut first, mut last, mut damage) = (None, None, Vec::new());
+    let path = text(&json!(bus.path()));
+    let read = bus.for_each(&query, |found| {
+        let entry = match found {
+            Found::Entry(entry) => entry,
+            Found::Damage(found) => {
+                damage.push(found);
+                return ControlFlow::Continue(());
+            }
+        };
+        let row = serde_json::to_string(&Row::of(&entry.message, None))
+            .map_err(|error| CliError::failed("could not write JSON").caused_by(error));
+        let written = row.and_then(|row| match printed {
+            0 => write(ctx, format_args!("{{\"bus\":{path},\"messages\":[{row}")),
+            _ => write(ctx, format_args!(",{row}")),
+        });
+        if let Err(error) = written {
+            failed = Some(error);
+            return ControlFlow::Break(());
+        }
+        let cursor = entry.cursor().to_string();
+        first.get_or_insert_with(|| cursor.clone());
+        last = Some(cursor);
+        printed += 1;
+        ControlFlow::Continue(())
+    });
+    if let Some(error) = failed {
+        return Err(Printing::Print(error));
+    }
+    read.map_err(Printing::Read)?;
+    let next = last.or_else(|| wanted.after.as_ref().map(shown));
+    let rest = text(&json!({
+        "next": next,
+        "previous": first,
+        "has_more": false,
+        "skipped_entries": skipped(&damage),
+        "reset": false,
+        "damage": damage,
+    }));
+    let rest = rest.trim_start_matches('{');
+    let end = if printed == 0 {
+        write(
+            ctx,
+            format_args!("{{\"bus\":{path},\"messages\":[],{rest}\n"),
+        )
+    } else {
+        write(ctx, format_args!("],{rest}\n"))
+    };
+    end.map_err(Printing::Print)?;
+    warn_about_damage(ctx, &damage.iter().collect::<Vec<_>>());
     Ok(printed)
 }
 
