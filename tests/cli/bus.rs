@@ -1,11 +1,13 @@
 //! `bus`.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+mod damage;
+mod posting;
+mod reading;
 
 use cl_bus::Bus;
-use cl_storage::run_info::RunStatus;
 
-use crate::place::{CHILD, PROJECT, Place, Ran, TASK, add_run, alive, ended};
+use crate::place::{CHILD, PROJECT, Place, Ran, TASK};
 
 fn with_task() -> Place {
     let place = Place::new();
@@ -42,63 +44,6 @@ fn bodies(bus: &std::path::Path) -> Vec<String> {
         .messages()
         .map(|message| message.body.clone())
         .collect()
-}
-
-#[test]
-fn a_posted_message_is_read_back() {
-    let place = with_task();
-    let to = format!("--project demo --task {TASK}");
-    let out = place
-        .run(&format!(
-            "bus post {to} --type FACT --body known --meta k=v --link https://example.org"
-        ))
-        .ok();
-    let id = out.trim().strip_prefix("msg_id: ").unwrap().to_owned();
-    let out = place
-        .run(&format!(
-            "bus post {to} --type ANSWER --body so --parent answers:{id}"
-        ))
-        .ok();
-    assert!(out.starts_with("msg_id: MSG-"), "{out}");
-    let text = place.run_changing_nothing(&format!("bus read {to}")).ok();
-    let first = text.lines().next().unwrap();
-    assert!(
-        first.starts_with("[20") && first.ends_with("Z] (FACT) known"),
-        "{text}"
-    );
-    let json = place
-        .run_changing_nothing(&format!("bus read {to} --json"))
-        .json();
-    let messages = json["messages"].as_array().unwrap();
-    assert_eq!(messages[0]["meta"]["k"], "v");
-    assert_eq!(messages[0]["project_id"], PROJECT);
-    assert_eq!(messages[0]["task_id"], TASK);
-    assert_eq!(messages[0]["links"][0]["url"], "https://example.org");
-    assert_eq!(messages[1]["parents"][0]["msg_id"], id);
-    assert_eq!(messages[1]["parents"][0]["kind"], "answers");
-    for (filter, count) in [
-        ("--type fact", 1),
-        ("--tail 1", 1),
-        ("--tail 0", 2),
-        ("--since 1h", 2),
-        ("--text KNOW", 1),
-        ("--type fact --type ANSWER,x", 2),
-        ("--run 20260201-1000000000-1-1", 0),
-        (&format!("--after {id}"), 1),
-        (&format!("--before {id}"), 0),
-        (&format!("--issue {id}"), 1),
-        ("--since 2020-01-01T00:00:00Z", 2),
-        ("--since 2999-01-01T00:00:00Z", 0),
-        (&format!("--since {id}"), 1),
-    ] {
-        let line = format!("bus read {to} --json {filter}");
-        let json = place.run_changing_nothing(&line).json();
-        assert_eq!(
-            json["messages"].as_array().unwrap().len(),
-            count,
-            "{filter}"
-        );
-    }
 }
 
 /// The bodies in an answer.
