@@ -101,7 +101,7 @@ impl From<ClaimRecord> for ClaimFact {
 /// How a launch ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResultFact {
-    /// `completed` or `failed`.
+    /// `completed`, `failed` or `stopped`.
     pub status: String,
     /// The exit code of the last run.
     pub exit_code: i32,
