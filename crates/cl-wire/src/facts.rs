@@ -103,7 +103,7 @@ impl From<ClaimRecord> for ClaimFact {
 pub struct ResultFact {
     /// `completed`, `failed` or `stopped`.
     pub status: String,
-    /// The exit code of the last run.
+    /// The exit code of the command that waited for it.
     pub exit_code: i32,
     /// When it ended.
     #[schema(value_type = String)]
