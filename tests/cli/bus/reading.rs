@@ -1,6 +1,6 @@
 //! Reading and following messages.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 
 use cl_storage::run_info::RunStatus;
 
@@ -361,4 +361,64 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!((output.status.code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn all_messages_as_json_are_printed_while_they_are_read() {
+    const MESSAGES: usize = 1000;
+    let place = with_task();
+    let to = format!("--project demo --task {TASK}");
+    let body = "x".repeat(60_000);
+    place
+        .run_with_input(&format!("bus post {to}"), body.as_bytes())
+        .ok();
+    let bus = place.task(TASK).bus();
+    let one = std::fs::read_to_string(&bus).unwrap();
+    assert!(one.len() > 60_000, "it was put aside");
+    let messages = (1..=MESSAGES).map(|n| one.replacen("-0001\n", &format!("-{n:04}\n"), 1));
+    let all: String = messages.collect();
+    std::fs::write(&bus, all).unwrap();
+    let mut child = place.start(&format!("bus read {to} --json --tail 0"));
+    let mut out = child.stdout.take().unwrap();
+    // As soon as it prints it cannot go on, because nobody reads.
+    let mut text = vec![0; 1];
+    out.read_exact(&mut text).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.unwrap().trim().trim_end_matches(" kB");
+    let peak: usize = peak.parse().unwrap();
+    assert!(
+        peak < 30_000,
+        "{peak} KiB for {} of bus",
+        one.len() * MESSAGES
+    );
+    out.read_to_end(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    crate::schema::assert_valid("bus-read", &json);
+    assert_eq!(json["messages"].as_array().unwrap().len(), MESSAGES);
+}
+
+#[test]
+fn all_messages_as_json_are_the_same_document_as_some() {
+    let place = with_messages();
+    let to = format!("--project demo --task {TASK}");
+    let same = |filter: &str| {
+        let [all, some] = ["--tail 0", "--tail 100"].map(|tail| {
+            let line = format!("bus read {to} --json {filter} {tail}");
+            place.run_changing_nothing(&line).json()
+        });
+        assert_eq!(all, some, "{filter}");
+        all
+    };
+    let whole = same("");
+    assert_eq!(read_bodies(&whole), ["two", "four"]);
+    assert_eq!(same("--type NONE")["messages"], serde_json::json!([]));
+    let bus = place.task(TASK).bus();
+    let mut text = std::fs::read_to_string(&bus).unwrap();
+    text.push_str("no record\n");
+    std::fs::write(&bus, text).unwrap();
+    same("");
+    std::fs::remove_file(&bus).unwrap();
+    same("");
 }

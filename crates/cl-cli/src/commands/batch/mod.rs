@@ -393,8 +393,6 @@ impl Batch {
                 step: None,
             };
             match series::launch(ctx, &self.common, part) {
-                Ok(flight) => self.flights[index] = Some(flight),
-            match Flight::launch(ctx, &self.common, part) {
                 Ok(flight) => {
                     self.flights[index] = Some(flight);
                     // A stream that cannot be followed costs its lines, nothing else.
