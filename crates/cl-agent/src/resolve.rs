@@ -13,6 +13,9 @@ use crate::scripted::{Script, ScriptError};
 use crate::spec::AgentSpec;
 use crate::stream::JsonlMapping;
 
+/// How many bytes of a script are read at the most.
+const LARGEST_SCRIPT: u64 = 16 * 1024 * 1024;
+
 /// What the machine looks like to [`resolve`].
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -315,6 +318,18 @@ fn find_program(
     })
 }
 
+/// Reads a file that is small if it is a script at all.
+fn read_script(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LARGEST_SCRIPT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST_SCRIPT {
+        return Err(std::io::Error::other("it is larger than 16 MiB"));
+    }
+    Ok(text)
+}
+
 /// Reads the script once, so that a mistake in it is found before anything starts.
 fn find_script(
     agent: &str,
@@ -331,7 +346,7 @@ fn find_script(
             key: "script",
         });
     };
-    let text = std::fs::read_to_string(path).map_err(|source| ResolveError::ScriptUnreadable {
+    let text = read_script(path).map_err(|source| ResolveError::ScriptUnreadable {
         agent: agent.to_owned(),
         script: path.clone(),
         source,

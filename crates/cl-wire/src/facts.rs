@@ -101,9 +101,9 @@ impl From<ClaimRecord> for ClaimFact {
 /// How a launch ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResultFact {
-    /// `completed` or `failed`.
+    /// `completed`, `failed` or `stopped`.
     pub status: String,
-    /// The exit code of the last run.
+    /// The exit code of the command that waited for it.
     pub exit_code: i32,
     /// When it ended.
     #[schema(value_type = String)]

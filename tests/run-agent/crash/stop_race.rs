@@ -54,9 +54,8 @@ enum Starter {
 }
 
 fn todos(rig: &Rig, tasks: &[&str]) {
-    let text: String = (tasks.iter())
-        .map(|task| format!("- [ ] {task}: Work.\n"))
-        .collect();
+    let boxes = tasks.iter().map(|task| format!("- [ ] {task}: Work.\n"));
+    let text = boxes.collect::<Vec<_>>().concat();
     let list = rig.scenario.work().join("TODOs.md");
     // Whole or not at all: the monitor may be reading it.
     cl_storage::durable::replace(&list, text.as_bytes(), cl_storage::durable::Mode::Shared)

@@ -268,3 +268,24 @@ fn inside_an_agent_the_items_are_its_children() {
     assert_eq!(stage.lines("said").len(), 2, "{:?}", stage.lines("said"));
     assert_eq!(stage.state("top").children.len(), 2);
 }
+
+#[test]
+fn what_the_agents_say_is_followed_without_secrets() {
+    const TALKER: &str = "
+  - say: I begin with A_TOKEN=canary-value here.
+  - output: Fine.";
+    let stage = Stage::new(TALKER);
+    let tasks = ["--task", &id("one"), "--task", &id("two")];
+    let prompts = ["--prompt", "One.", "--prompt", "Two."];
+    let finished = batch(&stage, &["--follow", "--parallel", "2"])
+        .args(&tasks)
+        .args(&prompts)
+        .ok();
+    for task in ["one", "two"] {
+        let line = format!("[{}] I begin with A_TOKEN=[REDACTED] here.\n", id(task));
+        assert!(finished.stdout.contains(&line), "{finished:?}");
+    }
+    assert!(!finished.stdout.contains("canary"), "{finished:?}");
+    let finished = batch(&stage, &["--json", "-f"]).args(&prompts).ok();
+    assert_eq!(statuses(&lines(&finished)), ["completed", "completed"]);
+}

@@ -140,6 +140,45 @@ fn so_many_tasks_run_at_once_as_may() {
 }
 
 #[test]
+fn a_limit_on_tasks_holds_without_the_command() {
+    let stage = Stage::new(ACTOR);
+    plan(&stage);
+    order(
+        &stage,
+        "until [ -e @/go-$JRUN_TASK_ID ]; do sleep 0.02; done",
+    );
+    let running = apply(&stage, "--max-parallel 2 --json").spawn();
+    let started = || {
+        running
+            .printed()
+            .lines()
+            .filter(|line| line.contains("\"started\""))
+            .count()
+    };
+    // Three in a row, and two of the three that may run side by side.
+    until("five launches", || started() == 5);
+    stage.wait_for_lines("ran", 1);
+    running.signal_group(Signal::INT);
+    let finished = running.finish();
+    assert!(
+        finished.stderr.contains("to start the rest"),
+        "{finished:?}"
+    );
+    for count in 1..=3 {
+        stage.wait_for_lines("ran", count);
+        let task = stage.lines("ran").pop().unwrap();
+        stage.touch(&format!("go-{task}"));
+    }
+    stage.wait_for_lines("ran", 5);
+    for task in &stage.lines("ran")[3..] {
+        stage.touch(&format!("go-{task}"));
+    }
+    order(&stage, "");
+    apply(&stage, "--max-parallel 2").ok();
+    assert_eq!(ran(&stage).len(), 8);
+}
+
+#[test]
 fn a_failure_keeps_what_depends_on_it_from_starting() {
     let stage = Stage::new(ACTOR).settings("defaults: {max_attempts: 1}\n");
     plan(&stage);
@@ -147,15 +186,19 @@ fn a_failure_keeps_what_depends_on_it_from_starting() {
     let finished = apply(&stage, "--json").run();
     finished.assert_code(1);
     assert_eq!(statuses(&finished.stdout, "failed"), 1);
-    assert_eq!(statuses(&finished.stdout, "not_started"), 5);
+    assert_eq!(statuses(&finished.stdout, "started"), 8);
+    assert_eq!(statuses(&finished.stdout, "blocked"), 5, "{finished:?}");
     order(&stage, "");
     let again = apply(&stage, "--json").run();
     again.assert_code(1);
+    assert_eq!(statuses(&again.stdout, "started"), 0);
     assert_eq!(ran(&stage).len(), 3, "what failed is for a person");
     let failed = stage.lines("ran").pop().unwrap();
     stage
         .command(&format!("task resume {failed} --max-attempts 2"))
         .ok();
+    // What waited for it begins by itself.
+    stage.wait_for_lines("ran", 9);
     apply(&stage, "").ok();
     assert_eq!(ran(&stage).len(), 9);
 }
@@ -166,7 +209,9 @@ fn ending_the_command_leaves_the_tasks_alone() {
         let stage = Stage::new(ACTOR);
         plan(&stage);
         order(&stage, "until [ -e @/go ]; do sleep 0.02; done");
-        let running = apply(&stage, "").spawn();
+        let running = apply(&stage, "--json").spawn();
+        let started = || running.printed().matches("\"started\"").count();
+        until("all launches", || started() == 8);
         stage.wait_for_lines("ran", 1);
         running.signal_group(signal);
         let code = if signal == Signal::INT {
@@ -175,12 +220,13 @@ fn ending_the_command_leaves_the_tasks_alone() {
             None
         };
         assert_eq!(running.finish().code, code);
-        let again = apply(&stage, "--json").spawn();
-        until("the running task", || again.printed().contains("running"));
+        // Nobody applies the plan any more, and it is carried out.
         stage.touch("go");
-        let finished = again.finish();
+        stage.wait_for_lines("ran", 8);
+        let finished = apply(&stage, "--json").run();
         finished.assert_code(0);
-        assert_eq!(statuses(&finished.stdout, "started"), 7);
+        assert_eq!(statuses(&finished.stdout, "started"), 0);
+        assert_eq!(statuses(&finished.stdout, "done"), 8);
         assert_eq!(stage.lines("ran").len(), 8, "nothing ran twice");
         stage.scenario.assert_no_clash();
     }

@@ -105,7 +105,7 @@ fn played(script: &str, context: &PlayContext) -> (i32, MemoryStage, Outcome) {
 fn outcome(dialect: Dialect, stage: &MemoryStage, code: i32) -> Outcome {
     let now = jiff::Timestamp::from_second(1_700_000_000).unwrap();
     let now = now.to_zoned(jiff::tz::TimeZone::UTC);
-    let mut parser = StreamParser::new(dialect).as_of(now);
+    let mut parser = StreamParser::new(dialect).as_of(&now);
     parser.feed(&stage.stdout);
     parser.finish(Exit::Code(code), &stage.stderr)
 }

@@ -100,7 +100,7 @@ impl Facts {
             return event.map(|event| event.to_zoned(TimeZone::UTC));
         };
         let age = event.map(|event| now.timestamp().duration_since(event));
-        let is_possible = |age: &SignedDuration| OLDEST >= *age && *age >= -NEWEST;
+        let is_possible = |age: &SignedDuration| (-NEWEST..=OLDEST).contains(age);
         Some(match (event, age.filter(is_possible)) {
             (Some(event), Some(_)) => event.to_zoned(now.time_zone().clone()),
             _ => now,

@@ -171,7 +171,7 @@ impl StreamParser {
     ///
     /// Without it only points in time are understood.
     #[must_use]
-    pub fn as_of(mut self, now: jiff::Zoned) -> Self {
+    pub fn as_of(mut self, now: &jiff::Zoned) -> Self {
         self.tell_time(now.timestamp());
         self.facts.zone = Some(now.time_zone().clone());
         self

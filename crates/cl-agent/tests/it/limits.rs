@@ -8,7 +8,7 @@ use cl_storage::ledger::{Source, WindowState};
 const NOW: &str = "2026-11-21T16:00:00[Europe/Berlin]";
 
 fn read(dialect: Dialect, stdout: &str, code: i32, stderr: &str) -> Outcome {
-    let mut parser = StreamParser::new(dialect).as_of(NOW.parse().unwrap());
+    let mut parser = StreamParser::new(dialect).as_of(&NOW.parse().unwrap());
     parser.feed(stdout.as_bytes());
     parser.finish(Exit::Code(code), stderr.as_bytes())
 }

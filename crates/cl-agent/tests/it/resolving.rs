@@ -236,6 +236,12 @@ fn a_script_is_read_before_anything_starts() {
     let script = machine.folder.path().join("script.yaml");
     config.script = Some(script.clone());
     machine.check_error(&config, &["could not read the script", "No such file"]);
+    let endless = fs::File::create(&script).unwrap();
+    endless.set_len(16 * 1024 * 1024 + 1).unwrap();
+    machine.check_error(
+        &config,
+        &["could not read the script", "larger than 16 MiB"],
+    );
     fs::write(&script, "version: 1\nsteps: [sya: x]\n").unwrap();
     machine.check_error(&config, &["is not a script", "unknown step `sya`"]);
     fs::write(&script, "version: 1\ndialect: gemini\nsteps: []\n").unwrap();

@@ -15,7 +15,7 @@ const TOLD: &str = "2026-11-21T14:50:00Z";
 const TOLD_MS: i64 = 1_795_272_600_000;
 
 fn read(dialect: Dialect, events: &[Value], code: i32) -> Outcome {
-    let mut parser = StreamParser::new(dialect).as_of(NOW.parse().unwrap());
+    let mut parser = StreamParser::new(dialect).as_of(&NOW.parse().unwrap());
     for event in events {
         parser.feed(format!("{event}\n").as_bytes());
     }

@@ -71,6 +71,9 @@ pub struct BatchArgs {
     /// Go on with the other items after one has failed
     #[arg(long)]
     pub continue_on_fail: bool,
+    /// Print what the agents say while they work, each line behind the name of its task
+    #[arg(short, long)]
+    pub follow: bool,
     /// What each run takes.
     #[command(flatten)]
     pub step: StepArgs,

@@ -15,6 +15,7 @@ mod doctor_processes;
 mod doctor_summary;
 pub mod facts;
 mod flat;
+mod following;
 pub mod gc;
 pub mod goal;
 pub mod import;

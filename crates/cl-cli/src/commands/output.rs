@@ -316,7 +316,7 @@ struct Printer {
 
 impl Printer {
     fn new(ctx: &mut Context, source: &Source, args: &OutputArgs) -> Self {
-        let mask = (!args.raw).then(|| MaskStream::new(redactor(ctx)));
+        let mask = (!args.raw).then(|| MaskStream::new(&redactor(ctx)));
         let holds_back = source.is_rendered && args.tail > 0;
         Self {
             renderer: source.is_rendered.then(Renderer::default),

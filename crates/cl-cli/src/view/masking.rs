@@ -2,7 +2,7 @@
 //!
 //! The files stay as the agents wrote them; only what is printed is masked.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use cl_storage::redact::{MaskStream, Redactor, shapes};
 
@@ -38,7 +38,7 @@ pub(crate) struct MaskedText {
 impl MaskedText {
     /// Masks what `redactor` masks; without one, nothing.
     pub(crate) fn new(redactor: Option<&Redactor>) -> Self {
-        let stream = redactor.map(|redactor| MaskStream::new(redactor.clone()));
+        let stream = redactor.map(MaskStream::new);
         Self { stream }
     }
 
@@ -47,7 +47,7 @@ impl MaskedText {
         let Some(stream) = &mut self.stream else {
             return text.to_owned();
         };
-        collected(|all| stream.feed(text.as_bytes(), |bytes| append(all, bytes)))
+        collected(|all| stream.feed(text.as_bytes(), |bytes| all.write_all(bytes)))
     }
 
     /// Returns more of a line that nobody goes on with at the moment.
@@ -55,7 +55,7 @@ impl MaskedText {
         let Some(stream) = &mut self.stream else {
             return String::new();
         };
-        collected(|all| stream.settle(|bytes| append(all, bytes)))
+        collected(|all| stream.settle(|bytes| all.write_all(bytes)))
     }
 
     /// Returns what was held back; nothing more comes.
@@ -63,13 +63,8 @@ impl MaskedText {
         let Some(stream) = &mut self.stream else {
             return String::new();
         };
-        collected(|all| stream.finish(|bytes| append(all, bytes)))
+        collected(|all| stream.finish(|bytes| all.write_all(bytes)))
     }
-}
-
-fn append(all: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
-    all.extend_from_slice(bytes);
-    Ok(())
 }
 
 fn collected(fill: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {

@@ -42,7 +42,7 @@ enum Open {
 
 impl MaskStream {
     /// Masks what `redactor` masks.
-    pub fn new(redactor: Redactor) -> Self {
+    pub fn new(redactor: &Redactor) -> Self {
         let redactor = redactor.for_lines();
         Self {
             starts: Starts::of(&redactor),
@@ -329,7 +329,7 @@ mod tests {
             "canary\"quoted\"",
             "canary-one\ncanary-two",
         ];
-        MaskStream::new(Redactor::new(known.map(SecretString::from)))
+        MaskStream::new(&Redactor::new(known.map(SecretString::from)))
     }
 
     fn masked(pieces: &[&[u8]]) -> Vec<u8> {

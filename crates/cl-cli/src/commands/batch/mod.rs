@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use cl_runner::attach::{AttachEnd, Flight};
 use cl_runner::launch::{Kind, Policy};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
+use cl_storage::redact::Redactor;
 use cl_storage::snapshot::TaskView;
 use cl_storage::task_state::ResultStatus;
 use cl_storage::{ProjectId, TaskDir, TaskId};
 use serde_json::json;
 
+use super::following::Following;
 use super::launching;
 use super::plan::{self, Next, State, View, Why};
 use super::series::{self, Common, Part, Request, Waiting, newest_run, why};
@@ -24,6 +26,7 @@ use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
+use crate::view::redactor;
 
 /// One item, checked.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub fn run(ctx: &mut Context, args: &BatchArgs) -> Result<Exit, CliError> {
     let mut batch = Batch {
         waiting: Waiting::prepare(&common)?,
         common,
+        redactor: (args.follow && !ctx.console.is_json()).then(|| redactor(ctx)),
+        streams: items.iter().map(|_| None).collect(),
         flights: items.iter().map(|_| None).collect(),
         ends: items.iter().map(|_| None).collect(),
         items,
@@ -256,6 +261,9 @@ struct Batch {
     common: Common,
     waiting: Waiting,
     items: Vec<Item>,
+    /// What masks the words of agents, if they are to be shown.
+    redactor: Option<Redactor>,
+    streams: Vec<Option<Following>>,
     flights: Vec<Option<Flight>>,
     ends: Vec<Option<End>>,
     parallel: usize,
@@ -277,6 +285,7 @@ impl Batch {
             });
             let is_idle = next == Next::default();
             self.perform(ctx, next);
+            self.show_streams(ctx)?;
             self.tell(ctx)?;
             if self.told == self.items.len() {
                 return self.conclude();
@@ -306,6 +315,22 @@ impl Batch {
             .enumerate()
             .map(|(index, item)| (state(index), item.needs.clone()))
             .collect()
+    }
+
+    /// Prints what the agents have said.
+    fn show_streams(&mut self, ctx: &mut Context) -> Result<(), CliError> {
+        for (index, slot) in self.streams.iter_mut().enumerate() {
+            let Some(stream) = slot else { continue };
+            let task = self.items[index].task.id();
+            let say = |line: &str| ctx.console.line(format_args!("[{task}] {line}"));
+            if self.ends[index].is_none() {
+                stream.look(say)?;
+            } else {
+                stream.finish(say)?;
+                *slot = None;
+            }
+        }
+        Ok(())
     }
 
     /// Takes note of what has ended; tells whether anything has.
@@ -353,6 +378,8 @@ impl Batch {
         }
         for index in next.start {
             let item = &self.items[index];
+            let following =
+                (self.redactor.clone()).map(|redactor| Following::new(item.task.clone(), redactor));
             let part = Part {
                 kind: Kind::Job,
                 task: item.task.clone(),
@@ -366,7 +393,11 @@ impl Batch {
                 step: None,
             };
             match series::launch(ctx, &self.common, part) {
-                Ok(flight) => self.flights[index] = Some(flight),
+                Ok(flight) => {
+                    self.flights[index] = Some(flight);
+                    // A stream that cannot be followed costs its lines, nothing else.
+                    self.streams[index] = following.and_then(Result::ok);
+                }
                 Err(error) => {
                     self.ends[index] = Some(End {
                         status: "refused",

@@ -1,6 +1,8 @@
 //! `goal apply`: starts the tasks of a plan, each after those it depends on.
 //!
-//! What has been started is known from the tasks' own folders, so applying a plan
+//! Tasks are launched before their turn as far as [`ahead`](super::ahead) allows; each
+//! has a supervisor of its own that waits for the tasks before it, so the plan goes on
+//! without this command. What has been started is known from the tasks' own folders, so applying a plan
 //! again starts nothing twice and goes on where the last one ended. The tasks are
 //! detached: whoever ends this command leaves them alone.
 
@@ -16,16 +18,22 @@ use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectDir, TaskDir};
 use serde_json::json;
 
+use super::ahead::{self, Stand, View};
 use super::prompt;
 use super::spec::{self, Spec};
 use crate::args::{ApplyArgs, LaunchArgs};
 use crate::commands::launch_policy;
 use crate::commands::launching;
-use crate::commands::plan::{self, Next, State, View, Why};
 use crate::commands::series::{self, Common, Part, Request, Waiting};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
+
+/// So many supervisors may wait for other tasks: each holds about six mebibytes.
+const MOST_AHEAD: usize = 32;
+
+/// How often a task that waits for others looks at them.
+const POLL: Duration = Duration::from_secs(1);
 
 /// How often the tasks that run are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -68,11 +76,18 @@ pub fn run(ctx: &mut Context, args: &ApplyArgs) -> Result<Exit, CliError> {
             prompt_file: project.path().join(&task.prompt_file),
             agent,
             needs,
-            state: State::Pending,
+            stand: Stand::Pending,
+            is_stuck: false,
         });
     }
     let folder = project.path().join("workflow").join(&spec.workflow_id);
     let mut apply = Apply {
+        // Tasks of an agent live as long as its run, which waits for them, and are few.
+        ahead: if common.around.is_some() || args.dry_run {
+            0
+        } else {
+            MOST_AHEAD
+        },
         parallel: usize::try_from(args.max_parallel.unwrap_or(spec.max_parallel)).unwrap_or(1),
         waiting: Waiting::plain()?,
         common,
@@ -170,7 +185,9 @@ struct Item {
     prompt_file: PathBuf,
     agent: String,
     needs: Vec<usize>,
-    state: State,
+    stand: Stand,
+    /// It waits for one that failed.
+    is_stuck: bool,
 }
 
 /// A plan on its way.
@@ -182,115 +199,154 @@ struct Apply {
     cwd: PathBuf,
     items: Vec<Item>,
     parallel: usize,
+    ahead: usize,
     is_dry: bool,
 }
 
 impl Apply {
     fn run(&mut self, ctx: &mut Context) -> Result<Exit, CliError> {
+        let mut is_news = true;
         loop {
-            self.look(ctx)?;
-            let items: Vec<(State, Vec<usize>)> = self
-                .items
-                .iter()
-                .map(|item| (item.state, item.needs.clone()))
-                .collect();
-            let next = plan::next(&View {
-                items: &items,
-                parallel: self.parallel,
-                continues: true,
-                interrupted: false,
-            });
-            let is_idle = next == Next::default();
-            self.perform(ctx, next)?;
-            if self.is_dry && is_idle {
-                return Ok(Exit::Success);
+            is_news |= self.look(ctx)?;
+            if is_news {
+                let items: Vec<(Stand, Vec<usize>)> = self
+                    .items
+                    .iter()
+                    .map(|item| (item.stand, item.needs.clone()))
+                    .collect();
+                let next = ahead::next(&View {
+                    items: &items,
+                    parallel: self.parallel,
+                    ahead: self.ahead,
+                });
+                is_news = self.perform(ctx, next)?;
+                if self.is_dry && !is_news {
+                    return Ok(Exit::Success);
+                }
+                ctx.console.flush()?;
             }
-            ctx.console.flush()?;
-            if self
-                .items
-                .iter()
-                .all(|item| matches!(item.state, State::Done | State::Failed))
-            {
+            let is_over =
+                |item: &Item| item.is_stuck || matches!(item.stand, Stand::Done | Stand::Failed);
+            if self.items.iter().all(is_over) {
                 return self.conclude();
             }
-            if !is_idle {
+            if is_news {
                 continue;
             }
             if let Some(Request::Stop(exit)) = self.waiting.within(LOOK_EVERY) {
-                ctx.console
-                    .note("what was started goes on; apply the plan again to start the rest");
+                let is_pending = |item: &Item| item.stand == Stand::Pending && !item.is_stuck;
+                ctx.console.note(if self.items.iter().any(is_pending) {
+                    "what was started goes on; apply the plan again to start the rest"
+                } else {
+                    "all tasks are started; the plan goes on by itself"
+                });
                 return Ok(exit);
             }
         }
     }
 
     /// Learns from the tasks' folders where they stand, and tells what has changed.
-    fn look(&mut self, ctx: &mut Context) -> Result<(), CliError> {
+    fn look(&mut self, ctx: &mut Context) -> Result<bool, CliError> {
+        let mut is_news = false;
         for index in 0..self.items.len() {
             let item = &self.items[index];
-            if matches!(item.state, State::Done | State::Failed)
-                || (self.is_dry && item.state == State::Running)
+            if matches!(item.stand, Stand::Done | Stand::Failed)
+                || (self.is_dry && item.stand == Stand::Running)
             {
                 continue;
             }
             let view = TaskView::read(self.scope.root(), &item.task, ctx.now())?;
             let has_launch = view.launch.is_some() || !view.runs.is_empty();
-            let state = match view.status {
-                _ if view.is_active() => State::Running,
-                TaskStatus::AllFinished => State::Done,
-                status if status.is_terminal() => State::Failed,
-                // A loop that ended leaves a launch, whatever became of its runs.
-                _ if has_launch => State::Failed,
-                _ => State::Pending,
+            let has_turn = || {
+                let mut needs = item.needs.iter();
+                needs.all(|&need| self.items[need].stand == Stand::Done)
             };
-            let before = std::mem::replace(&mut self.items[index].state, state);
-            if state != before {
-                let word = match state {
-                    State::Pending => continue,
-                    State::Running => "running",
-                    State::Done => "done",
-                    State::Failed => "failed",
-                };
-                let reason = (state == State::Failed).then(|| {
-                    let failure = view.failure().map(|failure| failure.to_string());
-                    failure.unwrap_or_else(|| format!("it is {}", view.status))
-                });
-                self.tell(ctx, index, word, reason.as_deref())?;
+            let stand = match view.status {
+                TaskStatus::Blocked if view.is_active() => Stand::Blocked,
+                // A supervisor that has just begun has not said yet that it waits.
+                _ if view.is_active() && view.runs.is_empty() && !has_turn() => Stand::Blocked,
+                _ if view.is_active() => Stand::Running,
+                TaskStatus::AllFinished => Stand::Done,
+                status if status.is_terminal() => Stand::Failed,
+                // A loop that ended leaves a launch, whatever became of its runs.
+                _ if has_launch => Stand::Failed,
+                _ => Stand::Pending,
+            };
+            let before = std::mem::replace(&mut self.items[index].stand, stand);
+            if stand == before {
+                continue;
             }
+            is_news = true;
+            let (word, reason) = match stand {
+                Stand::Pending => continue,
+                Stand::Blocked => ("blocked", Some(self.what_is_before(index))),
+                Stand::Running => ("running", None),
+                Stand::Done => ("done", None),
+                Stand::Failed => {
+                    let failure = view.failure().map(|failure| failure.to_string());
+                    let reason = failure.unwrap_or_else(|| format!("it is {}", view.status));
+                    ("failed", Some(reason))
+                }
+            };
+            self.tell(ctx, index, word, reason.as_deref())?;
         }
-        Ok(())
+        Ok(is_news)
     }
 
-    fn perform(&mut self, ctx: &mut Context, next: Next) -> Result<(), CliError> {
-        for (index, why) in next.give_up {
-            self.items[index].state = State::Failed;
-            let reason = match why {
-                Why::Dependency(need) => format!("it depends on {}", self.items[need].task.id()),
-                Why::Interrupted | Why::OtherFailed => "another task failed".to_owned(),
+    fn what_is_before(&self, index: usize) -> String {
+        let open = |need: &&usize| self.items[**need].stand != Stand::Done;
+        let needs = self.items[index].needs.iter().filter(open);
+        let names: Vec<String> = needs
+            .map(|&need| self.items[need].task.id().to_string())
+            .collect();
+        format!("it waits for {}", names.join(", "))
+    }
+
+    /// Does what was decided; tells whether anything came of it.
+    fn perform(&mut self, ctx: &mut Context, next: ahead::Next) -> Result<bool, CliError> {
+        let mut is_news = !next.start.is_empty();
+        for (index, need) in next.stuck {
+            if std::mem::replace(&mut self.items[index].is_stuck, true) {
+                continue;
+            }
+            is_news = true;
+            let word = match self.items[index].stand {
+                Stand::Blocked => "blocked",
+                _ => "not_started",
             };
-            self.tell(ctx, index, "not_started", Some(&reason))?;
+            let reason = format!("it depends on {}", self.items[need].task.id());
+            self.tell(ctx, index, word, Some(&reason))?;
         }
         for index in next.start {
             if self.is_dry {
                 // As if it had ended, so that the order of all is shown.
-                self.items[index].state = State::Done;
+                self.items[index].stand = Stand::Done;
                 self.tell(ctx, index, "planned", None)?;
                 continue;
             }
             match self.start(ctx, index) {
                 Ok(()) => {
-                    self.items[index].state = State::Running;
-                    self.tell(ctx, index, "started", None)?;
+                    let is_first = |&need: &usize| self.items[need].stand == Stand::Done;
+                    let has_turn = self.items[index].needs.iter().all(is_first);
+                    let reason = (!has_turn).then(|| self.what_is_before(index));
+                    self.items[index].stand = if has_turn {
+                        Stand::Running
+                    } else {
+                        Stand::Blocked
+                    };
+                    self.tell(ctx, index, "started", reason.as_deref())?;
                 }
                 // Somebody else has started it; the next look tells how it stands.
                 Err(error) if error.exit() == Exit::Conflict && self.is_owned(ctx, index) => {}
                 Err(error) => {
-                    self.items[index].state = State::Failed;
+                    self.items[index].stand = Stand::Failed;
                     self.tell(ctx, index, "failed", Some(&error.chain()))?;
+                    // Those behind it are not launched for nothing.
+                    break;
                 }
             }
         }
-        Ok(())
+        Ok(is_news)
     }
 
     fn is_owned(&self, ctx: &Context, index: usize) -> bool {
@@ -315,6 +371,7 @@ impl Apply {
         };
         let mut policy = cl_runner::launch::Policy {
             gates,
+            dependency_poll: POLL,
             ..self.common.policy.clone()
         };
         launch_policy::add_task_gates(ctx, &mut policy, &item.task)?;
@@ -337,17 +394,22 @@ impl Apply {
     }
 
     fn conclude(&self) -> Result<Exit, CliError> {
-        let bad = self
-            .items
-            .iter()
-            .filter(|item| item.state == State::Failed)
-            .count();
+        let count =
+            |wanted: fn(&Item) -> bool| self.items.iter().filter(|item| wanted(item)).count();
+        let bad = count(|item| item.stand != Stand::Done);
         if bad == 0 {
             return Ok(Exit::Success);
         }
+        let waits = count(|item| item.is_stuck && item.stand == Stand::Blocked);
+        let then = if waits == bad - count(|item| item.stand == Stand::Failed) {
+            "what waits for it then begins by itself"
+        } else {
+            "then apply the plan again"
+        };
         Err(
-            CliError::failed(format!("{bad} of {} tasks are not done", self.items.len()))
-                .hint("`run-agent task resume` takes one up again; then apply the plan again"),
+            CliError::failed(format!("{bad} of {} tasks are not done", self.items.len())).hint(
+                format!("`run-agent task resume` takes one up again; {then}"),
+            ),
         )
     }
 

@@ -1,5 +1,6 @@
 //! `goal`: from a goal to tasks, without asking a model.
 
+mod ahead;
 mod apply;
 mod prompt;
 mod spec;
