@@ -118,7 +118,18 @@ pub struct TaskView {
 impl TaskView {
     /// Looks at `task`.
     pub fn read(root: &Root, task: &TaskDir, now: Timestamp) -> Result<Self, LayoutError> {
-        read_task(root, task, now, 0)
+        read_task(root, task, now, 0, &submitted_on_disk(root))
+    }
+
+    /// Looks at `task` as [`TaskView::read`] does, for readers who hold the queue already.
+    pub fn read_beside(
+        root: &Root,
+        task: &TaskDir,
+        now: Timestamp,
+        queue: &queue::Queue,
+    ) -> Result<Self, LayoutError> {
+        let is_submitted = |task: &TaskDir| queue.has_server_entry(task.project(), task.id());
+        read_task(root, task, now, 0, &is_submitted)
     }
 
     /// Tells whether it was never run, nor is by anybody, nor was meant to end: it may be blocked.
@@ -211,7 +222,12 @@ pub(crate) fn read_dependency(
     task: &TaskDir,
     now: Timestamp,
 ) -> Result<TaskView, LayoutError> {
-    read_task(root, task, now, 1)
+    read_task(root, task, now, 1, &submitted_on_disk(root))
+}
+
+/// Asks the queue on disk whether a server has accepted a task.
+fn submitted_on_disk(root: &Root) -> impl Fn(&TaskDir) -> bool {
+    move |task| queue::has_server_entry(root, task.project(), task.id())
 }
 
 /// Looks at every task of `project`, sorted by id.
@@ -235,6 +251,7 @@ fn read_task(
     task: &TaskDir,
     now: Timestamp,
     level: u32,
+    has_server_entry: &dyn Fn(&TaskDir) -> bool,
 ) -> Result<TaskView, LayoutError> {
     let mut problems = Vec::new();
     let io_error = |source| LayoutError::Io {
@@ -259,7 +276,11 @@ fn read_task(
         let Ok(dir) = root.task(&child.project, &child.task) else {
             continue;
         };
-        if level < DEEPEST && dir.exists() && read_task(root, &dir, now, level + 1)?.is_active() {
+        let is_active = || {
+            let child = read_task(root, &dir, now, level + 1, has_server_entry)?;
+            Ok::<_, LayoutError>(child.is_active())
+        };
+        if level < DEEPEST && dir.exists() && is_active()? {
             active_children.push(child.clone());
         }
     }
@@ -288,8 +309,7 @@ fn read_task(
     if level == 0 && may_be_blocked {
         view.blocked_by = dependencies::blockers_of(root, task, &view.gating, now);
     }
-    let is_submitted =
-        || !view.is_active() && queue::has_server_entry(root, task.project(), task.id());
+    let is_submitted = || !view.is_active() && has_server_entry(task);
     let facts = TaskFacts {
         is_queued: view.waits_for("slot") || is_submitted(),
         ..facts(&view, open.exists())

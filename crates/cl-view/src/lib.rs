@@ -22,6 +22,6 @@ pub use account::{Account, Spent, Sum};
 pub use activity::{ACTIVITY_HEADINGS, ActivityFact, MessageFact};
 pub use place::complete;
 pub use run::run_row;
-pub use survey::Survey;
+pub use survey::{Survey, in_two_halves};
 pub use task::{ended_task_row, task_row};
 pub use words::{chain, describe_record_error, duration_text};

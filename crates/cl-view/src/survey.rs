@@ -183,7 +183,7 @@ fn look_at(
 }
 
 /// Returns what `look` finds of each task, in order; many are looked at by two threads.
-fn in_two_halves<T: Send>(tasks: &[TaskDir], look: impl Fn(&TaskDir) -> T + Sync) -> Vec<T> {
+pub fn in_two_halves<T: Send>(tasks: &[TaskDir], look: impl Fn(&TaskDir) -> T + Sync) -> Vec<T> {
     let all = |tasks: &[TaskDir]| tasks.iter().map(&look).collect::<Vec<T>>();
     if tasks.len() < WORTH_A_THREAD {
         return all(tasks);

@@ -31,6 +31,7 @@
 
 mod import;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +42,7 @@ use crate::durable::{self, Mode};
 use crate::id::{self, ProjectId, RunId, TaskId};
 use crate::layout::Root;
 use crate::lock::{self, LockError};
+use crate::look::Look;
 use crate::process::{ProcessIdentity, ProcessStart};
 use crate::record::{self, RecordError};
 use crate::slot::{Slot, SlotError};
@@ -191,7 +193,8 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> QueueError {
     move |source| QueueError::Io { path, source }
 }
 
-fn folder_of(root: &Root) -> PathBuf {
+/// Returns the folder of the queue, which may be missing.
+pub fn folder_of(root: &Root) -> PathBuf {
     root.conductor_folder().join(FOLDER)
 }
 
@@ -246,23 +249,86 @@ pub(crate) fn check_file(path: &Path) -> Result<(), RecordError> {
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
     entries: Vec<(Entry, bool)>,
+    /// Which file each entry was read from.
+    files: Vec<(String, Look)>,
 }
 
 impl Queue {
     /// Looks at the queue; never changes it. What cannot be read is left out.
     pub fn read(root: &Root) -> io::Result<Self> {
+        Self::read_again(root, &Self::default())
+    }
+
+    /// Looks at the queue as [`Queue::read`] does, and reads only the files that are not
+    /// those of `before`.
+    pub fn read_again(root: &Root, before: &Self) -> io::Result<Self> {
         root.check_own_folder(FOLDER)?;
         let folder = folder_of(root);
-        let entries = names(&folder)?.into_iter();
-        let entries = entries.filter_map(|name| read_entry(&folder.join(name)));
-        Ok(Self {
-            entries: entries
-                .map(|entry| {
-                    let is_live = entry.is_live();
-                    (entry, is_live)
-                })
-                .collect(),
-        })
+        let known: HashMap<&str, (&Look, &Entry)> = (before.files.iter())
+            .zip(before.entries())
+            .map(|((name, look), entry)| (name.as_str(), (look, entry)))
+            .collect();
+        let mut queue = Self::default();
+        for name in names(&folder)? {
+            let path = folder.join(&name);
+            // What is gone by now does not wait.
+            let Ok(look) = Look::at(&path) else { continue };
+            let known = known.get(name.as_str()).filter(|known| *known.0 == look);
+            let entry = match known {
+                Some((_, entry)) => Some((*entry).clone()),
+                None => read_entry(&path),
+            };
+            if let Some(entry) = entry {
+                let is_live = entry.is_live();
+                queue.entries.push((entry, is_live));
+                queue.files.push((name, look));
+            }
+        }
+        Ok(queue)
+    }
+
+    /// Tells whether a server has accepted `task` and not launched it yet.
+    pub fn has_server_entry(&self, project: &ProjectId, task: &TaskId) -> bool {
+        let is_its = |entry: &Entry| {
+            entry.kind == Kind::Server && entry.project == *project && entry.task == *task
+        };
+        self.entries().any(is_its)
+    }
+
+    /// Tells whether the order depends on whether a process lives, which no file tells.
+    pub fn depends_on_processes(&self) -> bool {
+        self.entries().any(|entry| entry.owner.is_some())
+    }
+
+    /// Returns every task that waits with its position, as [`Queue::position`] tells it.
+    pub fn positions(&self) -> HashMap<(ProjectId, TaskId), usize> {
+        let mut by_sequence: Vec<&(Entry, bool)> = self.entries.iter().collect();
+        by_sequence.sort_by_key(|(entry, _)| entry.sequence);
+        let mut of_sequence = HashMap::new();
+        let (mut live, mut kept) = (0, 0);
+        for group in by_sequence.chunk_by(|a, b| a.0.sequence == b.0.sequence) {
+            let first = &group[0].0;
+            let ahead = if first.kind == Kind::Server {
+                kept
+            } else {
+                live
+            };
+            of_sequence.insert(first.sequence, ahead + 1);
+            for (entry, is_live) in group {
+                live += usize::from(*is_live);
+                kept += usize::from(*is_live || entry.kind == Kind::Server);
+            }
+        }
+        let mut positions = HashMap::new();
+        for (entry, is_live) in &self.entries {
+            if *is_live || entry.kind == Kind::Server {
+                let task = (entry.project.clone(), entry.task.clone());
+                positions
+                    .entry(task)
+                    .or_insert(of_sequence[&entry.sequence]);
+            }
+        }
+        positions
     }
 
     /// Returns the entries, first come first.

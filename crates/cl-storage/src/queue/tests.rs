@@ -344,3 +344,34 @@ fn an_older_queue_that_is_damaged_is_set_aside() {
         .join("root-task-planner.yaml.corrupt-19700101-000000");
     assert_eq!(std::fs::read_to_string(kept).unwrap(), "entries: [");
 }
+
+#[test]
+fn all_positions_are_those_of_each() {
+    let (_folder, root) = root();
+    let _taken = slot(ask(&root, 0));
+    let mut tickets = Vec::new();
+    for n in 1..9 {
+        if n % 3 == 0 {
+            let request = serde_json::json!({});
+            submit(&root, &project(), &task(n), request, Timestamp::UNIX_EPOCH).unwrap();
+        } else {
+            tickets.push(ticket(ask(&root, n)));
+        }
+    }
+    let check = |queue: &Queue, tasks: usize| {
+        let positions = queue.positions();
+        assert_eq!(positions.len(), tasks);
+        for n in 0..9 {
+            let found = positions.get(&(project(), task(n))).copied();
+            assert_eq!(found, queue.position(&project(), &task(n)), "{n}");
+            let on_disk = has_server_entry(&root, &project(), &task(n));
+            assert_eq!(queue.has_server_entry(&project(), &task(n)), on_disk);
+        }
+    };
+    let first = Queue::read(&root).unwrap();
+    check(&first, 8);
+    assert!(first.depends_on_processes());
+    drop_entries(&root, &project(), &task(3)).unwrap();
+    let again = Queue::read_again(&root, &first).unwrap();
+    check(&again, 7);
+}
