@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::conducting::{Conductor, Work};
-use crate::state::Index;
+use crate::state::{Following, Index};
 
 /// What every handler gets; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -45,7 +45,13 @@ impl App {
         ending: CancellationToken,
         url: String,
     ) -> std::io::Result<Self> {
-        let index = Index::start(root.clone(), Arc::clone(&clock), ending.clone());
+        let following = Following {
+            root: root.clone(),
+            extra_roots: serving.config.storage.extra_roots.clone(),
+            is_read_only: serving.is_read_only,
+            clock: Arc::clone(&clock),
+        };
+        let index = Index::start(following, ending.clone());
         let settings = cl_conduct::Settings {
             config: Arc::clone(&serving.config),
             source: serving.source.clone(),

@@ -1,11 +1,16 @@
 //! One moment of what is below the root.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use cl_storage::{ProjectId, TaskId};
-use cl_wire::{RunRow, TaskRow};
+use cl_storage::layout::LayoutError;
+use cl_storage::run_info::RunStatus;
+use cl_storage::{ProjectId, Root, RunId, TaskDir, TaskId};
+use cl_wire::TaskRow;
 use jiff::Timestamp;
+
+use super::reading::Seen;
+use super::tasks::Tasks;
 
 /// One moment of what is below the root.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +20,21 @@ pub(crate) struct View {
     /// The projects.
     pub(crate) projects: BTreeMap<ProjectId, Arc<ProjectView>>,
     /// What could not be listed at all.
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Arc<[String]>,
+}
+
+impl View {
+    /// Returns a task.
+    pub(crate) fn task(&self, project: &ProjectId, task: &TaskId) -> Option<&Arc<TaskEntry>> {
+        self.projects.get(project)?.tasks.get(task)
+    }
+
+    /// Returns all tasks, in the order of their project and id.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Arc<TaskEntry>> {
+        self.projects
+            .values()
+            .flat_map(|project| project.tasks.values())
+    }
 }
 
 /// One moment of a project.
@@ -26,31 +45,119 @@ pub(crate) struct ProjectView {
     /// The version of the view in which it changed last.
     pub(crate) version: u64,
     /// The tasks.
-    pub(crate) tasks: BTreeMap<TaskId, Arc<TaskEntry>>,
+    pub(crate) tasks: Tasks,
     /// What of it could not be read, beside the problems of its tasks.
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Arc<[String]>,
+    /// It has no folder below the root: only old folders know it.
+    pub(crate) is_legacy: bool,
 }
 
 /// One moment of a task.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct TaskEntry {
     /// The task as it is shown.
     pub(crate) row: TaskRow,
-    /// Its runs, oldest first.
-    pub(crate) runs: Arc<[RunRow]>,
-    /// When it was made.
+    /// When it was made, as far as can be told.
     pub(crate) created_at: Option<Timestamp>,
+    /// The version of the view in which it changed last.
+    pub(crate) version: u64,
+    /// Its runs, oldest first; not there until somebody asks for those of an ended task.
+    pub(super) facts: OnceLock<Arc<[RunFacts]>>,
+    /// Its folder if it is one of the old flat layout.
+    pub(super) old: Option<Arc<TaskDir>>,
+    /// What its files looked like before they were read.
+    pub(super) seen: Seen,
 }
 
-/// Something changed below the root.
+impl TaskEntry {
+    /// Returns the folder of the task, which may be gone by now.
+    pub(crate) fn dir(&self, root: &Root) -> Result<TaskDir, LayoutError> {
+        match &self.old {
+            Some(old) => Ok(TaskDir::clone(old)),
+            None => root.task(&self.row.project_id, &self.row.task_id),
+        }
+    }
+
+    /// Returns the same task with another row.
+    pub(super) fn with_row(&self, row: TaskRow, version: u64) -> Self {
+        Self {
+            row,
+            created_at: self.created_at,
+            version,
+            facts: self.facts.clone(),
+            old: self.old.clone(),
+            seen: self.seen.clone(),
+        }
+    }
+
+    /// Tells whether readers see the same in `other`, as far as anybody looked.
+    pub(super) fn is_shown_as(&self, other: &Self) -> bool {
+        // Runs that nobody asked for may have changed: who asks later gets the new ones.
+        let runs = self.facts.get().zip(other.facts.get());
+        self.row == other.row
+            && self.created_at == other.created_at
+            && self.old == other.old
+            && runs.is_some_and(|(ours, others)| ours == others)
+    }
+
+    /// Returns a task of which nothing is known.
+    #[cfg(test)]
+    pub(super) fn unreadable(project: ProjectId, task: TaskId) -> Self {
+        let folder = Root::at(std::path::Path::new("/nowhere")).unwrap();
+        let dir = folder.task(&project, &task).unwrap();
+        let view =
+            cl_storage::snapshot::TaskView::read(&folder, &dir, Timestamp::UNIX_EPOCH).unwrap();
+        Self {
+            row: cl_view::task_row(&view),
+            created_at: None,
+            version: 0,
+            facts: OnceLock::new(),
+            old: None,
+            seen: Seen::default(),
+        }
+    }
+}
+
+/// What listings of many runs show of one, in little room.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RunFacts {
+    /// The run.
+    pub(crate) id: RunId,
+    /// The configured name of the agent, or its kind.
+    pub(crate) agent: Option<Arc<str>>,
+    /// The kind of agent.
+    pub(crate) kind: Option<Arc<str>>,
+    /// What the agent says its version is.
+    pub(crate) version: Option<Arc<str>>,
+    /// The status that holds now.
+    pub(crate) status: RunStatus,
+    /// How it ended.
+    pub(crate) exit_code: Option<i32>,
+    /// When it began.
+    pub(crate) start: Option<Timestamp>,
+    /// When it ended.
+    pub(crate) end: Option<Timestamp>,
+    /// The run whose agent launched it.
+    pub(crate) parent: Option<RunId>,
+    /// The run that it follows.
+    pub(crate) previous: Option<RunId>,
+    /// One line about its failure, or why its record cannot be read.
+    pub(crate) error: Option<Box<str>>,
+    /// Stands for everything else that is shown of it, but for the time that passes.
+    pub(super) digest: u64,
+}
+
+/// Something changed below the root; the view that shows it is there already.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     /// A task is there, or is another than before.
     Task(Arc<TaskEntry>),
     /// A task is gone.
     TaskGone(ProjectId, TaskId),
-    /// A project is there.
+    /// A project is there, or can be listed again, or no longer.
     Project(ProjectId),
-    /// A project is gone.
+    /// A project is gone, with all its tasks.
     ProjectGone(ProjectId),
+    /// Tasks have moved up in the queue.
+    Queue,
 }

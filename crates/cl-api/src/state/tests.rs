@@ -1,0 +1,6 @@
+//! The index over real folders: with notifications, with few, and with none.
+
+mod fixture;
+mod followed;
+mod shown;
+mod stress;
