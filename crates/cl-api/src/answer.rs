@@ -5,6 +5,9 @@ use axum::response::{IntoResponse, Response};
 use cl_wire::{Problem, ProblemCode};
 use serde::Serialize;
 
+/// The detail that becomes the header of the same meaning.
+const RETRY_AFTER: &str = "retry_after_seconds";
+
 /// Why a request is refused, as it is answered.
 #[derive(Debug)]
 pub(crate) struct Refusal(pub(crate) Problem);
@@ -45,6 +48,11 @@ impl Refusal {
         Self(self.0.hint(hint))
     }
 
+    /// Says after how many seconds to try again, in the body and in `Retry-After`.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        self.detail(RETRY_AFTER, seconds.to_string())
+    }
+
     /// Adds a thing concerned.
     pub(crate) fn detail(self, name: &str, value: impl Into<String>) -> Self {
         Self(self.0.detail(name, value))
@@ -61,6 +69,10 @@ impl IntoResponse for Refusal {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, realm);
+        }
+        let wait = self.0.error.details.get(RETRY_AFTER);
+        if let Some(wait) = wait.and_then(|wait| HeaderValue::from_str(wait).ok()) {
+            response.headers_mut().insert(header::RETRY_AFTER, wait);
         }
         response
     }

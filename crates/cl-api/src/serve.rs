@@ -6,9 +6,11 @@ use std::sync::Arc;
 use cl_config::Serving;
 use cl_storage::{Clock, Root, SystemClock};
 use cl_wire::{Announcement, Problem, ProblemCode};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::guard::{self, Guard, Key};
 use crate::{listen, routes};
 
 /// Threads that answer requests; blocking work has threads of its own.
@@ -24,47 +26,63 @@ const THREADS: usize = 2;
 /// A problem whose code says whose mistake it is: `BAD_REQUEST` for settings that cannot
 /// be served, `CONFLICT` where another server is at work, `INTERNAL` for the machine.
 pub fn serve(serving: Serving, announce: &mut dyn FnMut(&Announcement)) -> Result<(), Problem> {
+    let key = Key::open(&serving)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .map_err(|error| internal(format!("could not start the server's threads: {error}")))?;
-    runtime.block_on(run(serving, announce))
+    let end = runtime.block_on(run(serving, key, announce));
+    // Work that blocks for longer is cut off like any other; what it changes is safe against that.
+    runtime.shutdown_timeout(listen::GRACE);
+    end
 }
 
-async fn run(serving: Serving, announce: &mut dyn FnMut(&Announcement)) -> Result<(), Problem> {
+async fn run(
+    serving: Serving,
+    key: Key,
+    announce: &mut dyn FnMut(&Announcement),
+) -> Result<(), Problem> {
     let root = Root::at(&serving.root)
         .map_err(|error| Problem::new(ProblemCode::BadRequest, cl_view::chain(&error)))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ending = CancellationToken::new();
-    let listener = listen::bind(&serving).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| internal(format!("could not ask for the address: {error}")))?;
-    let said = announcement(address);
+    let listeners = listen::bind(&serving).await?;
+    let address = listeners.address();
+    let mut said = announcement(&serving.host, address);
+    let guard = Guard::new(key, &serving, address, &said.api_url, Arc::clone(&clock))?;
+    let guard = Arc::new(guard);
+    said.login_url = Some(
+        guard
+            .login_url()
+            .map_err(|error| internal(format!("could not make a link to log in with: {error}")))?,
+    );
+    let limits = serving.config.api.limits.clone();
     let url = said.api_url.clone();
     let app = App::new(serving, root, clock, ending.clone(), url)
         .map_err(|error| internal(format!("could not start the server's threads: {error}")))?;
+    let signals = EndSignals::catch()?;
     announce(&said);
-    let router = routes::router(app);
+    let router = guard::protect(routes::router(app), guard);
     tokio::spawn({
         let ending = ending.clone();
         async move {
-            wait_for_end().await;
+            signals.wait().await;
             ending.cancel();
         }
     });
-    listen::accept(listener, router, ending).await;
+    listen::accept(listeners, router, &limits, ending).await;
     Ok(())
 }
 
-fn announcement(address: SocketAddr) -> Announcement {
-    let host = if address.ip().is_unspecified() {
-        "localhost".to_owned()
+/// Says how clients of this machine reach a server on `address`, that was told `host`.
+fn announcement(host: &str, address: SocketAddr) -> Announcement {
+    let is_localhost = host.eq_ignore_ascii_case("localhost");
+    let api_url = if is_localhost || address.ip().is_unspecified() {
+        format!("http://localhost:{}/", address.port())
     } else {
-        address.ip().to_string()
+        format!("http://{address}/")
     };
-    let api_url = format!("http://{host}:{}/", address.port());
     Announcement {
         ui_url: format!("{api_url}ui/"),
         api_url,
@@ -72,20 +90,32 @@ fn announcement(address: SocketAddr) -> Announcement {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn wait_for_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        // Without the handler the signal ends the process anyway.
-        return std::future::pending().await;
-    };
-    let Ok(mut interrupted) = signal(SignalKind::interrupt()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        // Both only wait; nothing is lost when the other one came first.
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
+/// SIGINT and SIGTERM, which ask the server to end.
+struct EndSignals {
+    terminated: Signal,
+    interrupted: Signal,
+}
+
+impl EndSignals {
+    /// Begins to catch them; one that comes from now on is not missed.
+    fn catch() -> Result<Self, Problem> {
+        let catch = |kind| {
+            let failed = |error| internal(format!("could not catch signals: {error}"));
+            signal(kind).map_err(failed)
+        };
+        Ok(Self {
+            terminated: catch(SignalKind::terminate())?,
+            interrupted: catch(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the first of them.
+    async fn wait(mut self) {
+        tokio::select! {
+            // Both only wait; nothing is lost when the other one came first.
+            _ = self.terminated.recv() => {}
+            _ = self.interrupted.recv() => {}
+        }
     }
 }
 

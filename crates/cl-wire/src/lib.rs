@@ -22,6 +22,7 @@ pub mod facts;
 pub mod health;
 pub mod limits;
 mod listing;
+mod login;
 pub mod messages;
 pub mod page;
 pub mod problem;
@@ -37,6 +38,7 @@ pub mod v1;
 
 pub use announcement::Announcement;
 pub use listing::TaskListing;
+pub use login::LoginLink;
 pub use page::{CursorPage, Page};
 pub use problem::{Problem, ProblemCode};
 pub use run::RunRow;

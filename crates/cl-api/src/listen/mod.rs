@@ -1,45 +1,193 @@
 //! Connections: where the server listens, and how much of whom it takes.
+//!
+//! A place is taken before a connection is, so that more than the configured number wait in
+//! the kernel's queue and cost nothing. Slow clients are cut off by the socket itself
+//! ([`pace`]). When the server ends it stops listening first, then streams end, then requests
+//! get their time; what is left after that is cut off.
 
 mod bind;
+mod crowd;
+mod pace;
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use cl_config::ApiLimits;
+use cl_wire::ProblemCode;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
-pub(crate) use bind::bind;
+use crate::answer::Refusal;
+use crate::guard::Peer;
+use crowd::Crowd;
+use pace::{Answered, Pace, Paced};
+
+pub(crate) use bind::{Listeners, bind};
 
 /// How long requests get to end when the server does.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+/// How soon a connection is taken after one could not be, at first and at the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes connections until `ending`, then lets those that are there end.
-pub(crate) async fn accept(listener: TcpListener, router: Router, ending: CancellationToken) {
+pub(crate) async fn accept(
+    listeners: Listeners,
+    router: Router,
+    limits: &ApiLimits,
+    ending: CancellationToken,
+) {
     let connections = TaskTracker::new();
+    let abandoned = CancellationToken::new();
+    let most = usize::try_from(limits.max_connections).unwrap_or(usize::MAX);
+    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let crowd = Crowd::new(limits.max_connections_per_address);
+    let server = Server {
+        router,
+        limits: Arc::new(limits.clone()),
+        ending: ending.clone(),
+        abandoned: abandoned.clone(),
+    };
+    let mut pause = FIRST_PAUSE;
     loop {
-        let accepted = tokio::select! {
-            // An accept that was not finished has taken no connection.
-            accepted = listener.accept() => accepted,
+        let place = tokio::select! {
+            // A place that was not given is given to the next who asks.
+            place = Arc::clone(&places).acquire_owned() => place,
             () = ending.cancelled() => break,
         };
-        let Ok((stream, _)) = accepted else { continue };
-        let service = TowerToHyperService::new(router.clone());
-        let ending = ending.clone();
-        connections.spawn(async move {
-            let mut builder = hyper::server::conn::http1::Builder::new();
-            builder.timer(TokioTimer::new());
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                // The connection is polled again below; nothing of it is lost.
-                _ = connection.as_mut() => return,
-                () = ending.cancelled() => {}
+        let accepted = tokio::select! {
+            // An accept that was not finished has taken no connection.
+            accepted = listeners.accept() => accepted,
+            () = ending.cancelled() => break,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take connections");
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = ending.cancelled() => break,
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
             }
-            connection.as_mut().graceful_shutdown();
-            connection.await.ok();
+        };
+        pause = FIRST_PAUSE;
+        let from = from.ip().to_canonical();
+        let Some(seat) = crowd.enter(from) else {
+            tracing::debug!(%from, "has too many connections");
+            continue;
+        };
+        // Only the delay of small answers is lost where this cannot be had.
+        stream.set_nodelay(true).ok();
+        let serving = server.clone().serve(stream, from);
+        connections.spawn(async move {
+            serving.await;
+            drop((place, seat));
         });
     }
+    drop(listeners);
     connections.close();
-    tokio::time::timeout(GRACE, connections.wait()).await.ok();
+    if tokio::time::timeout(GRACE, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(connections = connections.len(), "cut off at the end");
+        abandoned.cancel();
+        connections.wait().await;
+    }
+}
+
+/// Whether the next connection may be better than the one that could not be taken.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// What every connection gets.
+#[derive(Debug, Clone)]
+struct Server {
+    router: Router,
+    limits: Arc<ApiLimits>,
+    ending: CancellationToken,
+    abandoned: CancellationToken,
+}
+
+impl Server {
+    /// Answers what comes on a connection until it ends.
+    async fn serve(self, stream: TcpStream, from: IpAddr) {
+        let pace = Pace::new();
+        let socket = Paced::new(stream, Arc::clone(&pace), Arc::clone(&self.limits));
+        let router = self.router;
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            pace.begin_answer();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(from));
+            let answer = answer(router.clone(), request);
+            let pace = Arc::clone(&pace);
+            async move {
+                let response = answer.await.map(|body| Answered::new(body, pace));
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let header_bytes = usize::try_from(self.limits.max_header_bytes).unwrap_or(usize::MAX);
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            // The socket watches the time of heads, because it knows an idle connection
+            // from a slow one.
+            .header_read_timeout(None)
+            .max_header_size(header_bytes)
+            .max_buf_size(header_bytes);
+        let connection = builder.serve_connection(TokioIo::new(socket), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            // The connection is polled again below; nothing of it is lost.
+            _ = connection.as_mut() => return,
+            () = self.ending.cancelled() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            // Whatever the connection ended with, there is nobody left to tell.
+            _ = connection => {}
+            () = self.abandoned.cancelled() => {}
+        }
+    }
+}
+
+/// Answers a request; a handler that panics is one that failed.
+async fn answer(router: Router, request: hyper::Request<Body>) -> Response {
+    let mut answer = Box::pin(router.oneshot(request));
+    let answered =
+        poll_fn(
+            |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(Ok(response))) => Poll::Ready(Some(response)),
+                Err(_) => Poll::Ready(None),
+            },
+        );
+    // The panic itself was reported where it happened.
+    answered.await.unwrap_or_else(|| {
+        let refusal = Refusal::new(ProblemCode::Internal, "the request failed");
+        refusal.hint("the server's log says why").into_response()
+    })
 }

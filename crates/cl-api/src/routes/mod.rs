@@ -15,6 +15,7 @@ use crate::app::App;
 /// Puts all routes together.
 pub(crate) fn router(app: App) -> Router {
     let (router, _document) = OpenApiRouter::new()
+        .merge(crate::guard::routes())
         .merge(health::routes())
         .merge(submission::routes())
         .merge(steering::routes())

@@ -92,10 +92,16 @@ impl Connection {
     /// Reads an answer; none if the connection ends before one.
     #[track_caller]
     pub(crate) fn try_reply(&mut self) -> Option<Reply> {
-        let mut reply = self.head()?;
+        let reply = self.head()?;
+        Some(self.body_of(reply))
+    }
+
+    /// Reads the body that belongs to a head.
+    #[track_caller]
+    pub(crate) fn body_of(&mut self, mut reply: Reply) -> Reply {
         let length = reply.header("content-length");
         if reply.status == 204 || reply.status == 304 {
-            return Some(reply);
+            return reply;
         }
         if let Some(length) = length {
             let length = length.parse().unwrap();
@@ -108,7 +114,7 @@ impl Connection {
         } else {
             self.stream.read_to_end(&mut reply.body).unwrap();
         }
-        Some(reply)
+        reply
     }
 
     /// Reads the head of an answer; what follows is read by [`Self::chunk`] or [`Self::rest`].

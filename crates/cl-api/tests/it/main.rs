@@ -5,9 +5,12 @@
     reason = "helpers of tests may fail a test as the tests themselves may"
 )]
 
+mod guard;
 mod http;
 mod life;
+mod limits;
 mod server;
+mod traversal;
 
 /// A file that nobody names in this module would never be compiled.
 #[test]

@@ -385,11 +385,12 @@ fn serving(setup: Setup) -> Serving {
     let environment = Environment::new(variables, folder.join("outside"));
     let file = folder.join("config.yaml");
     std::fs::write(&file, setup.yaml).unwrap();
-    let config = cl_config::load(&Flags::new(Some(file)), &environment)
-        .unwrap_or_else(|error| panic!("{error:?}"))
-        .config;
+    let loaded = cl_config::load(&Flags::new(Some(file)), &environment)
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    let config = loaded.config;
     Serving {
         root: folder.join("root"),
+        source: loaded.source,
         environment,
         executable: std::env::current_exe().unwrap(),
         version: "0.0.0-test".to_owned(),
