@@ -59,8 +59,8 @@ impl Event {
 
     /// Says where it stands.
     #[must_use]
-    pub fn at(mut self, id: impl ToString) -> Self {
-        self.id = Some(id.to_string());
+    pub fn at(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
         self
     }
 

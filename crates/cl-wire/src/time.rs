@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// Writes a time, or the zero time where there is none.
+#[expect(clippy::ref_option, reason = "serde passes references to fields")]
 pub(crate) fn serialize<S: Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => to.collect_str(time),
