@@ -8,18 +8,17 @@ use serde_json::Value;
 /// Reads `json` and expects that writing gives the same keys and values again.
 #[track_caller]
 fn check<T: Serialize + DeserializeOwned>(json: &str) -> T {
-    let value: Value = serde_json::from_str(json).unwrap();
-    let read: T = serde_json::from_str(json).unwrap();
-    assert_eq!(serde_json::to_value(&read).unwrap(), value);
+    let value: Value = serde_json::from_str(json).expect("JSON");
+    let read: T = serde_json::from_str(json).expect("what is sent");
+    assert_eq!(serde_json::to_value(&read).expect("JSON"), value);
     read
 }
 
 /// Reads `json` with one more key and expects that this is refused.
 #[track_caller]
 fn refuses_more<T: DeserializeOwned>(json: &str) {
-    serde_json::from_str::<T>(json)
-        .ok()
-        .expect("a good request");
+    let good = serde_json::from_str::<T>(json).err();
+    assert!(good.is_none(), "{good:?}");
     let more = json.replacen('{', r#"{"surprise":1,"#, 1);
     let error = serde_json::from_str::<T>(&more).err().expect("an error");
     assert!(error.to_string().contains("surprise"), "{error}");
