@@ -20,6 +20,7 @@
 mod cache;
 mod index;
 mod keeper;
+mod loading;
 mod old;
 mod project;
 mod reading;

@@ -52,7 +52,7 @@ impl Project {
         };
         let row = &entry.row;
         let facts = Facts {
-            status: row.status,
+            status: entry.own_status,
             kind: row.kind.as_deref(),
             owner: row.owner,
             is_active: row.active,

@@ -237,7 +237,12 @@ impl Reader<'_> {
     /// Reads `task`, or takes it from the index if it has ended and is there as it is now.
     pub(super) fn read(&self, task: &TaskDir, index: &ProjectIndex) -> Result<Found, String> {
         let seen = Seen::before_reading(task, self.now);
-        if let Some(ended) = index.find(task) {
+        // The index knows nothing of the queue.
+        let ended = match self.position(task) {
+            None => index.find(task),
+            Some(_) => None,
+        };
+        if let Some(ended) = ended {
             let is_cancelled = ended.status == TaskStatus::Cancelled;
             let row = cl_view::ended_task_row(task, ended);
             return Ok(Found {
@@ -267,6 +272,14 @@ impl Reader<'_> {
         })
     }
 
+    fn position(&self, task: &TaskDir) -> Option<usize> {
+        if self.positions.is_empty() {
+            return None;
+        }
+        let key = (task.project().clone(), task.id().clone());
+        self.positions.get(&key).copied()
+    }
+
     fn entry(
         &self,
         task: &TaskDir,
@@ -274,13 +287,12 @@ impl Reader<'_> {
         facts: Option<Arc<[RunFacts]>>,
         seen: Seen,
     ) -> Arc<TaskEntry> {
-        if !self.positions.is_empty() {
-            let key = (row.project_id.clone(), row.task_id.clone());
-            place(&mut row, self.positions.get(&key).copied());
-        }
+        let own_status = row.status;
+        place(&mut row, self.position(task));
         Arc::new(TaskEntry {
             created_at: created_at(task, &row),
             row,
+            own_status,
             version: self.version,
             facts: facts.map_or_else(OnceLock::new, OnceLock::from),
             old: task.is_flat().then(|| Arc::new(task.clone())),

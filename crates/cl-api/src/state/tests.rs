@@ -2,5 +2,6 @@
 
 mod fixture;
 mod followed;
+mod measured;
 mod shown;
 mod stress;

@@ -16,8 +16,7 @@ use tokio::sync::broadcast;
 
 use super::old::Old;
 use super::project::Project;
-use super::reading::{Found, Live, Names, Positions, Reader, look_at, place};
-use super::tasks::Tasks;
+use super::reading::{Live, Names, Positions, Reader, look_at, place};
 use super::watches::Watches;
 use super::{Change, TaskEntry, View};
 
@@ -48,11 +47,11 @@ pub(super) struct Truth {
     pub(super) watches: Watches,
     pub(super) projects: BTreeMap<ProjectId, Project>,
     /// The projects are known, if not what is in them.
-    is_listed: bool,
+    pub(super) is_listed: bool,
     /// Everything was read once; from then on, changes are told.
     pub(super) is_built: bool,
     /// Why the root cannot be listed.
-    problem: Option<String>,
+    pub(super) problem: Option<String>,
     pub(super) root_look: u64,
     pub(super) old: Old,
     pub(super) queue: Queue,
@@ -68,10 +67,10 @@ pub(super) struct Truth {
     pub(super) is_root_dirty: bool,
     pub(super) is_queue_dirty: bool,
     version: u64,
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
     /// What stands beside the projects has changed.
-    is_changed: bool,
-    runs: usize,
+    pub(super) is_changed: bool,
+    pub(super) runs: usize,
 }
 
 impl Truth {
@@ -113,179 +112,7 @@ impl Truth {
         self.clock.now()
     }
 
-    /// Reads one more project, `wanted` if it is one that is not read yet; tells whether
-    /// that was the last.
-    pub(super) fn build(&mut self, wanted: Option<&ProjectId>) -> bool {
-        if self.is_built {
-            return true;
-        }
-        if !self.is_listed {
-            self.watch_own();
-            self.refresh_queue();
-            self.old.scan(self.now());
-            self.list();
-            self.is_listed = true;
-        }
-        let is_left = |id: &&ProjectId| self.projects.get(*id).is_some_and(|p| !p.is_loaded);
-        let next = wanted
-            .filter(is_left)
-            .or_else(|| self.projects.keys().find(is_left));
-        if let Some(next) = next.cloned() {
-            self.load(&next);
-        }
-        if self.projects.values().all(|project| project.is_loaded) {
-            self.is_built = true;
-            self.changes.clear();
-            self.is_changed = true;
-            self.settle();
-        }
-        self.is_built
-    }
-
-    /// Watches the folders that are not those of a project.
-    pub(super) fn watch_own(&mut self) {
-        let own = self.root.conductor_folder();
-        let queue = queue::folder_of(&self.root);
-        for folder in [self.root.path(), &own, &queue] {
-            self.watches.watch(folder);
-        }
-    }
-
-    /// Lists the projects; new ones are read if everything else was.
-    pub(super) fn list(&mut self) {
-        self.root_look = look_at([self.root.path()], self.now());
-        let mut listed = BTreeMap::new();
-        let problem = match self.root.projects() {
-            Ok(dirs) => {
-                listed.extend(dirs.into_iter().map(|dir| (dir.id().clone(), Some(dir))));
-                None
-            }
-            Err(error) => Some(cl_view::chain(&error)),
-        };
-        if self.problem != problem {
-            self.problem.clone_from(&problem);
-            self.is_changed = true;
-        }
-        if problem.is_some() {
-            // What cannot be listed is not gone.
-            return;
-        }
-        for project in self.old.projects() {
-            listed.entry(project.clone()).or_insert(None);
-        }
-        let known: Vec<ProjectId> = self.projects.keys().cloned().collect();
-        for id in known.iter().filter(|id| !listed.contains_key(id)) {
-            self.drop_project(id);
-        }
-        for (id, dir) in listed {
-            let has_dir = |project: &Project| project.dir.is_some();
-            let known = self.projects.get(&id);
-            if known.is_some_and(|project| has_dir(project) != dir.is_some()) {
-                self.drop_project(&id);
-            }
-            let project = self.projects.entry(id.clone()).or_default();
-            project.dir = dir;
-            if self.is_built && !project.is_loaded {
-                self.load(&id);
-            }
-        }
-    }
-
-    fn drop_project(&mut self, id: &ProjectId) {
-        let Some(project) = self.projects.remove(id) else {
-            return;
-        };
-        self.watches.unwatch(&self.root.path().join(id.as_str()));
-        for folder in project.live.values().flat_map(|live| &live.folders) {
-            self.watches.unwatch(folder);
-        }
-        for entry in project.tasks.values() {
-            self.runs -= entry.row.runs;
-            self.link_children(&key_of(entry), Some(entry), None);
-        }
-        self.changes.push(Change::ProjectGone(id.clone()));
-        self.is_changed = true;
-    }
-
-    /// Reads all tasks of a project.
-    fn load(&mut self, id: &ProjectId) {
-        let now = self.now();
-        let Some(mut project) = self.projects.remove(id) else {
-            return;
-        };
-        let mut dirs = Vec::new();
-        let mut index = ProjectIndex::default();
-        if let Some(dir) = &project.dir {
-            self.watches.watch(dir.path());
-            project.look = look_at([dir.path()], now);
-            match dir.tasks() {
-                Ok(tasks) => dirs = tasks,
-                Err(error) => project.problem = Some(cl_view::chain(&error)),
-            }
-            index = ProjectIndex::open(&self.root, dir);
-        }
-        let old = self.old.tasks.iter().filter(|((of, _), _)| of == id);
-        let mut ids: BTreeSet<TaskId> = dirs.iter().map(|dir| dir.id().clone()).collect();
-        dirs.extend(
-            old.map(|(_, dir)| dir)
-                .filter(|dir| ids.insert(dir.id().clone()))
-                .cloned(),
-        );
-        dirs.sort_by(|a, b| a.id().cmp(b.id()));
-        drop(ids);
-
-        let reader = self.reader();
-        let found = cl_view::in_two_halves(&dirs, |task| reader.read(task, &index));
-        if self.is_built {
-            self.changes.push(Change::Project(id.clone()));
-        }
-        let mut entries = Vec::with_capacity(found.len());
-        for (dir, found) in dirs.iter().zip(found) {
-            let task = dir.id();
-            let Found {
-                entry,
-                live,
-                superseded_by,
-                is_unindexed,
-            } = match found {
-                Ok(found) => found,
-                Err(problem) => {
-                    project.failed.insert(task.clone(), problem);
-                    continue;
-                }
-            };
-            project.unindexed += usize::from(is_unindexed);
-            if let Some(successor) = superseded_by {
-                project.superseded.insert(task.clone(), successor);
-            }
-            if let Some(live) = live {
-                project.live.insert(task.clone(), live);
-            }
-            if !entry.row.blocked_by.is_empty() {
-                project.blocked.insert(task.clone());
-            }
-            self.runs += entry.row.runs;
-            self.link_children(&key_of(&entry), None, Some(&entry));
-            // Nobody has seen the root without what was there at the start.
-            if self.is_built {
-                self.changes.push(Change::Task(Arc::clone(&entry)));
-            }
-            entries.push(entry);
-        }
-        project.tasks = Tasks::of_sorted(entries);
-        project.is_loaded = true;
-        project.is_changed = true;
-        project.are_chains_stale = true;
-        for (task, live) in &project.live {
-            if watch_all(&mut self.watches, live) {
-                // What changed before the watch is told by nobody.
-                self.dirty.insert((id.clone(), task.clone()));
-            }
-        }
-        self.projects.insert(id.clone(), project);
-    }
-
-    fn reader(&self) -> Reader<'_> {
+    pub(super) fn reader(&self) -> Reader<'_> {
         Reader {
             root: &self.root,
             names: &self.published.names,
@@ -510,7 +337,12 @@ impl Truth {
     }
 
     /// Takes note of the children that a task names.
-    fn link_children(&mut self, key: &Key, before: Option<&TaskEntry>, now: Option<&TaskEntry>) {
+    pub(super) fn link_children(
+        &mut self,
+        key: &Key,
+        before: Option<&TaskEntry>,
+        now: Option<&TaskEntry>,
+    ) {
         let children = |entry: Option<&TaskEntry>| -> BTreeSet<Key> {
             let named = entry.into_iter().flat_map(|entry| &entry.row.children);
             named
@@ -617,11 +449,11 @@ pub(super) fn read(view: &RwLock<Arc<View>>) -> Arc<View> {
     Arc::clone(&view)
 }
 
-fn key_of(entry: &TaskEntry) -> Key {
+pub(super) fn key_of(entry: &TaskEntry) -> Key {
     (entry.row.project_id.clone(), entry.row.task_id.clone())
 }
 
-fn watch_all(watches: &mut Watches, live: &Live) -> bool {
+pub(super) fn watch_all(watches: &mut Watches, live: &Live) -> bool {
     let mut is_new = false;
     for folder in &live.folders {
         is_new |= watches.watch(folder);

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use cl_storage::layout::LayoutError;
 use cl_storage::run_info::RunStatus;
+use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectId, Root, RunId, TaskDir, TaskId};
 use cl_wire::TaskRow;
 use jiff::Timestamp;
@@ -63,6 +64,8 @@ pub(crate) struct TaskEntry {
     pub(crate) version: u64,
     /// Its runs, oldest first; not there until somebody asks for those of an ended task.
     pub(super) facts: OnceLock<Arc<[RunFacts]>>,
+    /// Its status as its own files tell it, wherever it is in the queue.
+    pub(super) own_status: TaskStatus,
     /// Its folder if it is one of the old flat layout.
     pub(super) old: Option<Arc<TaskDir>>,
     /// What its files looked like before they were read.
@@ -85,6 +88,7 @@ impl TaskEntry {
             created_at: self.created_at,
             version,
             facts: self.facts.clone(),
+            own_status: self.own_status,
             old: self.old.clone(),
             seen: self.seen.clone(),
         }
@@ -95,6 +99,7 @@ impl TaskEntry {
         // Runs that nobody asked for may have changed: who asks later gets the new ones.
         let runs = self.facts.get().zip(other.facts.get());
         self.row == other.row
+            && self.own_status == other.own_status
             && self.created_at == other.created_at
             && self.old == other.old
             && runs.is_some_and(|(ours, others)| ours == others)
@@ -112,6 +117,7 @@ impl TaskEntry {
             created_at: None,
             version: 0,
             facts: OnceLock::new(),
+            own_status: view.status,
             old: None,
             seen: Seen::default(),
         }

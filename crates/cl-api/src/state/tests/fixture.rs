@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cl_storage::marker::Cancellation;
+use cl_storage::queue::{self, Accepted};
 use cl_storage::run_info::{self, RunInfo, RunStatus};
 use cl_storage::{Clock as _, ProjectId, Root, RunDir, SystemClock, TaskDir, TaskId};
 use cl_testkit::patience;
@@ -144,6 +145,19 @@ pub(super) fn given_up(superseded_by: Option<TaskId>) -> Cancellation {
         reason: String::new(),
         superseded_by,
     }
+}
+
+/// Accepts a task as a server does that cannot launch it yet.
+pub(super) fn accept(root: &Root, task: &TaskDir) {
+    let accepted = Accepted {
+        project: task.project(),
+        task: task.id(),
+        launch: "launch",
+        run: None,
+        request: serde_json::Value::Null,
+        may_begin: false,
+    };
+    queue::submit(root, accepted, SystemClock.now()).unwrap();
 }
 
 /// Waits until the index shows a task as `is_it` wants it.

@@ -3,16 +3,18 @@
 use cl_storage::marker::{self, Marker};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;
-use cl_storage::run_info::{self, RunStatus};
+use cl_storage::queue;
+use cl_storage::run_info::{self, Phase, RunStatus};
 use cl_storage::status::TaskStatus;
+use cl_storage::task_state::{Child, TaskState};
 use cl_storage::{Clock as _, SystemClock, TaskDir};
 use cl_testkit::patience;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::fixture::*;
-use crate::state::Change;
 use crate::state::index::{Index, Mode};
 use crate::state::watches::{Event, system_notifier};
+use crate::state::{Change, TaskEntry};
 
 /// Leads a task of `index` through its life, whichever way the index learns of it.
 fn follows_a_life(fixture: &Fixture, index: &Index) {
@@ -75,6 +77,7 @@ fn when_watches_run_out_files_are_polled() {
         ..only_told()
     };
     let index = fixture.index(mute(3), pace);
+    index.view();
     for name in ["one", "two", "three"] {
         fixture.make("p", name);
     }
@@ -172,6 +175,77 @@ fn an_owner_that_dies_is_noticed_though_no_file_changes() {
     shows(&index, &task, "that it is lost", |entry| {
         entry.row.owner == OwnerState::Lost
     });
+}
+
+#[test]
+fn places_in_the_queue_are_followed() {
+    let fixture = Fixture::new();
+    let tasks = ["one", "two", "three"].map(|name| fixture.make("p", name));
+    let index = fixture.index(system_notifier(), only_told());
+    index.view();
+    for task in &tasks {
+        accept(&fixture.root, task);
+    }
+    let place = |place| {
+        move |entry: &TaskEntry| {
+            let is_queued = entry.row.status == TaskStatus::Queued;
+            entry.row.queue_position == place && is_queued == place.is_some()
+        }
+    };
+    for (number, task) in tasks.iter().enumerate() {
+        shows(&index, task, "its place", place(Some(number + 1)));
+    }
+    queue::drop_entries(&fixture.root, &project_id("p"), tasks[0].id()).unwrap();
+    shows(&index, &tasks[0], "that it waits no more", place(None));
+    for (number, task) in tasks[1..].iter().enumerate() {
+        shows(&index, task, "its next place", place(Some(number + 1)));
+    }
+}
+
+#[test]
+fn what_a_task_shows_of_others_follows_them() {
+    let fixture = Fixture::new();
+    let [first, blocked] = ["first", "blocked"].map(|name| fixture.make("p", name));
+    std::fs::write(blocked.config(), format!("depends_on: [{}]\n", first.id())).unwrap();
+    let (parent, child) = (fixture.make("p", "parent"), fixture.make("q", "child"));
+    let run = add_run(&parent, RunStatus::Completed);
+    let mut state = TaskState::default();
+    state.children.push(Child {
+        project: child.project().clone(),
+        task: child.id().clone(),
+        parent_run: run.id().clone(),
+    });
+    state.write(&parent).unwrap();
+    let index = fixture.index(mute(usize::MAX), asleep());
+    let row = |task: &TaskDir| {
+        index
+            .view()
+            .task(task.project(), task.id())
+            .unwrap()
+            .row
+            .clone()
+    };
+    assert_eq!(row(&blocked).status, TaskStatus::Blocked);
+    assert_eq!(row(&blocked).deadlocked_by, [first.id().clone()]);
+    assert!(!row(&parent).children[0].active);
+    // Only the others are looked at.
+    marker::create_done(&first).unwrap();
+    index.look_again(first.project(), first.id());
+    assert_eq!(row(&blocked).status, TaskStatus::Idle);
+    assert!(row(&blocked).deadlocked_by.is_empty());
+    let me = ProcessIdentity::current().unwrap();
+    let at_work = add_run(&child, RunStatus::Running);
+    run_info::update(&at_work, |info| {
+        info.phase = Some(Phase::Running);
+        (info.pid, info.process_start) = (me.pid, Some(me.start));
+    })
+    .unwrap();
+    index.look_again(child.project(), child.id());
+    assert!(row(&child).active && row(&parent).active);
+    assert!(row(&parent).children[0].active);
+    std::fs::remove_dir_all(child.path()).unwrap();
+    index.look_again(child.project(), child.id());
+    assert!(!row(&parent).active && !row(&parent).children[0].active);
 }
 
 #[test]

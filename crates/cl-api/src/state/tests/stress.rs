@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cl_storage::marker::{self, Marker};
+use cl_storage::queue;
 use cl_storage::run_info::{self, RunStatus};
 use cl_storage::task_config::TaskConfig;
 use cl_storage::{Clock as _, SystemClock, TaskDir};
@@ -53,7 +54,7 @@ fn change(fixture: &Fixture, dice: &mut Dice, number: usize) {
         task.ensure().unwrap();
         return;
     }
-    match dice.below(12) {
+    match dice.below(14) {
         0 => std::fs::remove_dir_all(task.path()).unwrap(),
         1 => std::fs::remove_dir_all(fixture.root.path().join("r")).unwrap_or_default(),
         2 => drop(add_run(&task, RunStatus::Running)),
@@ -70,6 +71,8 @@ fn change(fixture: &Fixture, dice: &mut Dice, number: usize) {
         8 => marker::clear(&task, Marker::Cancelled).unwrap(),
         9 => depend(&task, dice),
         10 => std::fs::write(task.prompt(), format!("number {number}")).unwrap(),
+        11 => accept(&fixture.root, &task),
+        12 => drop(queue::drop_entries(&fixture.root, task.project(), task.id()).unwrap()),
         _ => end_a_run(&task),
     }
 }
