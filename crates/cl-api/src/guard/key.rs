@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use cl_config::Serving;
 use cl_storage::digest::{hmac_sha256_hex, unguessable_hex};
 use cl_storage::durable::{self, Mode};
@@ -90,10 +90,7 @@ impl Key {
             .get_all(header::AUTHORIZATION)
             .iter()
             .filter_map(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        let alone = headers
-            .get_all(API_KEY)
-            .iter()
-            .map(|value| value.as_bytes());
+        let alone = headers.get_all(API_KEY).iter().map(HeaderValue::as_bytes);
         let mut shown = Shown::Nothing;
         for key in bearer.chain(alone) {
             if self.is(key) {

@@ -138,7 +138,7 @@ fn more_connections_than_allowed_wait() {
     outside.send(request.bytes());
     let short = Some(Duration::from_millis(300));
     outside.stream().set_read_timeout(short).unwrap();
-    let early = (&mut &*outside.stream()).read(&mut [0]);
+    let early = { outside.stream() }.read(&mut [0]);
     assert!(
         early.is_err(),
         "it is answered although two others are inside"
@@ -154,6 +154,8 @@ fn more_connections_than_allowed_wait() {
 #[test]
 fn five_hundred_idle_connections_keep_nobody_out() {
     let server = Server::with(&Setup::yaml("api: {limits: {header_timeout: 3s}}"));
+    check_healthy(&server);
+    let before = server.open_files();
     let mut idle: Vec<Connection> = (0..500).map(|_| server.connect()).collect();
     for connection in &mut idle {
         connection.send("GET / HTTP/1.1\r\n");
@@ -163,6 +165,7 @@ fn five_hundred_idle_connections_keep_nobody_out() {
         assert_eq!(connection.rest(), b"");
     }
     check_healthy(&server);
+    patience::until("nothing is left of them", || server.open_files() <= before);
 }
 
 #[test]

@@ -5,6 +5,7 @@
     reason = "helpers of tests may fail a test as the tests themselves may"
 )]
 
+mod bodies;
 mod guard;
 mod http;
 mod life;

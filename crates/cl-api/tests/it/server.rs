@@ -21,7 +21,7 @@ use crate::http::{Connection, Reply, Request};
 const SETUP: &str = "CL_API_TEST_SERVER";
 
 /// What a server under test is to be.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Setup {
     /// The configuration file.
     pub(crate) yaml: String,
@@ -32,18 +32,6 @@ pub(crate) struct Setup {
     pub(crate) is_read_only: bool,
     /// How many files it may have open.
     pub(crate) open_files: Option<u64>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            yaml: String::new(),
-            host: None,
-            port: 0,
-            is_read_only: false,
-            open_files: None,
-        }
-    }
 }
 
 impl Setup {
@@ -174,8 +162,10 @@ impl Server {
         token.trim().to_owned()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.child.id()
+    /// Counts the files, folders and sockets that it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child.child.id());
+        std::fs::read_dir(folder).unwrap().count()
     }
 
     pub(crate) fn connect(&self) -> Connection {
