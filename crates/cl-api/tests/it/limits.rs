@@ -151,8 +151,18 @@ fn more_connections_than_allowed_wait() {
     outside.reply().expect(200);
 }
 
+/// Lets this process, and servers that it starts, have as many files open as it may.
+fn raise_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Some systems name a maximum that they do not give; what there was may do.
+    setrlimit(Resource::Nofile, limit).ok();
+}
+
 #[test]
 fn five_hundred_idle_connections_keep_nobody_out() {
+    raise_limit();
     let server = Server::with(&Setup::yaml("api: {limits: {header_timeout: 3s}}"));
     check_healthy(&server);
     let before = server.open_files();
