@@ -12,6 +12,7 @@
 
 mod account;
 mod activity;
+mod message;
 mod place;
 mod run;
 mod survey;
@@ -20,6 +21,7 @@ mod words;
 
 pub use account::{Account, Spent, Sum};
 pub use activity::{ACTIVITY_HEADINGS, ActivityFact, MessageFact};
+pub use message::message_item;
 pub use place::complete;
 pub use run::run_row;
 pub use survey::{Survey, in_two_halves};

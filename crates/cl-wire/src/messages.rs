@@ -23,6 +23,10 @@ pub const STREAM_BACKLOG: usize = 20;
 pub struct Messages {
     /// The messages, oldest first.
     pub messages: Vec<Item>,
+    /// There are more than these that were asked for: earlier ones, or later ones where those
+    /// behind a message were asked for without a limit.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_more: bool,
 }
 
 /// A message.
@@ -145,6 +149,9 @@ pub struct PostTo {
     /// The messages that it answers or depends on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<Parent>,
+    /// Places that it points to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// Further facts, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub meta: BTreeMap<String, String>,
@@ -169,6 +176,9 @@ pub struct Post {
     /// The messages that it answers or depends on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<Parent>,
+    /// Places that it points to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// Further facts, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub meta: BTreeMap<String, String>,

@@ -304,6 +304,16 @@ pub struct FileContent {
     /// `content` is not all that follows `offset`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
+    /// Where the part behind this one begins, in bytes: `content` may be longer or shorter than
+    /// what it was made of. Left out where the whole file was sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub next_offset: u64,
+    /// Bytes that are no UTF-8 were replaced.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lossy: bool,
+    /// Something in it is a secret of the configuration and was replaced.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub masked: bool,
 }
 
 /// The answer of `GET /api/projects/{p}/runs/flat`.

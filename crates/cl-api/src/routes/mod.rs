@@ -1,6 +1,8 @@
 //! What can be asked, and who answers.
 
+mod files;
 mod health;
+mod messages;
 mod place;
 mod steering;
 mod submission;
@@ -19,6 +21,8 @@ pub(crate) fn router(app: App) -> Router {
         .merge(health::routes())
         .merge(submission::routes())
         .merge(steering::routes())
+        .merge(messages::routes())
+        .merge(files::routes())
         .split_for_parts();
     router
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })

@@ -40,6 +40,27 @@ pub(crate) fn task(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDi
     }
 }
 
+/// Returns the folder of a task that is there or is known from elsewhere: a folder of the old
+/// layout or of an extra root, which is only read.
+pub(crate) fn known_task(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDir> {
+    let missing = match task(app, project, id) {
+        Ok(found) => return Ok(found),
+        Err(refusal) => refusal,
+    };
+    let view = app.index.project(project);
+    let known = view.and_then(|view| view.tasks.get(id)?.dir(&app.root).ok());
+    known.filter(|folder| folder.path().is_dir()).ok_or(missing)
+}
+
+/// Returns the folder of one run that is there, without a look at the others.
+pub(crate) fn one_run(task: &TaskDir, id: &RunId) -> Answer<RunDir> {
+    let run = task.run(id).map_err(outside)?;
+    match run.path().is_dir() {
+        true => Ok(run),
+        false => Err(Refusal::not_found("run not found").detail("run_id", id.as_str())),
+    }
+}
+
 /// Returns the folder of a run that is there.
 pub(crate) fn run(task: &TaskDir, id: &RunId) -> Answer<RunDir> {
     let not_found = || Refusal::not_found("run not found").detail("run_id", id.as_str());

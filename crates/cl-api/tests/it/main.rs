@@ -6,10 +6,13 @@
 )]
 
 mod bodies;
+mod files;
 mod guard;
 mod http;
 mod life;
 mod limits;
+mod messages;
+mod scene;
 mod server;
 mod traversal;
 
