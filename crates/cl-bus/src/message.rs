@@ -49,13 +49,13 @@ pub struct Message {
     pub body: String,
     /// Whether the body is not complete: its writer died, or it has more than the
     /// 16 MiB that a reader holds.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub truncated: bool,
     /// Whether the body is not the one that was posted: somebody edited the file.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub edited: bool,
     /// Whether the body holds bytes that are no UTF-8.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub lossy: bool,
     /// The exact bytes of the body where [`Message::body`] cannot hold them.
     #[serde(skip)]
@@ -290,15 +290,6 @@ pub(crate) fn is_type(text: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/' | b'-'))
 }
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde asks for"
-)]
-fn is_false(flag: &bool) -> bool {
-    !*flag
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

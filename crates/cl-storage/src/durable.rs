@@ -131,14 +131,11 @@ pub fn replace_with(
     mode: Mode,
     write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = parent(path)?;
-    let temporary = make_temporary(folder, &file_name(path))?;
-    let mut appending = io::BufWriter::with_capacity(1 << 20, Appending(temporary.as_file()));
-    write(&mut appending)?;
-    io::Write::flush(&mut appending)?;
-    drop(appending);
-    system::set_mode(temporary.as_file(), mode)?;
-    sync_all(temporary.as_file(), SyncPoint::FileContent)?;
+    let (temporary, folder) = write_temporary_like(path, mode, None, |file| {
+        let mut appending = io::BufWriter::with_capacity(1 << 20, Appending(file));
+        write(&mut appending)?;
+        io::Write::flush(&mut appending)
+    })?;
     finish_replacing(temporary, path, folder)
 }
 
@@ -175,7 +172,8 @@ pub fn replace_in_place(path: &Path, content: &[u8], mode: Mode) -> io::Result<(
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(e),
     };
-    let (temporary, folder) = write_temporary_like(&real, content, mode, like.as_ref())?;
+    let (temporary, folder) =
+        write_temporary_like(&real, mode, like.as_ref(), |file| append(file, content))?;
     finish_replacing(temporary, &real, folder)
 }
 
@@ -524,20 +522,20 @@ fn write_temporary<'a>(
     content: &[u8],
     mode: Mode,
 ) -> io::Result<(tempfile::NamedTempFile, &'a Path)> {
-    write_temporary_like(path, content, mode, None)
+    write_temporary_like(path, mode, None, |file| append(file, content))
 }
 
 /// Writes a temporary file with the owner and the permissions of `like`, if there is one.
 fn write_temporary_like<'a>(
     path: &'a Path,
-    content: &[u8],
     mode: Mode,
     like: Option<&fs::Metadata>,
+    write: impl FnOnce(&File) -> io::Result<()>,
 ) -> io::Result<(tempfile::NamedTempFile, &'a Path)> {
     let folder = parent(path)?;
     let temporary = make_temporary(folder, &file_name(path))?;
     let file = temporary.as_file();
-    append(file, content)?;
+    write(file)?;
     match like {
         Some(like) => system::set_like(file, like)?,
         None => system::set_mode(file, mode)?,
