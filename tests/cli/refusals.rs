@@ -473,3 +473,13 @@ fn no_token_reaches_files_output_or_arguments() {
         "the agent never had the token, so nothing was shown"
     );
 }
+
+#[test]
+fn a_server_that_others_can_reach_needs_a_key() {
+    let open = Place::new();
+    let serve = |place: &Place, more: &str| place.run_changing_nothing(&format!("serve {more}"));
+    let refused = serve(&open, "--host 0.0.0.0");
+    refused.fails(2, "can be reached from other machines");
+    let keyless = self::place("api: {auth_enabled: true}\n");
+    serve(&keyless, "").fails(2, "there is no key");
+}
