@@ -388,6 +388,9 @@ fn no_link_leads_out_of_the_root() {
     prepare(&place);
     let server = place.start(&Setup::default());
     let before = content(&server.place().outside());
+    // What is inside is shown, so that the rest is not hidden by accident.
+    let plain = format!("/api/projects/{PROJECT}/tasks/{TASK}/file?name=TASK.md");
+    assert_eq!(server.get(&plain).expect(200).json()["content"], "do it\n");
     let linked = [
         ("linked", TASK, RUN),
         (PROJECT, "task-20260101-000000-linked", RUN),
