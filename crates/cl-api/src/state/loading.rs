@@ -13,6 +13,9 @@ use super::reading::{Found, look_at};
 use super::tasks::Tasks;
 use super::truth::{Truth, key_of, watch_all};
 
+/// Projects with more tasks than this keep the runs of ended ones on disk until they are asked for.
+const MANY_TASKS: usize = 3000;
+
 impl Truth {
     /// Reads one more project, `wanted` if it is one that is not read yet; tells whether
     /// that was the last.
@@ -135,7 +138,8 @@ impl Truth {
         dirs.sort_by(|a, b| a.id().cmp(b.id()));
         drop(ids);
 
-        let reader = self.reader();
+        let mut reader = self.reader();
+        reader.leaves_runs |= dirs.len() > MANY_TASKS;
         let found = cl_view::in_two_halves(&dirs, |task| reader.read(task, &index));
         if self.is_built {
             self.changes.push(Change::Project(id.clone()));

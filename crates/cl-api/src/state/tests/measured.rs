@@ -1,6 +1,5 @@
-//! How fast it is and how much it takes; by hand, with `--release -- --ignored --nocapture`.
+//! How fast it is and how much it takes; by hand, with `--release -- --ignored --nocapture measured`.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,7 +7,6 @@ use cl_storage::process::{ProcessStat, ticks_per_second};
 use cl_storage::{ProjectDir, Root, index};
 use cl_testkit::bench_data;
 
-use super::fixture::*;
 use crate::state::index::{Following, Index};
 use crate::state::keeper::Pace;
 use crate::state::watches::system_notifier;
@@ -112,18 +110,20 @@ fn measure(tasks: u32, runs: u32, has_index: bool) {
     );
 }
 
-fn size() -> (u32, u32, bool) {
-    // Of a file, because tests read no environment.
-    let text = std::fs::read_to_string(Path::new("/tmp/cl-index-measured")).unwrap_or_default();
-    let mut words = text.split_whitespace();
-    let mut number = |default| words.next().map_or(default, |word| word.parse().unwrap());
-    (number(1000), number(3), number(0) == 1)
+#[test]
+#[ignore = "measures for a minute; run by hand"]
+fn measured_with_3_000_runs() {
+    measure(1000, 3, true);
 }
 
 #[test]
-#[ignore = "measures for a minute; run by hand"]
-fn measured() {
-    let _ = NEVER;
-    let (tasks, runs, has_index) = size();
-    measure(tasks, runs, has_index);
+#[ignore = "measures for two minutes; run by hand"]
+fn measured_with_100_000_runs() {
+    measure(33_334, 3, true);
+}
+
+#[test]
+#[ignore = "measures for two minutes; run by hand"]
+fn measured_with_100_000_runs_at_the_first_start() {
+    measure(33_334, 3, false);
 }
