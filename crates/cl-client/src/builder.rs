@@ -162,10 +162,12 @@ impl Builder {
             // A redirect would carry the token, or a question, to a place nobody has named.
             .redirect(redirect::Policy::none())
             .user_agent(agent);
-        if is_loopback(&self.base) {
+        let is_plain = self.base.scheme() == "http";
+        if is_plain || is_loopback(&self.base) {
+            // A proxy would read the token of a plain question.
             http = http.no_proxy();
         }
-        if self.base.scheme() == "http" {
+        if is_plain {
             // Loading the certificates of the machine takes time and may fail.
             http = http.tls_certs_only([]);
         }

@@ -4,7 +4,7 @@
 //! and connects again by itself, [`blocking`] does both for programs without a runtime.
 //!
 //! - The token goes to the server that was named and nowhere else: no redirect is
-//!   followed, and no proxy is asked on the way to this machine itself.
+//!   followed, and a proxy is asked only where it cannot read what passes.
 //! - Every wait has an end, every body a largest size.
 //! - What went wrong says whose turn it is: [`ClientError`].
 //! - A stream that was interrupted goes on where it stopped, without loss and without

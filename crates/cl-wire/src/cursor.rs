@@ -93,7 +93,7 @@ impl FromStr for RunCursor {
 
 /// Where a stream is to begin: `from=start`, `from=end` or `from=<place>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From<C> {
+pub enum Begin<C> {
     /// With everything that there is.
     Start,
     /// With what comes next.
@@ -102,7 +102,7 @@ pub enum From<C> {
     Behind(C),
 }
 
-impl<C: FromStr<Err = BadCursor>> FromStr for From<C> {
+impl<C: FromStr<Err = BadCursor>> FromStr for Begin<C> {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
@@ -173,14 +173,14 @@ mod tests {
 
     #[test]
     fn streams_begin_where_asked() {
-        let read = |text: &str| text.parse::<From<RunCursor>>();
-        assert_eq!(read("start"), Ok(From::Start));
-        assert_eq!(read("end"), Ok(From::End));
+        let read = |text: &str| text.parse::<Begin<RunCursor>>();
+        assert_eq!(read("start"), Ok(Begin::Start));
+        assert_eq!(read("end"), Ok(Begin::End));
         let place = RunCursor {
             stdout: 1,
             stderr: 2,
         };
-        assert_eq!(read("s=1;e=2"), Ok(From::Behind(place)));
+        assert_eq!(read("s=1;e=2"), Ok(Begin::Behind(place)));
         assert!(read("middle").is_err());
     }
 
