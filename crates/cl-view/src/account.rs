@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cl_storage::Usage;
 use cl_storage::budget::{self, Usd};
 use cl_storage::run_info::{RunInfo, RunStatus};
-use serde_json::{Value, json};
+use cl_wire::usage::{UsageRow, UsageSum};
 
 /// Sums by key.
 #[derive(Debug, Default)]
@@ -116,32 +116,40 @@ impl Sum {
         }
     }
 
-    fn to_json(&self) -> Value {
+    fn to_sum(&self) -> UsageSum {
         let tokens = |count: u64| self.has_usage().then_some(count);
         let usage = &self.usage;
-        json!({
-            "runs": self.runs,
-            "runs_without_usage": self.runs_without_usage,
-            "runs_without_cost": self.runs_without_cost,
-            "input_tokens": tokens(usage.input_tokens),
-            "output_tokens": tokens(usage.output_tokens),
-            "cache_read_tokens": tokens(usage.cache_read_tokens),
-            "cache_write_tokens": tokens(usage.cache_write_tokens),
-            "cost_usd": usage.cost_usd,
-            "turns": usage.turns,
-        })
+        UsageSum {
+            cache_read_tokens: tokens(usage.cache_read_tokens),
+            cache_write_tokens: tokens(usage.cache_write_tokens),
+            cost_usd: usage.cost_usd,
+            input_tokens: tokens(usage.input_tokens),
+            output_tokens: tokens(usage.output_tokens),
+            runs: self.runs,
+            runs_without_cost: self.runs_without_cost,
+            runs_without_usage: self.runs_without_usage,
+            turns: usage.turns,
+        }
     }
 }
 
 impl Spent {
     /// Returns the one JSON form; `null` for what is not known.
-    pub fn to_json(&self, key: Option<&str>) -> Value {
-        let mut row = self.all.to_json();
-        row["wasted"] = self.wasted.to_json();
-        if let Some(key) = key {
-            row["key"] = json!(key);
+    pub fn to_row(&self, key: Option<&str>) -> UsageRow {
+        let all = self.all.to_sum();
+        UsageRow {
+            cache_read_tokens: all.cache_read_tokens,
+            cache_write_tokens: all.cache_write_tokens,
+            cost_usd: all.cost_usd,
+            input_tokens: all.input_tokens,
+            key: key.map(str::to_owned),
+            output_tokens: all.output_tokens,
+            runs: all.runs,
+            runs_without_cost: all.runs_without_cost,
+            runs_without_usage: all.runs_without_usage,
+            turns: all.turns,
+            wasted: self.wasted.to_sum(),
         }
-        row
     }
 }
 
@@ -212,7 +220,7 @@ mod tests {
         assert_eq!(texts, expected);
         let total = account.total();
         assert_eq!((total.all.runs, total.all.runs_without_cost), (4, 3));
-        assert_eq!(total.to_json(None)["cost_usd"], 0.5);
+        assert_eq!(total.to_row(None).cost_usd, Some(0.5));
         assert_eq!(Sum::default().cost_text(), "-");
     }
 }

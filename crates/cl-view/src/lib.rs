@@ -12,18 +12,26 @@
 
 mod account;
 mod activity;
+mod limits;
 mod message;
 mod place;
+mod processes;
 mod run;
 mod survey;
 mod task;
+mod usage;
+mod verified;
 mod words;
 
 pub use account::{Account, Spent, Sum};
 pub use activity::{ACTIVITY_HEADINGS, ActivityFact, MessageFact};
+pub use limits::limits;
 pub use message::message_item;
 pub use place::complete;
+pub use processes::{processes, totals};
 pub use run::run_row;
 pub use survey::{Survey, in_two_halves};
 pub use task::{ended_task_row, task_row};
+pub use usage::UsageSums;
+pub use verified::verified;
 pub use words::{chain, describe_record_error, duration_text};

@@ -4,56 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cl_storage::FailureKind;
-use cl_storage::ledger::{
-    self, Account, AccountKey, Ledger, LedgerError, Source, Window, WindowState,
-};
-use jiff::Timestamp;
+use cl_storage::ledger::{self, Account, AccountKey, Ledger, LedgerError};
+use cl_wire::limits::Limits;
 use serde::Serialize;
 
 use crate::args::{ClearLimitsArgs, LimitsArgs, LimitsCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::view::{Grid, describe_record_error, duration_text, local_text};
-
-/// One usage window of an account; also its JSON form.
-#[derive(Debug, Serialize)]
-struct WindowRow {
-    agent: String,
-    account: String,
-    /// The names in the configuration that use the account.
-    names: Vec<String>,
-    window: String,
-    state: WindowState,
-    used_percent: Option<f64>,
-    resets_at: Option<Timestamp>,
-    resets_in_seconds: Option<i64>,
-    /// No attempt is started before; none if one may be.
-    closed_until: Option<Timestamp>,
-    source: Source,
-    at: Timestamp,
-    age_seconds: i64,
-}
-
-/// How the attempts of an account went; also its JSON form.
-#[derive(Debug, Serialize)]
-struct HealthRow {
-    agent: String,
-    account: String,
-    names: Vec<String>,
-    /// It is left alone where another agent can be used.
-    degraded: bool,
-    degraded_until: Option<Timestamp>,
-    failures: u32,
-    last_kind: Option<FailureKind>,
-    last_at: Option<Timestamp>,
-}
-
-#[derive(Debug, Serialize)]
-struct Document {
-    windows: Vec<WindowRow>,
-    agents: Vec<HealthRow>,
-    problems: Vec<String>,
-}
 
 /// Shows or clears them.
 pub fn run(ctx: &mut Context, args: &LimitsArgs) -> Result<Exit, CliError> {
@@ -72,19 +30,7 @@ fn show(ctx: &mut Context) -> Result<Exit, CliError> {
         (Vec::new(), Vec::new())
     };
     let now = ctx.now();
-    let document = Document {
-        windows: accounts
-            .iter()
-            .flat_map(|account| account.windows.iter().map(move |window| (account, window)))
-            .map(|(account, window)| window_row(account, window, &names, now))
-            .collect(),
-        agents: accounts
-            .iter()
-            .filter(|account| account.health.failures > 0)
-            .map(|account| health_row(account, &names, now))
-            .collect(),
-        problems: problems.iter().map(describe_record_error).collect(),
-    };
+    let document = cl_view::limits(&accounts, &problems, |account| names.of(account), now);
     if ctx.console.is_json() {
         ctx.console.json(&document)?;
     } else {
@@ -97,7 +43,7 @@ fn show(ctx: &mut Context) -> Result<Exit, CliError> {
     })
 }
 
-fn print(ctx: &mut Context, document: &Document) -> Result<(), CliError> {
+fn print(ctx: &mut Context, document: &Limits) -> Result<(), CliError> {
     let now = ctx.now();
     if document.windows.is_empty() && document.agents.is_empty() {
         ctx.console
@@ -150,38 +96,6 @@ fn print(ctx: &mut Context, document: &Document) -> Result<(), CliError> {
         ctx.console.warn(problem);
     }
     Ok(())
-}
-
-fn window_row(account: &Account, window: &Window, names: &Names, now: Timestamp) -> WindowRow {
-    let resets_at = window.resets_at.filter(|reset| *reset > now);
-    WindowRow {
-        agent: account.agent.clone(),
-        account: account.account.clone(),
-        names: names.of(account),
-        window: window.window.clone(),
-        state: window.state,
-        used_percent: window.used_percent,
-        resets_at,
-        resets_in_seconds: resets_at.map(|reset| reset.duration_since(now).as_secs()),
-        closed_until: window.closed_until().filter(|until| *until > now),
-        source: window.source,
-        at: window.at,
-        age_seconds: now.duration_since(window.at).as_secs().max(0),
-    }
-}
-
-fn health_row(account: &Account, names: &Names, now: Timestamp) -> HealthRow {
-    let degraded_until = account.degraded_until(now);
-    HealthRow {
-        agent: account.agent.clone(),
-        account: account.account.clone(),
-        names: names.of(account),
-        degraded: degraded_until.is_some(),
-        degraded_until,
-        failures: account.health.failures,
-        last_kind: account.health.last_kind,
-        last_at: account.health.last_at,
-    }
 }
 
 fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {

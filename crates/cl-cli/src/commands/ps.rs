@@ -1,14 +1,9 @@
 //! `ps`: every process that belongs to a task.
 
-use std::collections::HashSet;
-
-use cl_runner::activity;
 use cl_runner::processes::{self, ProcessRow, Role};
+use cl_storage::TaskId;
 use cl_storage::owner::OwnerState;
 use cl_storage::redact::Redactor;
-use cl_storage::snapshot::TaskView;
-use cl_storage::{ProjectId, TaskId};
-use serde_json::{Value, json};
 
 use crate::args::PsArgs;
 use crate::context::Context;
@@ -41,12 +36,8 @@ pub fn run(ctx: &mut Context, args: &PsArgs) -> Result<Exit, CliError> {
         check_named(ctx, &scope)?;
     }
     if ctx.console.is_json() {
-        let activities = activities(ctx, &rows)?;
-        ctx.console.json(&json!({
-            "processes": rows,
-            "tasks": activities,
-            "totals": totals(&rows),
-        }))?;
+        let document = cl_view::processes(scope.root(), &rows, ctx.now())?;
+        ctx.console.json(&document)?;
         return Ok(Exit::Success);
     }
     if rows.is_empty() {
@@ -61,7 +52,7 @@ pub fn run(ctx: &mut Context, args: &PsArgs) -> Result<Exit, CliError> {
         table.row(cells(row), "");
     }
     table.print(&mut ctx.console)?;
-    let sum = Totals::of(&rows);
+    let sum = cl_view::totals(&rows);
     ctx.console.note(format_args!(
         "{} processes of {} tasks, {} of processor time, {} MB",
         rows.len(),
@@ -100,59 +91,6 @@ pub(super) fn check_named(ctx: &Context, scope: &Scope) -> Result<(), CliError> 
         }
     }
     Ok(())
-}
-
-/// Returns each task that has processes, with what it is doing.
-fn activities(ctx: &mut Context, rows: &[ProcessRow]) -> Result<Vec<Value>, CliError> {
-    let scope = ctx.scope()?;
-    let mut seen: HashSet<(&ProjectId, &TaskId)> = HashSet::new();
-    let mut views = Vec::new();
-    for row in rows {
-        if seen.insert((&row.project, &row.task)) {
-            let task = scope.root().task(&row.project, &row.task)?;
-            // One that was deleted does nothing any more.
-            views.extend(TaskView::read(scope.root(), &task, ctx.now()).ok());
-        }
-    }
-    let doing = activity::of(scope.root(), &views, ctx.now());
-    let told = views.iter().zip(doing).map(|(view, doing)| {
-        json!({
-            "project": view.task.project(),
-            "task": view.task.id(),
-            "run": view.shown_run().map(|run| run.run.id()),
-            "owner": view.owner_state,
-            "status": view.status,
-            "activity": doing,
-        })
-    });
-    Ok(told.collect())
-}
-
-struct Totals {
-    tasks: usize,
-    cpu_ms: u64,
-    rss_bytes: u64,
-}
-
-impl Totals {
-    fn of(rows: &[ProcessRow]) -> Self {
-        let tasks: HashSet<_> = rows.iter().map(|row| (&row.project, &row.task)).collect();
-        Self {
-            tasks: tasks.len(),
-            cpu_ms: rows.iter().map(|row| row.cpu_ms).sum(),
-            rss_bytes: rows.iter().map(|row| row.rss_bytes).sum(),
-        }
-    }
-}
-
-fn totals(rows: &[ProcessRow]) -> Value {
-    let sum = Totals::of(rows);
-    json!({
-        "processes": rows.len(),
-        "tasks": sum.tasks,
-        "cpu_ms": sum.cpu_ms,
-        "rss_bytes": sum.rss_bytes,
-    })
 }
 
 fn seconds(ms: u64) -> String {

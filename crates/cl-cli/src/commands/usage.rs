@@ -1,55 +1,38 @@
 //! `usage`: what runs have used, added up from their records.
 
-use cl_storage::run_info::RunInfo;
 use cl_storage::{ProjectDir, TaskDir};
+use cl_view::UsageSums;
+use cl_wire::usage::UsageBy as By;
 use jiff::Timestamp;
-use serde_json::json;
 
 use crate::args::{UsageArgs, UsageBy};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
-use crate::view::{Account, Grid, Spent, describe_record_error, warn_about};
-
-/// How many records that could not be read are named; the others are counted.
-const NAMED_PROBLEMS: usize = 20;
+use crate::view::{Account, Grid, Spent, warn_about};
 
 /// Adds up what runs have used.
 pub fn run(ctx: &mut Context, args: &UsageArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     let since = since(args, ctx.now());
-    let mut sums = Sums::new(args.by, since);
+    let by = by(args.by);
+    let mut sums = UsageSums::new(by, since);
     for task in tasks(&scope)? {
         for task in task? {
             sums.task(&task)?;
         }
     }
-    if sums.unnamed > 0 {
-        let text = format!("{} more records could not be read", sums.unnamed);
-        sums.problems.push(text);
-    }
-    warn_about(&mut ctx.console, &sums.problems);
+    let report = sums.report();
+    warn_about(&mut ctx.console, &report.problems);
     if ctx.console.is_json() {
-        let rows: Vec<_> = sums
-            .account
-            .rows()
-            .map(|(key, spent)| spent.to_json(Some(key)))
-            .collect();
-        let document = json!({
-            "by": by_word(args.by),
-            "since": since,
-            "rows": rows,
-            "total": sums.account.total().to_json(None),
-            "problems": sums.problems,
-        });
-        ctx.console.json(&document)?;
+        ctx.console.json(&report)?;
         return Ok(Exit::Success);
     }
-    if sums.account.is_empty() {
+    if sums.account().is_empty() {
         ctx.console.note("there are no such runs");
         return Ok(Exit::Success);
     }
-    print(ctx, args.by, &sums.account)?;
+    print(ctx, by, sums.account())?;
     Ok(Exit::Success)
 }
 
@@ -89,74 +72,18 @@ fn since(args: &UsageArgs, now: Timestamp) -> Option<Timestamp> {
     args.since.map(|since| since.before(now)).or(of_days)
 }
 
-fn by_word(by: UsageBy) -> &'static str {
+fn by(by: UsageBy) -> By {
     match by {
-        UsageBy::Agent => "agent",
-        UsageBy::Task => "task",
-        UsageBy::Project => "project",
-        UsageBy::Day => "day",
-        UsageBy::Model => "model",
+        UsageBy::Agent => By::Agent,
+        UsageBy::Task => By::Task,
+        UsageBy::Project => By::Project,
+        UsageBy::Day => By::Day,
+        UsageBy::Model => By::Model,
     }
 }
 
-struct Sums {
-    by: UsageBy,
-    since: Option<Timestamp>,
-    account: Account,
-    problems: Vec<String>,
-    unnamed: usize,
-}
-
-impl Sums {
-    fn new(by: UsageBy, since: Option<Timestamp>) -> Self {
-        Self {
-            by,
-            since,
-            account: Account::default(),
-            problems: Vec::new(),
-            unnamed: 0,
-        }
-    }
-
-    fn task(&mut self, task: &TaskDir) -> Result<(), CliError> {
-        for run in task.runs()? {
-            let info = match RunInfo::read(&run) {
-                Ok(Some(info)) => info,
-                Ok(None) => continue,
-                Err(error) if self.problems.len() < NAMED_PROBLEMS => {
-                    self.problems.push(describe_record_error(&error));
-                    continue;
-                }
-                Err(_) => {
-                    self.unnamed += 1;
-                    continue;
-                }
-            };
-            if self.since.is_none_or(|since| info.sort_time() >= since) {
-                let key = self.key(&info);
-                self.account.add(key, &info);
-            }
-        }
-        Ok(())
-    }
-
-    fn key(&self, info: &RunInfo) -> String {
-        let known = |names: &[&str]| {
-            let name = names.iter().find(|name| !name.is_empty());
-            (*name.unwrap_or(&"unknown")).to_owned()
-        };
-        match self.by {
-            UsageBy::Agent => known(&[&info.agent_name, &info.agent]),
-            UsageBy::Task => format!("{}/{}", info.project_id, info.task_id),
-            UsageBy::Project => info.project_id.to_string(),
-            UsageBy::Day => info.sort_time().strftime("%Y-%m-%d").to_string(),
-            UsageBy::Model => known(&[&info.backend_model]),
-        }
-    }
-}
-
-fn print(ctx: &mut Context, by: UsageBy, account: &Account) -> Result<(), CliError> {
-    let heading = by_word(by).to_uppercase();
+fn print(ctx: &mut Context, by: By, account: &Account) -> Result<(), CliError> {
+    let heading = by.as_str().to_uppercase();
     let mut grid = Grid::new(&[
         &heading,
         "RUNS",

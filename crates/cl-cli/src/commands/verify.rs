@@ -1,10 +1,9 @@
 //! `verify`: the gates of a finished task again, on the files as they are now.
 
 use cl_runner::launch::LaunchFile;
-use cl_runner::verify::{self, Again, NoProof, Proof, Proven, Report, Verified};
+use cl_runner::verify::{self, Again, NoProof, Proof, Report, Verified};
 use cl_storage::TaskDir;
 use cl_storage::evidence::{self, Evidence, Verdict};
-use serde_json::{Value, json};
 
 use super::launching;
 use crate::context::Context;
@@ -76,7 +75,7 @@ fn tell_report(
         Exit::Failed
     };
     if ctx.console.is_json() {
-        ctx.console.json(&to_json(task, proof, report))?;
+        ctx.console.json(&cl_view::verified(task, proof, report))?;
         return Ok(exit);
     }
     let tree = match report.same_tree {
@@ -126,39 +125,4 @@ fn in_words(again: &Again) -> String {
         ", in another environment"
     };
     format!("{word}{output}{environment}")
-}
-
-fn to_json(task: &TaskDir, proof: &Proof, report: &Report) -> Value {
-    let gates: Vec<Value> = proof
-        .gates
-        .iter()
-        .zip(&report.gates)
-        .map(|(then, again)| gate_to_json(then, again.as_ref()))
-        .collect();
-    json!({
-        "project": task.project(),
-        "task": task.id(),
-        "reproduced": report.is_reproduced(proof),
-        "tree": {"then": proof.tree, "now": report.tree, "same": report.same_tree},
-        "gates": gates,
-    })
-}
-
-fn gate_to_json(then: &Proven, again: Option<&Again>) -> Value {
-    let (then, flaws) = (&then.evidence, &then.flaws);
-    let reason = again.map(|again| &again.reason);
-    let took = again.map(|again| u64::try_from(again.took.as_millis()).unwrap_or(u64::MAX));
-    json!({
-        "name": then.name,
-        "run": then.run,
-        "cwd": then.cwd,
-        "then": then.verdict,
-        "now": again.map(|again| again.verdict),
-        "reason": reason.filter(|reason| !reason.is_empty()),
-        "duration_ms": took,
-        "same_output": again.map(|again| again.same_output),
-        "same_environment": again.map(|again| again.same_environment),
-        "unquiet": then.unquiet,
-        "flaws": flaws,
-    })
 }
