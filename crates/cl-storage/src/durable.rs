@@ -88,11 +88,15 @@ pub enum SyncPoint {
     BusRecord,
     /// The messages of a bus, copied to a new file.
     BusCopy,
+    /// The name of a logbook's file, before the first line.
+    LogEntry,
+    /// Lines of a logbook.
+    LogLine,
 }
 
 impl SyncPoint {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::FileContent,
         Self::ReplacedEntry,
         Self::SettledEntries,
@@ -109,6 +113,8 @@ impl SyncPoint {
         Self::BusEntry,
         Self::BusRecord,
         Self::BusCopy,
+        Self::LogEntry,
+        Self::LogLine,
     ];
 }
 

@@ -50,6 +50,7 @@ pub mod layout;
 pub mod ledger;
 pub mod legacy;
 pub mod lock;
+pub mod logbook;
 pub mod look;
 pub mod lost;
 pub mod marker;

@@ -23,9 +23,17 @@ const ABANDONED: SignedDuration = SignedDuration::from_mins(1);
 const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 
 /// The folders in the root that are no projects.
-const OWN: [&str; 2] = [".conductor", "_global"];
+const OWN: [&str; 3] = [".conductor", "_audit", "_global"];
 /// The folders of our own bookkeeping.
-const OWN_FOLDERS: [&str; 6] = ["dependencies", "index", "limits", "queue", "slots", "spool"];
+const OWN_FOLDERS: [&str; 7] = [
+    "dependencies",
+    "index",
+    "limits",
+    "log",
+    "queue",
+    "slots",
+    "spool",
+];
 /// How the names of records end.
 const RECORD: &str = ".yaml";
 /// What the folder of a task holds, and no other one.

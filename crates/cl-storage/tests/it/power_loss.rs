@@ -7,12 +7,14 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use cl_storage::control::{self, Answer, Outcome, Request, RequestBody};
 use cl_storage::durable::{self, Mode, SyncPoint};
 use cl_storage::gc::{self, Event, Policy};
+use cl_storage::logbook::{Keeping, Logbook};
 use cl_storage::marker::{self, Marker, Markers};
 use cl_storage::owner::{Owner, Ownership};
 use cl_storage::power_loss::{ABSENT, Examination, Operation, Recording};
@@ -332,6 +334,16 @@ impl Workload {
         slot.release().unwrap();
     }
 
+    /// Lines of a logbook.
+    fn logbook(&self) {
+        let mut book = Logbook::audit(&self.root);
+        for line in ["one", "two"] {
+            self.recording.step("logged", line, || {
+                book.append(line, Keeping::Disk).unwrap();
+            });
+        }
+    }
+
     /// Runs that are collected, each whole or not at all.
     fn collection(&self) {
         let task = self.task("p", "first");
@@ -379,6 +391,11 @@ fn look(folder: &Path, requests: &[Request]) -> BTreeMap<String, String> {
             look_at_task(&root, &task, requests, &mut facts);
         }
     }
+    let newest = &mut |line: &str| {
+        facts.insert("logged".to_owned(), line.to_owned());
+        ControlFlow::Break(())
+    };
+    Logbook::audit(&root).newest_first(newest).unwrap();
     facts
 }
 
@@ -495,6 +512,7 @@ fn record_workload() -> (tempfile::TempDir, Vec<Operation>, Vec<Request>) {
     workload.folder_of_a_dead_process();
     workload.unused_task();
     workload.slots();
+    workload.logbook();
     workload.collection();
     let requests = workload.requests.into_inner();
     (folder, workload.recording.finish(), requests)
