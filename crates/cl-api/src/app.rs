@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::conducting::{Conductor, Work};
 use crate::state::{Following, Index};
+use crate::stream::Seats;
 
 /// What every handler gets; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     /// Launches what is queued.
     pub(crate) conductor: Conductor,
+    /// Who follows what.
+    pub(crate) seats: Seats,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// When the server started.
@@ -70,7 +73,12 @@ impl App {
                 ending: ending.clone(),
             })?
         };
+        let api = &serving.config.api;
+        // An eighth of the connections is left for those who only ask.
+        let most_streams = api.limits.max_connections - api.limits.max_connections / 8;
+        let seats = Seats::new(most_streams, api.sse.max_clients_per_run);
         Ok(Self(Arc::new(Shared {
+            seats,
             settings,
             conductor,
             serving,

@@ -320,7 +320,7 @@ impl Default for Sse {
             poll_interval: Duration::from_millis(500),
             discovery_interval: Duration::from_secs(1),
             heartbeat_interval: Duration::from_secs(30),
-            max_clients_per_run: 10,
+            max_clients_per_run: 64,
         }
     }
 }

@@ -23,6 +23,12 @@ pub mod name {
     pub const MESSAGE: &str = "message";
     /// Something below the root is another than before.
     pub const CHANGE: &str = "change";
+    /// What was followed is not what it was, or the place to resume from is unknown.
+    pub const RESET: &str = "reset";
+    /// The beginning of all that there is, told as changes.
+    pub const SNAPSHOT: &str = "snapshot";
+    /// All that there is was told; only what changes follows.
+    pub const READY: &str = "ready";
     /// Nothing follows any more.
     pub const DONE: &str = "done";
     /// The stream ends early; its data say why.
@@ -88,6 +94,34 @@ pub struct RunState {
     pub exit_code: i32,
 }
 
+/// What was followed is not what it was, or the place to resume from is unknown.
+///
+/// What was shown of it is no longer what is on disk; what follows is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reset {
+    /// `since_id_not_found`, `truncated`, `replaced` or `removed`.
+    #[schema(example = "since_id_not_found")]
+    pub reason: String,
+    /// The run, where it is about a stream of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub run_id: Option<RunId>,
+    /// Which of its streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
+}
+
+/// How a run ended; nothing follows any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunEnd {
+    /// The status that holds.
+    #[schema(value_type = String, example = "completed")]
+    pub status: RunStatus,
+    /// How it ended; -1 where nobody knows.
+    #[schema(example = 0)]
+    pub exit_code: i32,
+}
+
 /// Nothing has happened, and the stream is alive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {}
@@ -149,6 +183,8 @@ pub enum Event {
     Message(Box<messages::Item>),
     /// Something below the root is another than before.
     Change(Box<Change>),
+    /// What was followed is not what it was, or the place to resume from is unknown.
+    Reset(Reset),
     /// Text of a file.
     Chunk(String),
     /// Nothing follows any more.
@@ -179,6 +215,7 @@ impl Event {
             name::HEARTBEAT => Ok(Self::Heartbeat),
             name::MESSAGE => serde_json::from_str(&event.data).map(Self::Message),
             name::CHANGE => serde_json::from_str(&event.data).map(Self::Change),
+            name::RESET => serde_json::from_str(&event.data).map(Self::Reset),
             name::DONE => return Ok(Self::Done(event.data)),
             name::ERROR => return Ok(Self::Error(event.data)),
             _ => return Ok(Self::Other(event)),

@@ -5,6 +5,7 @@ mod health;
 mod messages;
 mod place;
 mod steering;
+mod streams;
 mod submission;
 
 use axum::Router;
@@ -23,6 +24,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(steering::routes())
         .merge(messages::routes())
         .merge(files::routes())
+        .merge(streams::routes())
         .split_for_parts();
     router
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })

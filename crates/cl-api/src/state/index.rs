@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
+use super::ears::{Ear, Ears};
 use super::keeper::{self, Pace, lock};
 use super::old::Old;
 use super::reading::Names;
@@ -78,6 +79,8 @@ pub(super) struct Shared {
     pub(super) is_asked: AtomicBool,
     /// Notifications were lost.
     pub(super) lost: Arc<AtomicBool>,
+    /// Who waits for something to happen in folders.
+    pub(super) ears: Arc<Ears>,
     pub(super) is_ending: AtomicBool,
     /// The keeper is no more.
     pub(super) has_failed: AtomicBool,
@@ -145,9 +148,11 @@ impl Index {
     pub(super) fn start_with(following: Following, make: MakeNotifier, pace: Pace) -> Self {
         let (events, received) = mpsc::sync_channel(EVENTS);
         let lost = Arc::new(AtomicBool::new(false));
+        let ears = Arc::new(Ears::default());
         let sink = Sink {
             events: events.clone(),
             is_full: Arc::clone(&lost),
+            ears: Arc::clone(&ears),
         };
         let published = Arc::new(Published {
             view: std::sync::RwLock::default(),
@@ -172,6 +177,7 @@ impl Index {
             is_built: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
             lost,
+            ears,
             is_ending: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
         });
@@ -236,6 +242,14 @@ impl Index {
     /// When a change arrives, the view shows it. After `Lagged`, take a new view.
     pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.shared.published.changes.subscribe()
+    }
+
+    /// Begins to listen for what happens in folders.
+    ///
+    /// Sooner than [`Self::changes`], and of output and messages as well; it says where to
+    /// look and nothing else.
+    pub(crate) fn ear(&self) -> Ear {
+        Ear::new(Arc::clone(&self.0.shared.ears), self.0.events.clone())
     }
 
     /// Looks at a task again at once; what was changed before the call is in the next view.

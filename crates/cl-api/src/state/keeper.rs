@@ -199,6 +199,10 @@ impl<'a> Keeper<'a> {
 
     fn look_by_time(&mut self) {
         let now = Instant::now();
+        let ears = &self.shared.ears;
+        if ears.take_changed() || now >= self.next_glance {
+            ears.settle(&mut self.shared.truth().watches);
+        }
         if now >= self.next_second {
             let mut truth = self.shared.truth();
             let started = Instant::now();

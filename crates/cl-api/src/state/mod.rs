@@ -18,6 +18,7 @@
 //!   see less than there is.
 
 mod cache;
+mod ears;
 mod index;
 mod keeper;
 mod loading;
@@ -31,6 +32,7 @@ mod truth;
 mod view;
 mod watches;
 
+pub(crate) use ears::Ear;
 pub(crate) use index::{Following, Index, IndexHealth, Mode};
 pub(crate) use tasks::Tasks;
 pub(crate) use view::{Change, ProjectView, RunFacts, TaskEntry, View};

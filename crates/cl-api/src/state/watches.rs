@@ -18,6 +18,8 @@ use cl_storage::layout::TASK_BUS;
 use notify::event::{ModifyKind, RenameMode};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 
+use super::ears::Ears;
+
 /// After running out, it is tried again from time to time.
 const RETRY_AFTER: Duration = Duration::from_mins(1);
 
@@ -42,6 +44,8 @@ pub(super) struct Sink {
     pub(super) events: SyncSender<Event>,
     /// There was no room for one.
     pub(super) is_full: Arc<AtomicBool>,
+    /// Who else waits.
+    pub(super) ears: Arc<Ears>,
 }
 
 impl Sink {
@@ -54,9 +58,11 @@ impl Sink {
 
     fn take(&self, event: notify::Result<notify::Event>) {
         let Ok(event) = event else {
+            self.ears.ring_all();
             return self.tell(Event::Lost);
         };
         if event.need_rescan() {
+            self.ears.ring_all();
             return self.tell(Event::Lost);
         }
         // Reading is told, too; looking because of that would never end.
@@ -67,6 +73,7 @@ impl Sink {
         let from = EventKind::Modify(ModifyKind::Name(RenameMode::From));
         let is_gone = event.kind.is_remove() || event.kind == from;
         for path in event.paths {
+            self.ears.ring(&path);
             match path.file_name().map(|name| weight_of(name, is_content)) {
                 Some(Weight::Nothing) => {}
                 Some(Weight::Growth) => self.tell(Event::Grown(path)),
@@ -158,6 +165,8 @@ pub(super) struct Watches {
     sink: Sink,
     notifier: Option<Box<dyn Notifier>>,
     watched: HashSet<PathBuf>,
+    /// The folders that somebody listens at, whether or not they are watched otherwise.
+    held: HashSet<PathBuf>,
     /// Why it does not watch all it should, and since when.
     problem: Option<(String, Instant)>,
 }
@@ -179,13 +188,23 @@ impl Watches {
             sink,
             notifier: None,
             watched: HashSet::new(),
+            held: HashSet::new(),
             problem: None,
         }
     }
 
     /// Watches `folder`; tells whether it did not before and does now.
     pub(super) fn watch(&mut self, folder: &Path) -> bool {
-        if self.problem.is_some() || self.watched.contains(folder) {
+        if self.watched.contains(folder) {
+            return false;
+        }
+        let is_watched = self.held.contains(folder) || self.begin(folder);
+        is_watched && self.watched.insert(folder.to_owned())
+    }
+
+    /// Has the system watch `folder`; tells whether it does.
+    fn begin(&mut self, folder: &Path) -> bool {
+        if self.problem.is_some() {
             return false;
         }
         if self.notifier.is_none() {
@@ -201,7 +220,7 @@ impl Watches {
             return false;
         };
         match notifier.watch(folder) {
-            Ok(()) => self.watched.insert(folder.to_owned()),
+            Ok(()) => true,
             Err(WatchError::Missing) => false,
             Err(WatchError::Exhausted(problem)) => {
                 self.give_up(problem);
@@ -217,8 +236,13 @@ impl Watches {
 
     /// Watches `folder` no more.
     pub(super) fn unwatch(&mut self, folder: &Path) {
-        if self.watched.remove(folder)
-            && let Some(notifier) = &mut self.notifier
+        if self.watched.remove(folder) && !self.held.contains(folder) {
+            self.end(folder);
+        }
+    }
+
+    fn end(&mut self, folder: &Path) {
+        if let Some(notifier) = &mut self.notifier
         {
             notifier.unwatch(folder);
         }
@@ -226,13 +250,43 @@ impl Watches {
 
     /// Forgets `folder`, which is gone, and all below it if it was watched.
     pub(super) fn forget(&mut self, folder: &Path) {
-        if !self.watched.contains(folder) {
+        if !self.is_watched(folder) {
             return;
         }
-        let below = self.watched.iter().filter(|path| path.starts_with(folder));
-        for path in below.cloned().collect::<Vec<_>>() {
-            self.unwatch(&path);
+        let below = |path: &&PathBuf| path.starts_with(folder);
+        let gone: HashSet<PathBuf> = (self.watched.iter().filter(below))
+            .chain(self.held.iter().filter(below))
+            .cloned()
+            .collect();
+        for path in gone {
+            self.watched.remove(&path);
+            self.held.remove(&path);
+            self.end(&path);
         }
+    }
+
+    /// Watches `wanted` beside what is watched otherwise, and nothing else.
+    pub(super) fn hold_only(&mut self, wanted: &HashSet<PathBuf>) {
+        let (kept, left) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|folder| wanted.contains(folder));
+        self.held = kept;
+        let left: HashSet<PathBuf> = left;
+        for folder in left.difference(&self.watched).cloned().collect::<Vec<_>>() {
+            self.end(&folder);
+        }
+        for folder in wanted {
+            if !self.held.contains(folder)
+                && (self.watched.contains(folder) || self.begin(folder))
+            {
+                self.held.insert(folder.clone());
+            }
+        }
+    }
+
+    /// Tells whether `folder` is watched for whatever reason.
+    pub(super) fn is_watched(&self, folder: &Path) -> bool {
+        self.watched.contains(folder) || self.held.contains(folder)
     }
 
     /// Returns why not all is watched that should be.
@@ -242,7 +296,7 @@ impl Watches {
 
     /// Returns how many folders are watched.
     pub(super) fn len(&self) -> usize {
-        self.watched.len()
+        self.watched.union(&self.held).count()
     }
 
     /// Forgets a problem that is old enough to be tried again; tells whether it did.

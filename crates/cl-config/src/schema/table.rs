@@ -437,8 +437,8 @@ static SSE: &[Field] = &[
     field(
         "max_clients_per_run",
         Kind::Number { min: 0, max: U32 },
-        "10",
-        "How many clients may follow one run at once; 0 is the default.",
+        "64",
+        "How many clients may follow one run, bus or other stream at once; 0 is the default.",
     ),
 ];
 
