@@ -180,6 +180,42 @@ pub fn delete_task(
     Ok(DeleteReport { deleted, stopped })
 }
 
+/// Deletes the folder of one run of `task`; returns how much room that makes, in bytes.
+///
+/// Refused while the run is active, and while anybody is at work on the task: whoever is
+/// may go on from this very run. Blocks for some seconds at the most.
+pub fn delete_run(
+    root: &Root,
+    task: &TaskDir,
+    run: &RunId,
+    clock: &dyn Clock,
+) -> Result<u64, DeleteError> {
+    let refused = |what| {
+        Err(DeleteError::Active {
+            task: task.id().clone(),
+            what,
+        })
+    };
+    let is_its = |found: &Active| matches!(found, Active::Run { run: active, .. } if active == run);
+    let deletion = match Deletion::begin(task, LOCK_WAIT) {
+        Ok(deletion) => deletion,
+        Err(error) => {
+            let what = active(root, task, clock)?;
+            return if what.is_empty() {
+                Err(error.into())
+            } else {
+                refused(what)
+            };
+        }
+    };
+    let mut what = active(root, task, clock)?;
+    what.retain(|found| is_its(found) || matches!(found, Active::Supervisor { .. }));
+    if !what.is_empty() {
+        return refused(what);
+    }
+    Ok(deletion.carry_out_run(root, run)?)
+}
+
 fn stop(
     root: &Root,
     task: &TaskDir,

@@ -72,6 +72,7 @@ pub mod spool;
 pub mod status;
 pub mod task_config;
 pub mod task_state;
+pub mod thread_link;
 mod told;
 #[cfg(windows)]
 mod win32;

@@ -13,6 +13,7 @@
 mod account;
 mod activity;
 mod limits;
+pub mod flat;
 mod message;
 mod place;
 mod processes;
@@ -21,6 +22,8 @@ mod survey;
 mod task;
 mod usage;
 mod verified;
+mod thread;
+pub mod tree;
 mod words;
 
 pub use account::{Account, Spent, Sum};
@@ -34,4 +37,5 @@ pub use survey::{Survey, in_two_halves};
 pub use task::{ended_task_row, task_row};
 pub use usage::UsageSums;
 pub use verified::verified;
+pub use thread::thread_parent;
 pub use words::{chain, describe_record_error, duration_text};

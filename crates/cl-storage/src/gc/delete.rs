@@ -1,16 +1,17 @@
 //! Deleting one task because somebody wishes it.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::folder::Folder;
+use super::folder::{Folder, TRASH};
 use super::{GcError, TaskDeleted, survey};
 use crate::durable::Mode;
 use crate::layout::{ProjectDir, Root, TaskDir};
 use crate::lock::HeldLock;
 use crate::marker;
 use crate::task_config::TaskConfig;
-use crate::{LayoutError, TaskId};
+use crate::{LayoutError, RunId, TaskId};
 
 /// A task that nobody can start any more, because its owner's lock is held here.
 ///
@@ -76,6 +77,60 @@ impl Deletion {
             leftover,
         })
     }
+}
+
+impl Deletion {
+    /// Deletes one run of the task instead, which the caller has seen to be over.
+    ///
+    /// Returns how much room that makes, in bytes. As with a whole task, an error means that
+    /// the run is still there, and what cannot be removed is left to the next collection.
+    pub fn carry_out_run(self, root: &Root, run: &RunId) -> Result<u64, GcError> {
+        let Self { task, lock } = self;
+        let path = task.runs_folder().join(run.as_str());
+        if !lock.is_in_place() {
+            return Err(GcError::Look(LayoutError::Missing(task.path().to_owned())));
+        }
+        let size_bytes = survey::size_bytes(&path);
+        let runs = Folder::open(root.path())
+            .and_then(|root| root.child(task.project().as_str()))
+            .and_then(|project| project.child(task.id().as_str()))
+            .and_then(|task| task.child("runs"))
+            .map_err(GcError::delete(&path))?;
+        let trash = runs
+            .set_aside(run.as_str())
+            .map_err(GcError::delete(&path))?;
+        drop(lock);
+        if let Err(error) = runs.remove(&trash) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, path = %path.display(), "a deleted run is not all gone yet");
+        }
+        Ok(size_bytes)
+    }
+}
+
+/// Deletes what is left of `project`, whose tasks are gone; returns how many bytes that were.
+///
+/// A task that was made meanwhile stays, and is an error. A crash leaves less of the project.
+pub fn delete_project(root: &Root, project: &ProjectDir) -> Result<u64, GcError> {
+    let failed = || GcError::delete(project.path());
+    let above = Folder::open(root.path()).map_err(failed())?;
+    let name = project.id().as_str();
+    let folder = above.child(name).map_err(failed())?;
+    let size_bytes = survey::size_bytes(project.path());
+    for (name, kind) in survey::names(project.path())? {
+        let is_task = kind.is_dir() && TaskId::parse_existing(&name).is_ok();
+        if is_task && !name.starts_with(TRASH) {
+            let path = project.path().join(&name);
+            let error = std::io::Error::from(std::io::ErrorKind::DirectoryNotEmpty);
+            return Err(GcError::delete(&path)(error));
+        }
+        folder
+            .discard(OsStr::new(&name), kind.is_dir())
+            .map_err(failed())?;
+    }
+    drop(folder);
+    above.discard_empty(OsStr::new(name)).map_err(failed())?;
+    Ok(size_bytes)
 }
 
 /// Lists the tasks of `project` that wait for `task` and have no `DONE`, by id.

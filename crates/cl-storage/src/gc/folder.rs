@@ -92,6 +92,20 @@ impl Folder {
         }
     }
 
+    /// Removes whatever has this name, a folder with all it holds; a link is removed as a link.
+    pub(super) fn discard(&self, name: &OsStr, is_folder: bool) -> io::Result<()> {
+        if is_folder {
+            self.remove(name)
+        } else {
+            gone_is_fine(self.0.remove_file(name))
+        }
+    }
+
+    /// Removes the folder `name` if nothing is in it.
+    pub(super) fn discard_empty(&self, name: &OsStr) -> io::Result<()> {
+        gone_is_fine(durable::discard_folder_inside(&self.0, name))
+    }
+
     /// Removes the folder `name`; folders in it are moved here.
     fn flatten(&self, name: &OsStr) -> io::Result<()> {
         let inner = match self.child(name) {

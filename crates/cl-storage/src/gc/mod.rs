@@ -29,7 +29,7 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{LayoutError, ProjectDir, Root, TaskDir};
 use crate::lock::{HeldLock, LockError};
 use crate::run_info::RunStatus;
-pub use delete::{Deleted, Deletion, dependents};
+pub use delete::{Deleted, Deletion, delete_project, dependents};
 use folder::Folder;
 pub use folder::TRASH;
 pub use plan::{Kept, Plan, Policy, RunFacts, STARTING, Standing, TaskFacts, plan};
