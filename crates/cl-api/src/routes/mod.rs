@@ -2,11 +2,16 @@
 
 mod files;
 mod health;
+mod listing;
 mod messages;
 mod place;
+pub(crate) mod projects;
+mod shape;
 mod steering;
 mod streams;
 mod submission;
+mod tasks;
+mod v1;
 
 use axum::Router;
 use cl_wire::ProblemCode;
@@ -20,6 +25,9 @@ pub(crate) fn router(app: App) -> Router {
     let (router, _document) = OpenApiRouter::new()
         .merge(crate::guard::routes())
         .merge(health::routes())
+        .merge(v1::routes())
+        .merge(projects::routes())
+        .merge(tasks::routes())
         .merge(submission::routes())
         .merge(steering::routes())
         .merge(messages::routes())

@@ -106,7 +106,7 @@ pub(crate) fn run_anywhere(app: &App, id: &RunId) -> Answer<RunDir> {
 }
 
 /// Says that a path is not one that is served.
-fn outside(error: cl_storage::LayoutError) -> Refusal {
+pub(super) fn outside(error: cl_storage::LayoutError) -> Refusal {
     match error {
         cl_storage::LayoutError::Symlink(_) => Refusal::new(
             cl_wire::ProblemCode::Forbidden,

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use cl_storage::layout::LayoutError;
 use cl_storage::run_info::RunStatus;
 use cl_storage::snapshot::TaskView;
-use cl_storage::{Clock, ProjectId, Root, TaskId};
+use cl_storage::{Clock, ProjectId, Root, TaskId, thread_link};
 use cl_wire::RunRow;
+use cl_wire::projects::ThreadParent;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -295,6 +296,22 @@ impl Index {
         // What cannot be read any more is about to be told.
         let facts = entry.facts.get_or_init(|| read().unwrap_or_default());
         Arc::clone(facts)
+    }
+
+    /// Returns the message that the task of `entry` answers.
+    ///
+    /// Reads a file the first time that it is asked; whoever makes a task writes that file
+    /// before anything else shows the task.
+    pub(crate) fn thread_of(&self, entry: &TaskEntry) -> Option<Arc<ThreadParent>> {
+        let read = || {
+            let dir = entry.dir(&self.0.shared.root).ok()?;
+            let link = thread_link::read(&dir).unwrap_or_else(|error| {
+                tracing::warn!(error = %cl_view::chain(&error), "a thread link cannot be read");
+                None
+            })?;
+            Some(Arc::new(cl_view::thread_parent(link)))
+        };
+        entry.thread.get_or_init(read).clone()
     }
 
     /// Returns the runs of a task as they are shown, oldest first; `None` if there is no such task.

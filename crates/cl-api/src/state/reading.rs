@@ -184,6 +184,14 @@ impl Names {
             error: Some(error)
                 .filter(|text| !text.is_empty())
                 .map(String::into_boxed_str),
+            is_external: info.map(|info| info.is_external),
+            cwd: info.and_then(|info| self.share(&info.cwd)),
+            phase: info
+                .and_then(|info| info.phase)
+                .filter(|_| view.status == RunStatus::Running),
+            attempt: info.and_then(|info| info.attempt),
+            role: info.and_then(|info| self.share(&info.role)),
+            failure: failure.map(|failure| failure.kind),
             digest: digest(view),
         }
     }
@@ -295,6 +303,7 @@ impl Reader<'_> {
             own_status,
             version: self.version,
             facts: facts.map_or_else(OnceLock::new, OnceLock::from),
+            thread: OnceLock::new(),
             old: task.is_flat().then(|| Arc::new(task.clone())),
             seen,
         })

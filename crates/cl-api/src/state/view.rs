@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use cl_storage::layout::LayoutError;
-use cl_storage::run_info::RunStatus;
+use cl_storage::run_info::{Phase, RunStatus};
 use cl_storage::status::TaskStatus;
-use cl_storage::{ProjectId, Root, RunId, TaskDir, TaskId};
+use cl_storage::{FailureKind, ProjectId, Root, RunId, TaskDir, TaskId};
 use cl_wire::TaskRow;
+use cl_wire::projects::ThreadParent;
 use jiff::Timestamp;
 
 use super::reading::Seen;
@@ -66,6 +67,8 @@ pub(crate) struct TaskEntry {
     pub(super) facts: OnceLock<Arc<[RunFacts]>>,
     /// Its status as its own files tell it, wherever it is in the queue.
     pub(super) own_status: TaskStatus,
+    /// The message that it answers; looked for when somebody asks.
+    pub(super) thread: OnceLock<Option<Arc<ThreadParent>>>,
     /// Its folder if it is one of the old flat layout.
     pub(super) old: Option<Arc<TaskDir>>,
     /// What its files looked like before they were read.
@@ -89,6 +92,7 @@ impl TaskEntry {
             version,
             facts: self.facts.clone(),
             own_status: self.own_status,
+            thread: self.thread.clone(),
             old: self.old.clone(),
             seen: self.seen.clone(),
         }
@@ -118,6 +122,7 @@ impl TaskEntry {
             version: 0,
             facts: OnceLock::new(),
             own_status: view.status,
+            thread: OnceLock::new(),
             old: None,
             seen: Seen::default(),
         }
@@ -149,6 +154,18 @@ pub(crate) struct RunFacts {
     pub(crate) previous: Option<RunId>,
     /// One line about its failure, or why its record cannot be read.
     pub(crate) error: Option<Box<str>>,
+    /// Somebody else looks after its process; not known where its record cannot be read.
+    pub(crate) is_external: Option<bool>,
+    /// The folder that its agent works in.
+    pub(crate) cwd: Option<Arc<str>>,
+    /// How far it has come while it runs.
+    pub(crate) phase: Option<Phase>,
+    /// Which attempt of the launch it is.
+    pub(crate) attempt: Option<u32>,
+    /// What it is for within a series of runs.
+    pub(crate) role: Option<Arc<str>>,
+    /// Why it failed.
+    pub(crate) failure: Option<FailureKind>,
     /// Stands for everything else that is shown of it, but for the time that passes.
     pub(super) digest: u64,
 }
