@@ -232,6 +232,9 @@ fn the_json_of_a_message_has_every_key() {
         "links",
         "meta",
         "body",
+        "truncated",
+        "edited",
+        "lossy",
     ];
     expected.sort_unstable();
     let mut keys = keys;

@@ -488,7 +488,10 @@ fn a_file_of_the_earlier_implementation_is_read() {
         "parents": [],
         "links": [],
         "meta": {},
-        "body": "kept by hand, before there were records"
+        "body": "kept by hand, before there were records",
+        "truncated": false,
+        "edited": false,
+        "lossy": false
       },
       {
         "msg_id": "MSG-20260223-191710-184887000-PID67946-0001",
@@ -501,7 +504,10 @@ fn a_file_of_the_earlier_implementation_is_read() {
         "parents": [],
         "links": [],
         "meta": {},
-        "body": "Which schema version?"
+        "body": "Which schema version?",
+        "truncated": false,
+        "edited": false,
+        "lossy": false
       },
       {
         "msg_id": "MSG-20260223-191815-000001000-PID70001-0001",
@@ -531,7 +537,10 @@ fn a_file_of_the_earlier_implementation_is_read() {
           "when": "2026-02-23T19:18:00Z",
           "why": "one: two"
         },
-        "body": "Cut here by readers of old:\n\n---\n\ntitle: front matter in a body\n---\nand read whole by this one"
+        "body": "Cut here by readers of old:\n\n---\n\ntitle: front matter in a body\n---\nand read whole by this one",
+        "truncated": false,
+        "edited": false,
+        "lossy": false
       },
       {
         "msg_id": "MSG-20260223-191820-000000000-PID70001-0002",
@@ -550,7 +559,10 @@ fn a_file_of_the_earlier_implementation_is_read() {
         ],
         "links": [],
         "meta": {},
-        "body": "older names, and parents as texts"
+        "body": "older names, and parents as texts",
+        "truncated": false,
+        "edited": false,
+        "lossy": false
       }
     ]
     "#);
