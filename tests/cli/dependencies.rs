@@ -291,8 +291,8 @@ fn the_older_queue_shows_once_it_was_taken_over() {
     let (place, first, _) = chain();
     let (project, task) = (first.project(), first.id());
     let accepted = queue::Accepted {
-        project: project,
-        task: task,
+        project,
+        task,
         launch: "launch",
         run: None,
         request: serde_json::json!({"prompt": "x"}),

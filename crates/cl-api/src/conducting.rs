@@ -26,6 +26,10 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is said by somebody else"
+)]
 struct State {
     /// Somebody wants the queue looked at now.
     is_woken: bool,

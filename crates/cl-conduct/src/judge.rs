@@ -4,6 +4,10 @@ use cl_storage::owner::OwnerState;
 
 /// What was read of a task when its entry was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; a table of all of them is tested"
+)]
 pub(crate) struct Facts {
     /// The supervisor that this planner has launched for it is alive.
     pub(crate) in_flight: bool,

@@ -140,21 +140,21 @@ fn earlier(
             (Some(given), None) => is_prompt_of_record(task, given),
             (None, _) => true,
         };
-        match is_same {
-            true => Ok(()),
-            false => Err(SubmitError::Conflict(
-                "the same key was used for another submission".to_owned(),
-            )),
+        if is_same {
+            Ok(())
+        } else {
+            let message = "the same key was used for another submission";
+            Err(SubmitError::Conflict(message.to_owned()))
         }
     };
     let names = queue::submitted_names(root)?;
-    let entries = names.iter().filter_map(|name| queue::submitted(root, name));
+    let mut entries = names.iter().filter_map(|name| queue::submitted(root, name));
     let is_its = |entry: &queue::Entry| {
         entry.launch.as_deref() == Some(launch_id)
             && entry.task == *task.id()
             && entry.project == *task.project()
     };
-    for found in entries.filter(|found| is_its(&found.entry)) {
+    if let Some(found) = entries.find(|found| is_its(&found.entry)) {
         let kept = Submission::of(&found.entry).ok().and_then(|s| s.prompt);
         same(kept.as_deref())?;
         return Ok(Some(Submitted {

@@ -12,18 +12,18 @@
 
 mod account;
 mod activity;
-mod limits;
 pub mod flat;
+mod limits;
 mod message;
 mod place;
 mod processes;
 mod run;
 mod survey;
 mod task;
-mod usage;
-mod verified;
 mod thread;
 pub mod tree;
+mod usage;
+mod verified;
 mod words;
 
 pub use account::{Account, Spent, Sum};
@@ -35,7 +35,7 @@ pub use processes::{processes, totals};
 pub use run::run_row;
 pub use survey::{Survey, in_two_halves};
 pub use task::{ended_task_row, task_row};
+pub use thread::thread_parent;
 pub use usage::UsageSums;
 pub use verified::verified;
-pub use thread::thread_parent;
 pub use words::{chain, describe_record_error, duration_text};

@@ -23,20 +23,22 @@ pub(crate) fn run_id(text: &str) -> Answer<RunId> {
 /// Returns the folder of a project that is there.
 pub(crate) fn project(app: &App, id: &ProjectId) -> Answer<ProjectDir> {
     let folder = app.root.project(id).map_err(outside)?;
-    match folder.path().is_dir() {
-        true => Ok(folder),
-        false => Err(Refusal::not_found("project not found").detail("project_id", id.as_str())),
+    if folder.path().is_dir() {
+        Ok(folder)
+    } else {
+        Err(Refusal::not_found("project not found").detail("project_id", id.as_str()))
     }
 }
 
 /// Returns the folder of a task that is there.
 pub(crate) fn task(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDir> {
     let folder = app.root.task(project, id).map_err(outside)?;
-    match folder.path().is_dir() {
-        true => Ok(folder),
-        false => Err(Refusal::not_found("task not found")
+    if folder.path().is_dir() {
+        Ok(folder)
+    } else {
+        Err(Refusal::not_found("task not found")
             .detail("project_id", project.as_str())
-            .detail("task_id", id.as_str())),
+            .detail("task_id", id.as_str()))
     }
 }
 
@@ -55,9 +57,10 @@ pub(crate) fn known_task(app: &App, project: &ProjectId, id: &TaskId) -> Answer<
 /// Returns the folder of one run that is there, without a look at the others.
 pub(crate) fn one_run(task: &TaskDir, id: &RunId) -> Answer<RunDir> {
     let run = task.run(id).map_err(outside)?;
-    match run.path().is_dir() {
-        true => Ok(run),
-        false => Err(Refusal::not_found("run not found").detail("run_id", id.as_str())),
+    if run.path().is_dir() {
+        Ok(run)
+    } else {
+        Err(Refusal::not_found("run not found").detail("run_id", id.as_str()))
     }
 }
 

@@ -55,13 +55,16 @@ pub(crate) struct Following {
 #[derive(Debug, Clone)]
 pub(crate) struct Index(Arc<Handle>);
 
+/// The runs of tasks that somebody asked for, as they are shown.
+type ShownRuns = Cache<(ProjectId, TaskId), Arc<[RunRow]>>;
+
 /// What the clones of an index share.
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
     events: SyncSender<Event>,
     answers: Mutex<Cache<String, Bytes>>,
-    rows: Mutex<Cache<(ProjectId, TaskId), Arc<[RunRow]>>>,
+    rows: Mutex<ShownRuns>,
     nonce: u64,
 }
 

@@ -67,13 +67,11 @@ const THOROUGH_PART: u32 = 4;
 pub(super) fn run(shared: &Arc<Shared>, events: &Receiver<Event>) {
     for _ in 0..MOST_STARTS {
         let mut keeper = Keeper::new(shared);
-        match catch_unwind(AssertUnwindSafe(|| keeper.run(events))) {
-            Ok(()) => return,
-            Err(_) => {
-                tracing::error!("the thread that keeps the index failed; it begins again");
-                shared.lost.store(true, Ordering::Release);
-            }
+        if catch_unwind(AssertUnwindSafe(|| keeper.run(events))).is_ok() {
+            return;
         }
+        tracing::error!("the thread that keeps the index failed; it begins again");
+        shared.lost.store(true, Ordering::Release);
     }
     tracing::error!("the index is no longer kept");
     shared.has_failed.store(true, Ordering::Release);
@@ -245,7 +243,7 @@ impl<'a> Keeper<'a> {
         walk(
             truth,
             &mut self.strolls[0],
-            time - thorough,
+            time.saturating_sub(thorough),
             |task, seen| seen.is_same_in_folders(task, now),
         );
         walk(truth, &mut self.strolls[1], thorough, |task, seen| {

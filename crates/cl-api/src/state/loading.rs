@@ -177,7 +177,7 @@ impl Truth {
             }
             entries.push(entry);
         }
-        project.tasks = Tasks::of_sorted(entries);
+        project.tasks = Tasks::of_sorted(&entries);
         project.is_loaded = true;
         project.is_changed = true;
         project.are_chains_stale = true;

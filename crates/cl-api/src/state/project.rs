@@ -113,8 +113,8 @@ impl Project {
 
     /// Tells whether a process could end unseen.
     pub(super) fn has_lives(&self) -> bool {
-        let of_process = |live: &Box<Live>| matches!(live.life, Life::Owner(_) | Life::Agent);
-        self.live.values().any(of_process)
+        let of_process = |live: &Live| matches!(live.life, Life::Owner(_) | Life::Agent);
+        self.live.values().any(|live| of_process(live))
     }
 
     /// Returns what readers see of it.

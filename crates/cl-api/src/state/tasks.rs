@@ -69,7 +69,7 @@ impl Tasks {
     }
 
     /// Makes it of tasks that are in order already.
-    pub(super) fn of_sorted(entries: Vec<Arc<TaskEntry>>) -> Self {
+    pub(super) fn of_sorted(entries: &[Arc<TaskEntry>]) -> Self {
         let len = entries.len();
         // Half full, so that tasks find a place between others.
         let blocks = entries.chunks(MOST / 2).map(|part| Arc::new(part.to_vec()));
@@ -142,12 +142,12 @@ mod tests {
 
     fn entry(number: u64) -> Arc<TaskEntry> {
         let id = TaskId::parse_existing(&format!("t{number:05}")).unwrap();
-        Arc::new(TaskEntry::unreadable(ProjectId::parse("p").unwrap(), id))
+        Arc::new(TaskEntry::unreadable(&ProjectId::parse("p").unwrap(), &id))
     }
 
     #[test]
     fn it_is_a_sorted_map_and_copies_stay_as_they_were() {
-        let mut tasks = Tasks::of_sorted((0..300).map(|n| entry(n * 2)).collect());
+        let mut tasks = Tasks::of_sorted(&(0..300).map(|n| entry(n * 2)).collect::<Vec<_>>());
         let mut expected: BTreeMap<TaskId, Arc<TaskEntry>> = tasks
             .iter()
             .map(|(id, entry)| (id.clone(), Arc::clone(entry)))

@@ -40,6 +40,10 @@ pub(super) struct Published {
 
 /// What the index knows.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the reading"
+)]
 pub(super) struct Truth {
     pub(super) root: Root,
     clock: Arc<dyn Clock>,

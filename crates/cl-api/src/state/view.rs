@@ -111,9 +111,9 @@ impl TaskEntry {
 
     /// Returns a task of which nothing is known.
     #[cfg(test)]
-    pub(super) fn unreadable(project: ProjectId, task: TaskId) -> Self {
+    pub(super) fn unreadable(project: &ProjectId, task: &TaskId) -> Self {
         let folder = Root::at(std::path::Path::new("/nowhere")).unwrap();
-        let dir = folder.task(&project, &task).unwrap();
+        let dir = folder.task(project, task).unwrap();
         let view =
             cl_storage::snapshot::TaskView::read(&folder, &dir, Timestamp::UNIX_EPOCH).unwrap();
         Self {

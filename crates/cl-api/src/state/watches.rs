@@ -242,8 +242,7 @@ impl Watches {
     }
 
     fn end(&mut self, folder: &Path) {
-        if let Some(notifier) = &mut self.notifier
-        {
+        if let Some(notifier) = &mut self.notifier {
             notifier.unwatch(folder);
         }
     }
@@ -276,8 +275,7 @@ impl Watches {
             self.end(&folder);
         }
         for folder in wanted {
-            if !self.held.contains(folder)
-                && (self.watched.contains(folder) || self.begin(folder))
+            if !self.held.contains(folder) && (self.watched.contains(folder) || self.begin(folder))
             {
                 self.held.insert(folder.clone());
             }

@@ -65,10 +65,7 @@ pub(super) struct Unreadable(pub(super) String);
 
 impl Lane {
     /// Follows the run in `dir` from where a client wants to; blocks.
-    pub(super) fn open(
-        dir: &RunDir,
-        beginning: Beginning<RunCursor>,
-    ) -> std::io::Result<Self> {
+    pub(super) fn open(dir: &RunDir, beginning: Beginning<RunCursor>) -> std::io::Result<Self> {
         let of = |look: fn(&Path) -> std::io::Result<u64>| {
             Ok::<_, std::io::Error>(RunCursor {
                 stdout: look(&dir.stdout())?,

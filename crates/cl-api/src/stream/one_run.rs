@@ -10,9 +10,9 @@ use cl_wire::sse::Event;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::lane::{Lane, Moment, Unreadable, Which};
+use super::next_look;
 use super::outlet::{Outlet, respond};
 use super::place::{Beginning, Resuming};
-use super::next_look;
 use crate::answer::{Answer, Refusal, blocking};
 use crate::app::App;
 use crate::state::{Change, Index};
@@ -22,7 +22,8 @@ pub(crate) async fn follow_run(app: App, dir: RunDir, resuming: Resuming) -> Ans
     let beginning: Beginning<RunCursor> = resuming.beginning()?;
     let seat = app.seats.take(format!("run {}", dir.id()))?;
     let lane = blocking(move || {
-        Lane::open(&dir, beginning).map_err(|error| Refusal::internal("the run cannot be read", &error))
+        Lane::open(&dir, beginning)
+            .map_err(|error| Refusal::internal("the run cannot be read", &error))
     });
     let lane = lane.await?;
     let stream = |outlet| run(app.clone(), lane, outlet);

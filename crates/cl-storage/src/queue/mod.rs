@@ -300,9 +300,10 @@ pub fn enter(
             }
             (Some(_), None) => false,
         };
-        let slot = match is_next {
-            true => Slot::try_take(root, limit, who.run)?,
-            false => None,
+        let slot = if is_next {
+            Slot::try_take(root, limit, who.run)?
+        } else {
+            None
         };
         if let Some(slot) = slot {
             remove_accepted(folder, accepted)?;
@@ -396,10 +397,8 @@ pub fn submit(
     accepted: Accepted<'_>,
     now: Timestamp,
 ) -> Result<Submitted, QueueError> {
-    let owner = match accepted.may_begin {
-        true => Some(Waiter::current().map_err(io_error(Path::new("/proc/self")))?),
-        false => None,
-    };
+    let me = || Waiter::current().map_err(io_error(Path::new("/proc/self")));
+    let owner = accepted.may_begin.then(me).transpose()?;
     locked(root, |folder| {
         import::under_lock(root, folder, now)?;
         let entry = Entry {

@@ -200,7 +200,10 @@ fn an_entry_is_not_taken_over_by_another_launch_of_its_task() {
     assert!(!given_up.entry.is_live());
     assert!(matches!(late.try_take(1, &run(1)).unwrap(), Turn::Taken(_)));
     assert!(hold_place(&root, &given_up, true).unwrap().entry.is_live());
-    assert_eq!(submitted_names(&root).unwrap(), [entry.name.clone()]);
+    assert_eq!(
+        submitted_names(&root).unwrap(),
+        std::slice::from_ref(&entry.name)
+    );
     remove_entry(&root, &entry.name).unwrap();
     remove_entry(&root, &entry.name).unwrap();
     assert_eq!(submitted_names(&root).unwrap(), [""; 0]);

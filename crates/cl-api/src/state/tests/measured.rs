@@ -83,7 +83,7 @@ fn measure(tasks: u32, runs: u32, has_index: bool) {
     });
     let rows: Vec<_> = view.tasks().map(|entry| &entry.row).collect();
     timed("all tasks as JSON", 5, &mut || {
-        drop(serde_json::to_vec(&rows).unwrap())
+        drop(serde_json::to_vec(&rows).unwrap());
     });
     let body = Bytes::from(serde_json::to_vec(&rows).unwrap());
     timed("the same from the cache", 100_000, &mut || {
@@ -106,7 +106,7 @@ fn measure(tasks: u32, runs: u32, has_index: bool) {
     std::thread::sleep(Duration::from_secs(30));
     println!(
         "  idle for 30 s: {:?} of processor time",
-        processor_time() - before
+        processor_time().saturating_sub(before)
     );
 }
 

@@ -80,8 +80,8 @@ fn change(fixture: &Fixture, dice: &mut Dice, number: usize) {
 fn depend(task: &TaskDir, dice: &mut Dice) {
     let some = (0..=dice.below(2)).map(|_| task_id(&format!("t{:03}", dice.below(25))));
     let others = some.filter(|id| id != task.id());
-    let list: String = others.map(|id| format!("\n- {id}")).collect();
-    std::fs::write(task.config(), format!("depends_on:{list}\n")).unwrap();
+    let list: Vec<String> = others.map(|id| format!("\n- {id}")).collect();
+    std::fs::write(task.config(), format!("depends_on:{}\n", list.concat())).unwrap();
     TaskConfig::read(task).unwrap();
 }
 
