@@ -27,6 +27,7 @@ mod quorum;
 mod refusals;
 mod review_run;
 mod schema;
+mod serving;
 mod shell_setup;
 mod streams;
 mod synthesize;

@@ -7,6 +7,7 @@
 //! The way of a request: [`listen`] takes the connection and bounds it, [`guard`] decides who
 //! may come in, [`routes`] take the request apart, ask [`state`] or the crates below, and make
 //! an [`answer`]. Event streams are made in [`stream`].
+//! What keeps the server at work stands in [`operation`].
 //!
 //! Invariants it upholds:
 //!
@@ -22,6 +23,7 @@ mod app;
 mod conducting;
 mod guard;
 mod listen;
+mod operation;
 mod routes;
 mod serve;
 mod state;

@@ -7,10 +7,12 @@ use cl_config::Serving;
 use cl_storage::{Clock, Root, SystemClock};
 use cl_wire::{Announcement, Problem, ProblemCode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::guard::{self, Guard, Key};
+use crate::operation::{self, Claim};
 use crate::{listen, routes};
 
 /// Threads that answer requests; blocking work has threads of its own.
@@ -35,18 +37,21 @@ pub fn serve(serving: Serving, announce: &mut dyn FnMut(&Announcement)) -> Resul
     let end = runtime.block_on(run(serving, key, announce));
     // Work that blocks for longer is cut off like any other; what it changes is safe against that.
     runtime.shutdown_timeout(listen::GRACE);
-    end
+    // Only now may another server begin.
+    end.map(drop)
 }
 
 async fn run(
     serving: Serving,
     key: Key,
     announce: &mut dyn FnMut(&Announcement),
-) -> Result<(), Problem> {
+) -> Result<Claim, Problem> {
     let root = Root::at(&serving.root)
         .map_err(|error| Problem::new(ProblemCode::BadRequest, cl_view::chain(&error)))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ending = CancellationToken::new();
+    // Nothing else runs yet that this could keep from working.
+    let mut claim = Claim::take(&serving, &root)?;
     let listeners = listen::bind(&serving).await?;
     let address = listeners.address();
     let mut said = announcement(&serving.host, address);
@@ -58,21 +63,27 @@ async fn run(
             .map_err(|error| internal(format!("could not make a link to log in with: {error}")))?,
     );
     let limits = serving.config.api.limits.clone();
+    let operation = serving.operation.clone();
     let url = said.api_url.clone();
-    let app = App::new(serving, root, clock, ending.clone(), url)
-        .map_err(|error| internal(format!("could not start the server's threads: {error}")))?;
+    let threads = |error| internal(format!("could not start the server's threads: {error}"));
+    let app = App::new(serving, root, Arc::clone(&clock), ending.clone(), url).map_err(threads)?;
     let signals = EndSignals::catch()?;
+    claim.announce(&said, &*clock)?;
+    let (listen_anew, anew) = mpsc::channel(1);
+    // Before anybody is told, so that a thread that cannot be had is the server's end.
+    let watchdog = operation::watch(&operation, address, listen_anew).map_err(threads)?;
     announce(&said);
     let router = guard::protect(routes::router(app), guard);
     tokio::spawn({
         let ending = ending.clone();
         async move {
             signals.wait().await;
+            drop(watchdog);
             ending.cancel();
         }
     });
-    listen::accept(listeners, router, &limits, ending).await;
-    Ok(())
+    listen::accept(listeners, router, &limits, ending, anew).await;
+    Ok(claim)
 }
 
 /// Says how clients of this machine reach a server on `address`, that was told `host`.

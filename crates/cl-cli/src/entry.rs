@@ -109,7 +109,10 @@ pub fn run(
             return error.exit();
         }
     };
-    crate::logging::start(verbosity);
+    if !matches!(cli.command, Some(args::Command::Serve(_))) {
+        // A server logs in its own way, once it knows where.
+        crate::logging::start(verbosity);
+    }
     let mut context = Context::new(
         binary,
         serve,

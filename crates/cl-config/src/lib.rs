@@ -63,5 +63,5 @@ pub use secret::{
     token_variable,
 };
 pub use select::{AgentChoice, ChosenBy, SelectAgentError, find_on_path, select_agent};
-pub use serving::Serving;
+pub use serving::{Operation, Serving};
 pub use task_gates::task_gates;

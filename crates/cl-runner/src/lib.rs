@@ -8,7 +8,8 @@
 //! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]). What gates
 //! found is checked again by [`verify`]. The end of a task is told to its project by
 //! [`propagate`]. What a review says is read by [`verdict`]. Runs that no loop makes are adopted processes ([`adopt`])
-//! and wrapped sessions ([`wrap`]).
+//! and wrapped sessions ([`wrap`]). The server's own process is started in the background, kept
+//! going, ended and replaced by [`service`].
 //!
 //! Invariants:
 //!
@@ -46,6 +47,7 @@ pub mod rest_agent;
 mod run_end;
 mod run_usage;
 pub mod scripted;
+pub mod service;
 pub mod settle;
 mod shell;
 mod solo;

@@ -27,7 +27,7 @@
 //! the search for damage in [`doctor`], folders of the old layout in [`legacy`], the room on the
 //! disk in [`space`], limits on money in [`budget`], usage limits of accounts in [`ledger`], whose
 //! turn it is in [`rotation`], what is still to be told to others in [`spool`], folders for a
-//! short time in [`scratch`].
+//! short time in [`scratch`], the server at work in [`server`].
 //! For tests: [`crash`], [`fault`] and [`power_loss`].
 
 pub mod budget;
@@ -65,6 +65,7 @@ pub mod redact;
 pub mod rotation;
 pub mod run_info;
 pub mod scratch;
+pub mod server;
 pub mod slot;
 pub mod snapshot;
 pub mod space;

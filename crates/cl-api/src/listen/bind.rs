@@ -28,6 +28,16 @@ impl Listeners {
         self.address
     }
 
+    /// Stops listening and listens on the same addresses again, with sockets of its own.
+    pub(super) async fn anew(self) -> Result<Self, (Again, io::Error)> {
+        let again = Again {
+            address: self.address,
+            is_on_both: self.second.is_some(),
+        };
+        drop(self);
+        again.listen().await
+    }
+
     /// Takes the next connection of any address. Nothing is lost when the call is dropped.
     pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         poll_fn(|cx| {
@@ -40,6 +50,31 @@ impl Listeners {
             }
         })
         .await
+    }
+}
+
+/// Where to listen again.
+#[derive(Debug)]
+pub(super) struct Again {
+    address: SocketAddr,
+    is_on_both: bool,
+}
+
+impl Again {
+    /// Listens there; returns itself with what went wrong.
+    pub(super) async fn listen(self) -> Result<Listeners, (Self, io::Error)> {
+        let listening = if self.is_on_both {
+            listen_on_both(self.address.port()).await
+        } else {
+            TcpListener::bind(self.address)
+                .await
+                .map(|first| Listeners {
+                    first,
+                    second: None,
+                    address: self.address,
+                })
+        };
+        listening.map_err(|error| (self, error))
     }
 }
 

@@ -26,7 +26,7 @@ use cl_wire::ProblemCode;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -45,11 +45,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes connections until `ending`, then lets those that are there end.
+///
+/// Listens anew, on the same addresses, whenever `anew` says so; connections stay.
 pub(crate) async fn accept(
-    listeners: Listeners,
+    mut listeners: Listeners,
     router: Router,
     limits: &ApiLimits,
     ending: CancellationToken,
+    mut anew: mpsc::Receiver<()>,
 ) {
     let connections = TaskTracker::new();
     let abandoned = CancellationToken::new();
@@ -72,6 +75,15 @@ pub(crate) async fn accept(
         let accepted = tokio::select! {
             // An accept that was not finished has taken no connection.
             accepted = listeners.accept() => accepted,
+            Some(()) = anew.recv() => {
+                drop(place);
+                match listen_anew(listeners, &ending).await {
+                    Some(listening) => listeners = listening,
+                    None => return drain(connections, &abandoned).await,
+                }
+                pause = FIRST_PAUSE;
+                continue;
+            }
             () = ending.cancelled() => break,
         };
         let (stream, from) = match accepted {
@@ -79,9 +91,8 @@ pub(crate) async fn accept(
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, "cannot take connections");
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = ending.cancelled() => break,
+                if !rest(pause, &ending).await {
+                    break;
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
@@ -102,6 +113,41 @@ pub(crate) async fn accept(
         });
     }
     drop(listeners);
+    drain(connections, &abandoned).await;
+}
+
+/// Listens anew, trying until that succeeds; none if the server ends before.
+async fn listen_anew(listeners: Listeners, ending: &CancellationToken) -> Option<Listeners> {
+    let mut listening = listeners.anew().await;
+    loop {
+        let again = match listening {
+            Ok(listeners) => {
+                tracing::info!(address = %listeners.address(), "listens anew");
+                return Some(listeners);
+            }
+            Err((again, error)) => {
+                tracing::warn!(%error, "cannot listen anew");
+                again
+            }
+        };
+        if !rest(LONGEST_PAUSE, ending).await {
+            return None;
+        }
+        listening = again.listen().await;
+    }
+}
+
+/// Waits for `pause`; false if the server ends before.
+async fn rest(pause: Duration, ending: &CancellationToken) -> bool {
+    tokio::select! {
+        // Both only wait.
+        () = tokio::time::sleep(pause) => true,
+        () = ending.cancelled() => false,
+    }
+}
+
+/// Lets the connections end that are there, and cuts off those that do not.
+async fn drain(connections: TaskTracker, abandoned: &CancellationToken) {
     connections.close();
     if tokio::time::timeout(GRACE, connections.wait())
         .await

@@ -388,6 +388,7 @@ fn serving(setup: Setup) -> Serving {
         port: setup.port,
         may_move: false,
         is_read_only: setup.is_read_only,
+        operation: cl_config::Operation::default(),
         config: Arc::new(config),
     }
 }

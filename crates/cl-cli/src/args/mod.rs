@@ -58,7 +58,9 @@ pub use proving::{UsageArgs, UsageBy, VerifyArgs};
 pub use reviewing::{
     OutputCall, OutputCommand, QuorumArgs, ReviewCommand, ReviewRunArgs, Strategy, SynthesizeArgs,
 };
-pub use serving::ServeArgs;
+pub use serving::{
+    OpenArgs, ServeArgs, ServeCall, ServeCommand, ServeStopArgs, ServeUnitArgs, ServiceManager,
+};
 pub use shell_setup::{AliasShell, ShellInstallArgs, ShellPlaceArgs, ShellSetupCommand};
 pub use wrapping::{ImportArgs, OwnershipArg, RunCommand, WrapArgs};
 
@@ -171,7 +173,7 @@ pub enum Command {
     /// Keep the tasks of a list going
     Monitor(MonitorArgs),
     /// Serve the API and the web UI
-    Serve(ServeArgs),
+    Serve(ServeCall),
     /// Stop what runs
     Stop(StopArgs),
     /// Resume a task
@@ -246,7 +248,11 @@ pub fn grammar(binary: Binary) -> clap::Command {
             "Without a command it serves, as `run-agent serve` does.",
         ),
     };
-    Cli::command()
+    let command = match binary {
+        Binary::RunAgent => Cli::command(),
+        Binary::Conductor => ServeArgs::augment_args(Cli::command()),
+    };
+    command
         .name(name)
         .bin_name(name)
         .about(about)
@@ -273,11 +279,22 @@ pub fn parse(binary: Binary, args: impl IntoIterator<Item = OsString>) -> Result
     if let Some(found) = found {
         return Err(forgotten_value(&mut grammar, &found));
     }
-    if let Some((flag, above, command)) = misplaced_flag(&matches) {
+    if let Some(found) = misplaced_flag(binary, &matches) {
+        let (flag, above, command) = found;
         let text = format!("{flag} belongs to `{above}` and not before `{above} {command}`\n");
         return Err(grammar.error(clap::error::ErrorKind::ArgumentConflict, text));
     }
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+    let parsed = Cli::from_arg_matches(&matches).and_then(|mut cli| {
+        if binary == Binary::Conductor && cli.command.is_none() {
+            let serve = ServeArgs::from_arg_matches(&matches)?;
+            cli.command = Some(Command::Serve(ServeCall {
+                serve,
+                command: None,
+            }));
+        }
+        Ok(cli)
+    });
+    parsed.map_err(|error| error.format(&mut grammar))
 }
 
 fn forgotten_value(grammar: &mut clap::Command, found: &(String, String)) -> clap::Error {
@@ -292,8 +309,14 @@ fn forgotten_value(grammar: &mut clap::Command, found: &(String, String)) -> cla
 /// Finds a flag of a command that stands before one of its sub-commands.
 ///
 /// The parser's own rule for this would refuse the flags that every command takes.
-fn misplaced_flag(matches: &ArgMatches) -> Option<(String, &'static str, String)> {
+fn misplaced_flag(binary: Binary, matches: &ArgMatches) -> Option<(String, &'static str, String)> {
     let (name, above) = matches.subcommand()?;
+    if binary == Binary::Conductor {
+        let own = ServeArgs::augment_args(clap::Command::new("conductor"));
+        if let Some(flag) = given_flag(&own, matches, name) {
+            return Some((flag, "conductor", name.to_owned()));
+        }
+    }
     let (above_name, own) = match name {
         "task" => ("task", RunArgs::augment_args(clap::Command::new("task"))),
         "job" => ("job", JobArgs::augment_args(clap::Command::new("job"))),
@@ -305,18 +328,28 @@ fn misplaced_flag(matches: &ArgMatches) -> Option<(String, &'static str, String)
             "output",
             OutputArgs::augment_args(clap::Command::new("output")),
         ),
+        "serve" => (
+            "serve",
+            ServeArgs::augment_args(clap::Command::new("serve")),
+        ),
         _ => return None,
     };
     let (command, _) = above.subcommand()?;
-    let given = own
-        .get_arguments()
-        .find(|arg| above.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))?;
-    let flag = match given.get_long() {
+    let flag = given_flag(&own, above, name)?;
+    Some((flag, above_name, command.to_owned()))
+}
+
+/// Returns an argument of `own` that was given on the command line, as users call it.
+fn given_flag(own: &clap::Command, matches: &ArgMatches, name: &str) -> Option<String> {
+    let is_given = |arg: &&clap::Arg| {
+        matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+    };
+    let given = own.get_arguments().find(is_given)?;
+    Some(match given.get_long() {
         Some(long) => format!("--{long}"),
         None if name == "doctor" => "an agent's name".to_owned(),
         None => "a task's id".to_owned(),
-    };
-    Some((flag, above_name, command.to_owned()))
+    })
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Goal(GoalCommand::Decompose(args)) => goal::decompose(ctx, args),
         Command::Goal(GoalCommand::Apply(args)) => goal::apply(ctx, args),
         Command::Monitor(args) => monitor::run(ctx, args),
-        Command::Serve(args) => serve::run(ctx, args),
+        Command::Serve(call) => serve::run(ctx, call),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),
@@ -142,12 +142,8 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
     }
 }
 
-/// `conductor` serves; `run-agent` says what can be done.
+/// Says what can be done. `conductor` without a command was parsed as its `serve`.
 fn no_command(ctx: &mut Context) -> Result<Exit, CliError> {
-    use crate::entry::Binary;
-    if ctx.binary == Binary::Conductor {
-        return serve::run(ctx, &crate::args::ServeArgs::default());
-    }
     let help = crate::args::grammar(ctx.binary).render_help();
     // Help that nobody reads to its end is no failure.
     write!(ctx.console.err(), "{help}").ok();
@@ -225,6 +221,7 @@ fn infers_project(command: &Command) -> bool {
     !matches!(
         command,
         Command::Recover(_)
+            | Command::Serve(_)
             | Command::Limits(_)
             | Command::Ps(_)
             | Command::Gc(_)
@@ -262,6 +259,7 @@ fn is_about_one_task(command: &Command) -> bool {
     !matches!(
         command,
         Command::Watch(_)
+            | Command::Serve(_)
             | Command::Limits(_)
             | Command::Ps(_)
             | Command::Recover(_)

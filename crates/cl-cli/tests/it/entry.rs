@@ -86,10 +86,22 @@ fn without_a_command_there_is_help_and_a_usage_error() {
     let (exit, out, err) = run(Binary::RunAgent, &[]);
     assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
     assert!(err.contains("Usage: run-agent"), "{err}");
-    let (exit, out, err) = run(Binary::Conductor, &[]);
-    assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
-    assert!(err.contains("Usage: conductor"), "{err}");
-    assert!(err.contains("will be the server"), "{err}");
+}
+
+#[test]
+fn without_a_command_conductor_is_the_server() {
+    let (exit, out, err) = run(Binary::Conductor, &["--port", "7", "--print-config"]);
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
+    assert!(out.contains("api.port: 7  # --port\n"), "{out}");
+    let (_, same, _) = run(
+        Binary::RunAgent,
+        &["serve", "--port", "7", "--print-config"],
+    );
+    let settings = |text: &str| text.lines().filter(|it| !it.starts_with("root:")).count();
+    assert_eq!(settings(&out), settings(&same));
+    let (exit, _, err) = run(Binary::Conductor, &["--port", "7", "list"]);
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.contains("--port belongs to `conductor`"), "{err}");
 }
 
 #[test]

@@ -1,0 +1,10 @@
+//! How a server is operated: who it is, and whether it is well.
+//!
+//! [`claim`] makes it the one server of its root and says where it is; [`watchdog`] asks it
+//! from outside whether it answers.
+
+mod claim;
+mod watchdog;
+
+pub(crate) use claim::Claim;
+pub(crate) use watchdog::start as watch;

@@ -1,0 +1,233 @@
+//! The server that is at work on a root: its lock, and the file that says where it listens.
+//!
+//! A server that changes things holds `<root>/.conductor/server.lock` for its life, so that
+//! two never launch what is queued. Where it can be reached stands in `server.json` beside
+//! it, which readers judge by the identity in it and never by the lock.
+//!
+//! ```text
+//! claim:    lock server.lock -> listen -> write server.json     crash: lock gone, stale file
+//! release:  remove server.json -> unlock                        crash: lock gone, no file
+//! ```
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::Root;
+use crate::durable::{self, Mode};
+use crate::lock::{HeldLock, LockError};
+use crate::process::{ProcessIdentity, ProcessStart};
+use crate::record;
+
+/// Format of `server.json` that this build writes.
+const VERSION: u32 = 1;
+
+/// A process as `server.json` names it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct NamedProcess {
+    /// Its number.
+    pub pid: i32,
+    /// When it began.
+    pub process_start: ProcessStart,
+}
+
+impl NamedProcess {
+    /// Returns who it is.
+    pub fn identity(&self) -> ProcessIdentity {
+        ProcessIdentity {
+            pid: self.pid,
+            start: self.process_start.clone(),
+        }
+    }
+}
+
+impl From<ProcessIdentity> for NamedProcess {
+    fn from(identity: ProcessIdentity) -> Self {
+        Self {
+            pid: identity.pid,
+            process_start: identity.start,
+        }
+    }
+}
+
+/// The content of `server.json`. Readers of a newer version take the keys they know.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ServerRecord {
+    /// Format of the file.
+    pub version: u32,
+    /// Process id of the server.
+    pub pid: i32,
+    /// Start token of the server.
+    pub process_start: ProcessStart,
+    /// Where the API is, with a slash at the end.
+    pub api_url: String,
+    /// Where the web UI is.
+    pub ui_url: String,
+    /// Which version of the program it is.
+    pub program_version: String,
+    /// When it began to listen.
+    pub started_at: Timestamp,
+    /// The process that starts it again when it fails.
+    pub keeper: Option<NamedProcess>,
+}
+
+impl ServerRecord {
+    /// Describes the server that this process is.
+    pub fn of_this_process(
+        process: ProcessIdentity,
+        urls: (String, String),
+        program_version: String,
+        started_at: Timestamp,
+        keeper: Option<ProcessIdentity>,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            pid: process.pid,
+            process_start: process.start,
+            api_url: urls.0,
+            ui_url: urls.1,
+            program_version,
+            started_at,
+            keeper: keeper.map(NamedProcess::from),
+        }
+    }
+
+    /// Reads which server was last at work on `root`; none if it has ended as it should.
+    ///
+    /// It may be dead: look at [`Self::is_alive`]. Fails with `InvalidData` for a damaged file.
+    pub fn read(root: &Root) -> io::Result<Option<Self>> {
+        let text = record::read_text(&path(root)).map_err(io::Error::other)?;
+        let Some(text) = text else { return Ok(None) };
+        let record = serde_json::from_str(&text)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Ok(Some(record))
+    }
+
+    /// Returns the identity of the server's process.
+    pub fn identity(&self) -> ProcessIdentity {
+        ProcessIdentity {
+            pid: self.pid,
+            start: self.process_start.clone(),
+        }
+    }
+
+    /// Tells whether the server's process is alive.
+    pub fn is_alive(&self) -> bool {
+        self.identity().is_alive()
+    }
+}
+
+/// Where the log of a server in the background is kept.
+pub fn log_path(root: &Root) -> PathBuf {
+    root.conductor_folder().join("log").join("server.log")
+}
+
+/// Makes the folder of [`log_path`], for its user alone.
+pub fn ensure_log_folder(root: &Root) -> io::Result<()> {
+    root.ensure_own_folder("log")
+}
+
+fn path(root: &Root) -> PathBuf {
+    root.conductor_folder().join("server.json")
+}
+
+/// The right to be the server of a root; ends when dropped or when the process dies.
+#[derive(Debug)]
+pub struct ServerClaim {
+    root: Root,
+    is_announced: bool,
+    _lock: HeldLock,
+}
+
+impl ServerClaim {
+    /// Makes the root if it is missing and becomes its server; waits for `wait` at the most.
+    ///
+    /// # Errors
+    ///
+    /// A timeout if there is another one, see [`LockError::is_timeout`].
+    pub fn take(root: &Root, wait: Duration) -> Result<Self, LockError> {
+        let lock_path = root.conductor_folder().join("server.lock");
+        let io = |source| LockError::Io {
+            path: lock_path.clone(),
+            source,
+        };
+        root.ensure().map_err(io::Error::other).map_err(io)?;
+        root.ensure_conductor_folder().map_err(io)?;
+        Ok(Self {
+            root: root.clone(),
+            is_announced: false,
+            _lock: HeldLock::acquire(&lock_path, Mode::Private, wait)?,
+        })
+    }
+
+    /// Says where the server is; returns after that is on disk.
+    pub fn announce(&mut self, record: &ServerRecord) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(record)?;
+        text.push(b'\n');
+        durable::replace(&path(&self.root), &text, Mode::Private)?;
+        self.is_announced = true;
+        Ok(())
+    }
+}
+
+impl Drop for ServerClaim {
+    fn drop(&mut self) {
+        if self.is_announced {
+            // A file that stays is stale, which its readers see.
+            durable::remove(&path(&self.root)).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> ServerRecord {
+        ServerRecord::of_this_process(
+            ProcessIdentity::current().unwrap(),
+            ("http://a/".into(), "http://a/ui/".into()),
+            "1.2.3".into(),
+            "2026-02-03T04:05:06Z".parse().unwrap(),
+            None,
+        )
+    }
+
+    #[test]
+    fn there_is_one_server_and_its_file_goes_with_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(&folder.path().join("new")).unwrap();
+        let mut first = ServerClaim::take(&root, Duration::ZERO).unwrap();
+        let second = ServerClaim::take(&root, Duration::ZERO);
+        assert!(second.is_err_and(|error| error.is_timeout()));
+        assert_eq!(ServerRecord::read(&root).unwrap(), None);
+        first.announce(&record()).unwrap();
+        let mode = |path: PathBuf| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(path(&root)), 0o600);
+        assert_eq!(mode(root.path().to_owned()), 0o700);
+        let read = ServerRecord::read(&root).unwrap().unwrap();
+        assert_eq!(read, record());
+        assert!(read.is_alive());
+        drop(first);
+        assert_eq!(ServerRecord::read(&root).unwrap(), None);
+        ServerClaim::take(&root, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn newer_files_are_read_and_damaged_ones_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let mut claim = ServerClaim::take(&root, Duration::ZERO).unwrap();
+        claim.announce(&record()).unwrap();
+        let text = std::fs::read_to_string(path(&root)).unwrap();
+        let newer = text.replacen("\"version\": 1,", "\"version\": 2, \"more\": 3,", 1);
+        std::fs::write(path(&root), newer).unwrap();
+        assert_eq!(ServerRecord::read(&root).unwrap().unwrap().version, 2);
+        std::fs::write(path(&root), "{").unwrap();
+        let error = ServerRecord::read(&root).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
