@@ -222,3 +222,61 @@ fn a_file_that_names_another_process_is_stale() {
     stopped.fails(3, "no server is at work");
     std::fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn open_prints_a_link_that_logs_in_once() {
+    let served = Served::start(DAEMON);
+    let place = &served.0;
+    let link = place.run("open --print").ok();
+    let path = link
+        .trim()
+        .strip_prefix(&served.record().api_url)
+        .unwrap_or_else(|| panic!("{link}"))
+        .to_owned();
+    assert!(path.starts_with("ui/login?code="), "{link}");
+    let answers = |path: &str| {
+        use std::io::{Read as _, Write as _};
+        let record = served.record();
+        let authority = record.api_url.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = std::net::TcpStream::connect(authority).unwrap();
+        write!(
+            stream,
+            "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(answers(&path).contains(" 303 "));
+    assert!(answers(&path).contains(" 403 "));
+    place.run("open --json").ok();
+    place.run("serve stop").ok();
+    place.run("open").fails(3, "no server is at work");
+}
+
+#[test]
+fn open_leads_a_browser_there_by_a_private_page() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let served = Served::start(DAEMON);
+    let place = &served.0;
+    let bin = place.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let browser = bin.join("xdg-open");
+    let seen = place.path().join("seen");
+    let script = format!("#!/bin/sh\necho \"$@\" >{0}.part\nmv {0}.part {0}\n", seen.display());
+    std::fs::write(&browser, script).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = place.command(["open"]);
+    command
+        .env("DISPLAY", ":0")
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let output = command.output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(out.starts_with("Opened http://127.0.0.1:"), "{out}");
+    let args = eventually("the browser", || std::fs::read_to_string(&seen).ok());
+    assert!(!args.contains("code="), "{args}");
+    let page = std::path::Path::new(args.trim());
+    assert!(std::fs::read_to_string(page).unwrap().contains("ui/login?code="));
+    assert_eq!(page.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -158,10 +158,18 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     // The runner's sender of webhooks takes its client from cl-agent.
     ("reqwest", Only(&["cl-client", "cl-agent", "cl-runner"])),
     ("rustls", Only(&["cl-client", "cl-agent"])),
-    // Launch records carry secrets from the configuration to the agent.
+    // Launch records carry secrets from the configuration to the agent; `open` shows the
+    // server its key.
     (
         "secrecy",
-        Only(&["cl-storage", "cl-config", "cl-agent", "cl-runner", "cl-api"]),
+        Only(&[
+            "cl-storage",
+            "cl-config",
+            "cl-agent",
+            "cl-runner",
+            "cl-api",
+            "cl-cli",
+        ]),
     ),
     ("subtle", Only(&["cl-api"])),
     ("prometheus-client", Only(&["cl-api", "cl-runner"])),

@@ -174,6 +174,8 @@ pub enum Command {
     Monitor(MonitorArgs),
     /// Serve the API and the web UI
     Serve(ServeCall),
+    /// Open the web UI of the root's server in a browser, logged in
+    Open(OpenArgs),
     /// Stop what runs
     Stop(StopArgs),
     /// Resume a task

@@ -28,6 +28,7 @@ pub mod list;
 pub mod logs;
 pub mod monitor;
 mod nesting;
+pub mod open;
 pub mod output;
 mod plan;
 mod progress;
@@ -103,6 +104,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         Command::Goal(GoalCommand::Apply(args)) => goal::apply(ctx, args),
         Command::Monitor(args) => monitor::run(ctx, args),
         Command::Serve(call) => serve::run(ctx, call),
+        Command::Open(args) => open::run(ctx, args),
         Command::Stop(args) => stop::run(ctx, args),
         Command::Resume(args) => task::resume(ctx, args),
         Command::Recover(args) => recover::run(ctx, args),
@@ -222,6 +224,7 @@ fn infers_project(command: &Command) -> bool {
         command,
         Command::Recover(_)
             | Command::Serve(_)
+            | Command::Open(_)
             | Command::Limits(_)
             | Command::Ps(_)
             | Command::Gc(_)
@@ -260,6 +263,7 @@ fn is_about_one_task(command: &Command) -> bool {
         command,
         Command::Watch(_)
             | Command::Serve(_)
+            | Command::Open(_)
             | Command::Limits(_)
             | Command::Ps(_)
             | Command::Recover(_)

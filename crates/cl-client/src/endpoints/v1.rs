@@ -1,6 +1,7 @@
 //! The family of `/api/v1`, and what servers say of themselves.
 
 use cl_storage::{ProjectId, RunId, TaskId};
+use cl_wire::LoginLink;
 use cl_wire::admin::{SelfUpdate, SelfUpdateStatus};
 use cl_wire::health::{Health, Healthz, Version};
 use cl_wire::v1::{
@@ -44,6 +45,11 @@ impl Client {
     /// Asks for the numbers that the server keeps about itself, as text.
     pub async fn metrics(&self) -> Result<Vec<u8>, ClientError> {
         self.get_bytes(&Path::of(["metrics"])).await
+    }
+
+    /// Asks for a link that logs a browser in, once.
+    pub async fn login_link(&self) -> Result<LoginLink, ClientError> {
+        self.post_empty(&v1("admin").then("login-link")).await
     }
 
     /// Asks how far a self-update has come.

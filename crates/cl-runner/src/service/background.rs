@@ -128,3 +128,17 @@ pub(super) fn start_child(name: &str, args: &[OsString], output: Output) -> io::
     }
     command.spawn()
 }
+
+/// Opens a file with a program of the desktop, which is not waited for.
+pub fn open_with(program: &str, file: &std::path::Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "the owner of process creation")]
+    let mut command = Command::new(program);
+    command
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // Dropping the handle does not wait: the caller ends soon.
+    CommandWrap::from(command).wrap(ProcessSession).spawn()?;
+    Ok(())
+}

@@ -14,6 +14,8 @@ use cl_runner::service::{self, Keeping, LogFile};
 use cl_wire::{Announcement, Problem, ProblemCode};
 use serde_json::{Value, json};
 
+pub(super) use state::running;
+
 use crate::args::{ServeArgs, ServeCall, ServeCommand};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
