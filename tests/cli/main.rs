@@ -21,6 +21,7 @@ mod interrupting_looks;
 mod legacy;
 mod listing;
 mod masking;
+mod parity;
 mod place;
 mod promises;
 mod quorum;

@@ -20,6 +20,7 @@
 //! one module per command in [`commands`], the version stamp in [`version`].
 
 pub mod args;
+mod backend;
 pub mod commands;
 pub mod console;
 pub mod context;

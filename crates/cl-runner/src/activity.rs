@@ -29,7 +29,7 @@ const WATCHED: Duration = Duration::from_millis(300);
 const LEAST_TICKS: u64 = 2;
 
 /// What a task that has something running is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It writes, or it computes.
@@ -58,7 +58,7 @@ impl State {
 }
 
 /// Whether the processes of a run compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cpu {
     /// They do.

@@ -7,7 +7,7 @@ use cl_runner::activity::{self, Activity};
 use cl_storage::Root;
 use cl_storage::snapshot::TaskView;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::duration_text;
 
@@ -21,7 +21,7 @@ const LOOKED_AT: usize = 500;
 const PREVIEW: usize = 96;
 
 /// What a task is doing; also its JSON form.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ActivityFact {
     /// The word for it; none if it does nothing any more.
     pub state: Option<activity::State>,
@@ -48,7 +48,7 @@ pub struct ActivityFact {
 }
 
 /// The newest message of a bus.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MessageFact {
     /// When it was posted.
     pub timestamp: Timestamp,

@@ -114,6 +114,14 @@ impl Survey {
         self.rows.iter().all(is_finished)
     }
 
+    /// Takes up what somebody else looked at.
+    pub fn of_listing(listing: TaskListing) -> Self {
+        Self {
+            rows: listing.tasks,
+            problems: listing.problems,
+        }
+    }
+
     /// Returns the one JSON form of many tasks.
     pub fn listing(self) -> TaskListing {
         TaskListing {

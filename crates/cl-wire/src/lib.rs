@@ -29,6 +29,7 @@ pub mod problem;
 pub mod projects;
 pub mod ps;
 mod run;
+pub mod shown;
 pub mod sse;
 mod task;
 mod time;

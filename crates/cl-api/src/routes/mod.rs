@@ -1,6 +1,7 @@
 //! What can be asked, and who answers.
 
 mod files;
+mod core;
 mod health;
 mod listing;
 mod messages;
@@ -24,6 +25,7 @@ use crate::app::App;
 pub(crate) fn router(app: App) -> Router {
     let (router, _document) = OpenApiRouter::new()
         .merge(crate::guard::routes())
+        .merge(self::core::routes())
         .merge(health::routes())
         .merge(v1::routes())
         .merge(projects::routes())

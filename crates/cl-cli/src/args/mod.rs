@@ -99,6 +99,9 @@ pub struct GlobalArgs {
     /// The folder that holds everything [default: ~/.run-agent/runs]
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// Ask the server at this address instead of the files [default for conductor: the root's]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
     /// The project
     #[arg(long, global = true, value_name = "ID")]
     pub project: Option<String>,

@@ -13,7 +13,7 @@ use crate::scope::Scope;
 /// Looks at every folder that `storage.extra_roots` names.
 ///
 /// Listings do not depend on a config file, so a broken one is only told.
-pub(super) fn scan(ctx: &mut Context) -> legacy::Scan {
+pub(crate) fn scan(ctx: &mut Context) -> legacy::Scan {
     let loaded = ctx.config();
     let extra_roots = loaded.map(|loaded| loaded.config.storage.extra_roots.clone());
     let extra_roots = extra_roots.unwrap_or_else(|_| {
@@ -33,7 +33,7 @@ pub(super) fn scan(ctx: &mut Context) -> legacy::Scan {
 }
 
 /// Leaves out the folders that were named before, by whatever path.
-pub(super) fn once_each(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+pub(crate) fn once_each(folders: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
     let is_first = |folder: &PathBuf| {
         let real = std::fs::canonicalize(folder);
@@ -43,13 +43,13 @@ pub(super) fn once_each(folders: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 /// Keeps the tasks of one project.
-pub(super) fn of_project(mut scan: legacy::Scan, project: &ProjectId) -> legacy::Scan {
+pub(crate) fn of_project(mut scan: legacy::Scan, project: &ProjectId) -> legacy::Scan {
     scan.tasks.retain(|task| task.project() == project);
     scan
 }
 
 /// Returns the folder of the project; none if only old folders know it.
-pub(super) fn existing_project(
+pub(crate) fn existing_project(
     scope: &Scope,
     scan: &legacy::Scan,
 ) -> Result<Option<ProjectDir>, CliError> {
@@ -65,7 +65,7 @@ pub(super) fn existing_project(
 }
 
 /// Returns the folder of the task, which may be an old one.
-pub(super) fn existing_task(ctx: &mut Context, scope: &Scope) -> Result<TaskDir, CliError> {
+pub(crate) fn existing_task(ctx: &mut Context, scope: &Scope) -> Result<TaskDir, CliError> {
     match scope.existing_task() {
         Err(error) if error.exit() == Exit::NotFound => {
             let (project, task) = scope.require_task()?;
@@ -77,7 +77,7 @@ pub(super) fn existing_task(ctx: &mut Context, scope: &Scope) -> Result<TaskDir,
 }
 
 /// Returns the folder of a task that is to be changed; an old one is refused.
-pub(super) fn changeable_task(
+pub(crate) fn changeable_task(
     ctx: &mut Context,
     scope: &Scope,
     verb: &str,

@@ -1,19 +1,16 @@
 //! `list`: projects, the tasks of a project, or the runs of a task.
 
-use std::collections::BTreeSet;
-
-use cl_storage::snapshot::TaskView;
 use cl_storage::status::TaskStatus;
+use cl_wire::shown::RunListing;
 use serde_json::json;
 
-use super::{blocked, flat};
+use super::blocked;
 use crate::args::ListArgs;
+use crate::backend::{self, Backend, Need};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
-use crate::view::{
-    Grid, RunRow, Survey, TaskText as _, local_text, run_duration_text, run_row, warn_about,
-};
+use crate::view::{Grid, RunRow, Survey, TaskText as _, local_text, run_duration_text, warn_about};
 
 /// Lists what there is.
 pub fn run(ctx: &mut Context, args: &ListArgs) -> Result<Exit, CliError> {
@@ -28,6 +25,7 @@ pub fn run(ctx: &mut Context, args: &ListArgs) -> Result<Exit, CliError> {
         })
         .hint("add --project ID, and leave --task out"));
     }
+    let backend = backend::open(ctx, Need::Look)?;
     match (&scope.project, &scope.task) {
         (None, Some(task)) => {
             let task = &task.value;
@@ -36,15 +34,16 @@ pub fn run(ctx: &mut Context, args: &ListArgs) -> Result<Exit, CliError> {
                     .hint("add --project ID"),
             )
         }
-        (None, None) => projects(ctx, &scope),
+        (None, None) => projects(ctx, &backend, &scope),
         (Some(_), None) if args.blocked => {
+            backend.must_be_local("`list --blocked`")?;
             let project = scope.existing_project()?;
             let survey = Survey::of_project(scope.root(), &project, ctx.now())?;
             warn_about(&mut ctx.console, &survey.problems);
             blocked::run(ctx, &project, &survey, args.all)
         }
-        (Some(_), None) => tasks(ctx, &scope, filter),
-        (Some(_), Some(_)) => runs(ctx, &scope),
+        (Some(_), None) => tasks(ctx, &backend, &scope, filter),
+        (Some(_), Some(_)) => runs(ctx, &backend, &scope),
     }
 }
 
@@ -62,19 +61,10 @@ pub(crate) fn parse_filter(word: &str) -> Result<&'static [TaskStatus], CliError
     })
 }
 
-fn projects(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
-    let mut names = Vec::new();
-    if scope.has_root()? {
-        names = scope.root().projects()?;
-    }
-    let old = flat::scan(ctx);
-    warn_about(&mut ctx.console, &old.problems);
-    let ours: BTreeSet<&str> = names.iter().map(|project| project.id().as_str()).collect();
-    let legacy: BTreeSet<&str> = (old.tasks.iter())
-        .map(|task| task.project().as_str())
-        .filter(|name| !ours.contains(name))
-        .collect();
-    let names: BTreeSet<&str> = ours.union(&legacy).copied().collect();
+fn projects(ctx: &mut Context, backend: &Backend, scope: &Scope) -> Result<Exit, CliError> {
+    let found = backend.projects(ctx, scope)?;
+    warn_about(&mut ctx.console, &found.problems);
+    let (names, legacy) = (found.projects, found.legacy_projects);
     if ctx.console.is_json() {
         ctx.console
             .json(&json!({"projects": names, "legacy_projects": legacy}))?;
@@ -93,16 +83,11 @@ fn projects(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
 
 fn tasks(
     ctx: &mut Context,
+    backend: &Backend,
     scope: &Scope,
     filter: Option<&[TaskStatus]>,
 ) -> Result<Exit, CliError> {
-    let old = flat::of_project(flat::scan(ctx), scope.require_project()?);
-    let project = flat::existing_project(scope, &old)?;
-    let mut survey = Survey::default();
-    if let Some(project) = &project {
-        survey = Survey::of_project(scope.root(), project, ctx.now())?;
-    }
-    survey.add_old(scope.root(), &old, ctx.now());
+    let mut survey = backend.tasks(ctx, scope)?;
     if let Some(statuses) = filter {
         survey.filter(statuses);
     }
@@ -145,18 +130,17 @@ fn tasks(
     Ok(Exit::Success)
 }
 
-fn runs(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
-    let task = flat::existing_task(ctx, scope)?;
-    let now = ctx.now();
-    let view = TaskView::read(scope.root(), &task, now)?;
-    let rows: Vec<RunRow> = view.runs.iter().map(|run| run_row(run, now)).collect();
-    let problems: Vec<String> = rows.iter().filter_map(|row| row.problem.clone()).collect();
+fn runs(ctx: &mut Context, backend: &Backend, scope: &Scope) -> Result<Exit, CliError> {
+    let RunListing {
+        runs: rows,
+        problems,
+    } = backend.runs(ctx, scope)?;
     warn_about(&mut ctx.console, &problems);
     if ctx.console.is_json() {
         ctx.console
             .json(&json!({"runs": rows, "problems": problems}))?;
     } else if rows.is_empty() {
-        let id = task.id();
+        let (_, id) = scope.require_task()?;
         ctx.console.note(format_args!("Task {id} has no runs"));
     } else {
         print_runs(ctx, &rows)?;

@@ -14,7 +14,7 @@ mod doctor_live;
 mod doctor_processes;
 mod doctor_summary;
 pub mod facts;
-mod flat;
+pub(crate) mod flat;
 mod following;
 pub mod gc;
 pub mod goal;
@@ -80,6 +80,7 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
         scope.explain(&mut ctx.console)?;
         return Ok(Exit::Success);
     }
+    crate::backend::check(ctx, command)?;
     match command {
         Command::Task(args) => match &args.command {
             None => task::run(ctx, &args.run),

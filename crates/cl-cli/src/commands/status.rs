@@ -8,6 +8,7 @@ use serde_json::json;
 use super::flat;
 use super::list::parse_filter;
 use crate::args::StatusArgs;
+use crate::backend::{self, Backend, Need};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -22,16 +23,17 @@ pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
         Some(word) => Some(parse_filter(word)?),
     };
     let scope = ctx.scope()?;
+    let backend = backend::open(ctx, Need::Look)?;
     if args.status.as_deref() == Some("") {
-        return print_word(ctx, &scope);
+        return print_word(ctx, &backend, &scope);
     }
-    let mut survey = look(ctx, &scope)?;
+    let mut survey = backend.tasks(ctx, &scope)?;
     if let Some(statuses) = filter {
         survey.filter(statuses);
     }
     warn_about(&mut ctx.console, &survey.problems);
     if args.activity {
-        return print_activity(ctx, &scope, args, &survey);
+        return print_activity(ctx, &backend, &scope, args, &survey);
     }
     if ctx.console.is_json() {
         ctx.console.json(&survey.listing())?;
@@ -45,33 +47,8 @@ pub fn run(ctx: &mut Context, args: &StatusArgs) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// Looks at the one task, at the project's tasks, or at all there are.
-fn look(ctx: &mut Context, scope: &Scope) -> Result<Survey, CliError> {
-    let now = ctx.now();
-    if scope.task.is_some() {
-        let view = TaskView::read(scope.root(), &flat::existing_task(ctx, scope)?, now)?;
-        hint_at_missing_records(ctx, &view);
-        let mut survey = Survey::default();
-        survey.add(&view);
-        survey.complete(scope.root(), now);
-        return Ok(survey);
-    }
-    let mut old = flat::scan(ctx);
-    let mut survey = Survey::default();
-    if scope.project.is_some() {
-        old = flat::of_project(old, scope.require_project()?);
-        if let Some(project) = flat::existing_project(scope, &old)? {
-            survey = Survey::of_project(scope.root(), &project, now)?;
-        }
-    } else if scope.has_root()? {
-        survey = Survey::of_root(scope.root(), now)?;
-    }
-    survey.add_old(scope.root(), &old, now);
-    Ok(survey)
-}
-
 /// Says once that the newest run has no record, unless it is only starting.
-pub(super) fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
+pub(crate) fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
     let now = ctx.now();
     let Some(latest) = view.latest_run() else {
         return;
@@ -85,12 +62,24 @@ pub(super) fn hint_at_missing_records(ctx: &mut Context, view: &TaskView) {
     }
 }
 
-fn print_word(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
-    let view = TaskView::read(scope.root(), &flat::existing_task(ctx, scope)?, ctx.now())?;
+fn print_word(ctx: &mut Context, backend: &Backend, scope: &Scope) -> Result<Exit, CliError> {
+    scope.require_task()?;
+    let status = match backend {
+        Backend::Local => {
+            let task = flat::existing_task(ctx, scope)?;
+            TaskView::read(scope.root(), &task, ctx.now())?.status
+        }
+        Backend::Server(_) => {
+            let survey = backend.tasks(ctx, scope)?;
+            let row = survey.rows.first();
+            row.map(|row| row.status)
+                .ok_or_else(|| CliError::not_found("the task does not exist any more"))?
+        }
+    };
     if ctx.console.is_json() {
-        ctx.console.json(&json!({"status": view.status}))?;
+        ctx.console.json(&json!({"status": status}))?;
     } else {
-        ctx.console.line(view.status)?;
+        ctx.console.line(status)?;
     }
     Ok(Exit::Success)
 }
@@ -98,28 +87,29 @@ fn print_word(ctx: &mut Context, scope: &Scope) -> Result<Exit, CliError> {
 /// Prints what each task is doing, beside how it stands.
 fn print_activity(
     ctx: &mut Context,
+    backend: &Backend,
     scope: &Scope,
     args: &StatusArgs,
     survey: &Survey,
 ) -> Result<Exit, CliError> {
     let now = ctx.now();
-    let mut views = Vec::new();
-    for row in survey.rows.iter().filter(|row| !row.legacy) {
-        let task = scope.root().task(&row.project_id, &row.task_id)?;
-        views.push(TaskView::read(scope.root(), &task, now)?);
-    }
-    let facts = ActivityFact::of(scope.root(), &views, args.drift_after, now);
-    let by_task: HashMap<_, _> = (views.iter().zip(&facts))
-        .map(|(view, fact)| ((view.task.project(), view.task.id()), fact))
+    let told = backend.activities(ctx, scope, survey, args.drift_after)?;
+    let by_task: HashMap<_, _> = told
+        .iter()
+        .map(|told| ((&told.project_id, &told.task_id), &told.activity))
         .collect();
-    let fact_of = |row: &TaskRow| by_task.get(&(&row.project_id, &row.task_id)).copied();
+    let known_of = |row: &TaskRow| by_task.get(&(&row.project_id, &row.task_id)).copied();
+    let fact_of = |row: &TaskRow| {
+        let known = known_of(row)?;
+        serde_json::from_value::<ActivityFact>(known.clone()).ok()
+    };
     if ctx.console.is_json() {
         let listing = survey.clone().listing();
         let mut document = serde_json::to_value(listing).map_err(|error| {
             CliError::failed("could not print what the tasks are doing").caused_by(error)
         })?;
         for (index, row) in survey.rows.iter().enumerate() {
-            document["tasks"][index]["activity"] = json!(fact_of(row));
+            document["tasks"][index]["activity"] = json!(known_of(row));
         }
         ctx.console.json(&document)?;
         return Ok(Exit::Success);

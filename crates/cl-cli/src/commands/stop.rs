@@ -3,13 +3,14 @@
 use cl_runner::stop::{
     StopError, StopOptions, StopReport, stop_deleted as stop_deleted_task, stop_task,
 };
+use cl_storage::RunId;
 use cl_storage::owner::OwnerState;
 use cl_storage::snapshot::TaskView;
-use cl_storage::{RunId, TaskDir};
-use serde_json::json;
+use cl_wire::shown::{StopAnswer, StopOutcome, StopRequest, Suppression};
 
 use super::flat;
 use crate::args::StopArgs;
+use crate::backend::{self, Backend, Need};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -22,6 +23,11 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
     } else {
         args.grace
     };
+    if let Backend::Server(server) = backend::open(ctx, Need::Change)? {
+        let (project, task) = backend::named_task(&scope)?;
+        let answer = server.stop(&project, &task, &asked(args, grace)?)?;
+        return conclude(ctx, &answer);
+    }
     let task = match flat::changeable_task(ctx, &scope, "stop") {
         Ok(task) => task,
         Err(error) => return stop_deleted(ctx, &scope, grace).unwrap_or(Err(error)),
@@ -35,11 +41,7 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         .map(|run| run.run.id().clone())
         .collect();
     if !wanted.is_empty() && !wanted.iter().any(|run| active.contains(run)) {
-        ctx.console.note(format_args!(
-            "none of the named runs of {} is running",
-            task.id()
-        ));
-        return Ok(Exit::Success);
+        return conclude(ctx, &cl_view::not_among(&task));
     }
     let options = StopOptions {
         by: "run-agent stop".to_owned(),
@@ -48,31 +50,47 @@ pub fn run(ctx: &mut Context, args: &StopArgs) -> Result<Exit, CliError> {
         suppression: suppression(ctx, args)?,
     };
     let report = stop_task(scope.root(), &task, &options, &*ctx.clock).map_err(stop_error)?;
-    tell(ctx, &task, &report, &active)?;
     if matches!(report, StopReport::NothingRunning { .. }) {
         super::status::hint_at_missing_records(ctx, &view);
     }
-    if let StopReport::Stopped { left_children, .. } = &report
-        && *left_children > 0
-    {
-        let message = format!(
-            "{left_children} child tasks of {} are still active; `run-agent list` shows them",
-            task.id()
-        );
-        return Err(CliError::failed(message));
+    conclude(ctx, &cl_view::stop_answer(&task, &report, active))
+}
+
+/// Says to a server what is asked for.
+fn asked(args: &StopArgs, grace: std::time::Duration) -> Result<StopRequest, CliError> {
+    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let runs = args.runs.iter().map(|run| RunId::parse(run));
+    Ok(StopRequest {
+        grace_ms: ms(grace),
+        kills: !args.no_kill,
+        runs: runs.collect::<Result<_, _>>()?,
+        suppression: match args.suppress_for {
+            _ if args.no_restart => Suppression::ForGood,
+            Some(time) => Suppression::ForMs(ms(time)),
+            None => Suppression::Configured,
+        },
+    })
+}
+
+/// Tells what happened, and whether it is what was asked for.
+fn conclude(ctx: &mut Context, answer: &StopAnswer) -> Result<Exit, CliError> {
+    tell(ctx, answer)?;
+    let (stopped, left) = (&answer.stopped, answer.left_children);
+    let task = &stopped.task;
+    if left > 0 {
+        return Err(CliError::failed(format!(
+            "{left} child tasks of {task} are still active; `run-agent list` shows them"
+        )));
     }
-    let survivors = survivors(&report);
-    if survivors > 0 {
-        let message = format!(
-            "{survivors} processes of {} survive; `run-agent ps` shows them",
-            task.id()
-        );
-        return Err(CliError::failed(message));
+    if stopped.survivors > 0 {
+        return Err(CliError::failed(format!(
+            "{} processes of {task} survive; `run-agent ps` shows them",
+            stopped.survivors
+        )));
     }
-    Ok(if report == StopReport::StillRunning {
-        Exit::Failed
-    } else {
-        Exit::Success
+    Ok(match stopped.outcome {
+        StopOutcome::StillRunning => Exit::Failed,
+        _ => Exit::Success,
     })
 }
 
@@ -85,15 +103,10 @@ fn stop_deleted(
     let (project, task) = scope.require_task().ok()?;
     let task = scope.root().task(project, task).ok()?;
     let report = stop_deleted_task(scope.root(), &task, grace)?;
-    Some(
-        tell(ctx, &task, &report, &[]).and_then(|()| match survivors(&report) {
-            0 => Ok(Exit::Success),
-            left => Err(CliError::failed(format!(
-                "{left} processes of {} survive; `run-agent ps` shows them",
-                task.id()
-            ))),
-        }),
-    )
+    Some(conclude(
+        ctx,
+        &cl_view::stop_answer(&task, &report, Vec::new()),
+    ))
 }
 
 /// Returns how long the monitor leaves the task alone; none is until it is started.
@@ -110,60 +123,37 @@ fn suppression(
     }))
 }
 
-fn survivors(report: &StopReport) -> u32 {
-    match report {
-        StopReport::NothingRunning { .. } | StopReport::StillRunning => 0,
-        StopReport::Stopped { survivors, .. }
-        | StopReport::ChildrenStopped { survivors, .. }
-        | StopReport::EndedDeleted { survivors, .. }
-        | StopReport::SettledLost { survivors, .. } => *survivors,
-    }
-}
-
-fn tell(
-    ctx: &mut Context,
-    task: &TaskDir,
-    report: &StopReport,
-    runs: &[RunId],
-) -> Result<(), CliError> {
-    let (outcome, children) = match report {
-        StopReport::NothingRunning { .. } => ("nothing_running", 0),
-        StopReport::Stopped { .. } => ("stopped", 0),
-        StopReport::ChildrenStopped { children, .. } => ("children_stopped", *children),
-        StopReport::EndedDeleted { .. } => ("ended_deleted", 0),
-        StopReport::SettledLost { children, .. } => ("ended_lost", *children),
-        StopReport::StillRunning => ("still_running", 0),
-    };
+fn tell(ctx: &mut Context, answer: &StopAnswer) -> Result<(), CliError> {
+    let StopAnswer { stopped, ended, .. } = answer;
     if ctx.console.is_json() {
-        let document = json!({
-            "project": task.project(), "task": task.id(), "outcome": outcome, "runs": runs,
-            "children": children, "survivors": survivors(report),
-        });
-        return ctx.console.json(&document);
+        return ctx.console.json(stopped);
     }
-    let id = task.id();
+    let (id, children) = (&stopped.task, stopped.children);
     let tasks = if children == 1 {
         "task was"
     } else {
         "tasks were"
     };
-    match report {
-        StopReport::NothingRunning { is_marked: true } => ctx.console.note(format_args!(
+    match stopped.outcome {
+        StopOutcome::NothingRunning if answer.is_other_run => ctx
+            .console
+            .note(format_args!("none of the named runs of {id} is running")),
+        StopOutcome::NothingRunning if answer.is_marked => ctx.console.note(format_args!(
             "nothing is running in task {id}; what would start it leaves it alone"
         )),
-        StopReport::NothingRunning { is_marked: false } => ctx
+        StopOutcome::NothingRunning => ctx
             .console
             .note(format_args!("nothing is running in task {id}")),
-        StopReport::Stopped { .. } => ctx.console.line(format_args!("Stopped task {id}"))?,
-        StopReport::ChildrenStopped { .. } => ctx.console.line(format_args!(
+        StopOutcome::Stopped => ctx.console.line(format_args!("Stopped task {id}"))?,
+        StopOutcome::ChildrenStopped => ctx.console.line(format_args!(
             "Task {id} had ended already; {children} child {tasks} stopped"
         ))?,
-        StopReport::EndedDeleted { ended, .. } => ctx.console.line(format_args!(
+        StopOutcome::EndedDeleted => ctx.console.line(format_args!(
             "Stopped task {id}: its folder is gone, {ended} processes of it were ended"
         ))?,
-        StopReport::SettledLost { owner, ended, .. } => {
-            let why = match owner {
-                OwnerState::Lost => "its supervisor had died",
+        StopOutcome::EndedLost => {
+            let why = match answer.owner {
+                Some(OwnerState::Lost) => "its supervisor had died",
                 _ => "it had no supervisor",
             };
             let more = match children {
@@ -174,11 +164,11 @@ fn tell(
                 "Stopped task {id}: {why}, {ended} processes of it were ended{more}"
             ))?;
         }
-        StopReport::StillRunning => ctx.console.line(format_args!(
+        StopOutcome::StillRunning => ctx.console.line(format_args!(
             "Task {id} was asked to stop and still runs; `run-agent stop --force` kills it"
         ))?,
     }
-    for run in runs {
+    for run in &stopped.runs {
         ctx.console.note(format_args!("run {run}"));
     }
     Ok(())

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use cl_storage::snapshot::TaskView;
+use cl_storage::TaskId;
 use cl_storage::status::TaskStatus;
-use cl_storage::{ProjectDir, TaskId};
 use serde_json::json;
 
 use crate::args::{Until, WatchArgs};
+use crate::backend::{self, Backend, Need};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Origin, Scope};
@@ -17,13 +17,20 @@ use crate::view::{Survey, TaskRow, TaskText as _, duration_text, warn_about};
 /// Looking more often than this only costs.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
+/// For how long a server that is started again may not answer.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
 /// Waits for tasks.
 pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let project = scope.existing_project()?;
+    scope.require_project()?;
+    let backend = backend::open(ctx, Need::Look)?;
     let tasks = named_tasks(ctx, args)?;
-    for task in &tasks {
-        scope.existing(project.id(), task)?;
+    if let Backend::Local = &backend {
+        let project = scope.existing_project()?;
+        for task in &tasks {
+            scope.existing(project.id(), task)?;
+        }
     }
     let mut watch = Watch {
         until: args.until,
@@ -31,9 +38,13 @@ pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
         seen: HashMap::new(),
         problems_told: 0,
         started: Instant::now(),
+        unanswered: None,
     };
     loop {
-        let survey = look(ctx, &scope, &project, &tasks)?;
+        let Some(survey) = watch.look(ctx, &backend, &scope, &tasks)? else {
+            std::thread::sleep(args.interval.max(SHORTEST_INTERVAL));
+            continue;
+        };
         let verdict = watch.judge(&survey);
         watch.print(ctx, &survey, verdict.is_some())?;
         if let Some(exit) = verdict {
@@ -65,25 +76,6 @@ fn named_tasks(ctx: &Context, args: &WatchArgs) -> Result<Vec<TaskId>, CliError>
     Ok(tasks)
 }
 
-fn look(
-    ctx: &Context,
-    scope: &Scope,
-    project: &ProjectDir,
-    tasks: &[TaskId],
-) -> Result<Survey, CliError> {
-    let now = ctx.now();
-    if tasks.is_empty() {
-        return Ok(Survey::of_project(scope.root(), project, now)?);
-    }
-    let mut survey = Survey::default();
-    for task in tasks {
-        let task = scope.existing(project.id(), task)?;
-        survey.add(&TaskView::read(scope.root(), &task, now)?);
-    }
-    survey.complete(scope.root(), now);
-    Ok(survey)
-}
-
 struct Watch {
     until: Until,
     /// Whether the tasks were named, rather than all there are.
@@ -91,9 +83,39 @@ struct Watch {
     seen: HashMap<TaskId, TaskStatus>,
     problems_told: usize,
     started: Instant,
+    /// Since when the server does not answer.
+    unanswered: Option<Instant>,
 }
 
 impl Watch {
+    /// Looks at the tasks; `None` while a server that answered before does not.
+    fn look(
+        &mut self,
+        ctx: &mut Context,
+        backend: &Backend,
+        scope: &Scope,
+        tasks: &[TaskId],
+    ) -> Result<Option<Survey>, CliError> {
+        match backend.watched(ctx, scope, tasks) {
+            Ok(survey) => {
+                self.unanswered = None;
+                Ok(Some(survey))
+            }
+            Err(error) if error.exit() == Exit::Unreachable => {
+                let since = *self.unanswered.get_or_insert_with(|| {
+                    let text = error.chain();
+                    ctx.console.note(format_args!("{text}; trying again"));
+                    Instant::now()
+                });
+                if since.elapsed() > LONGEST_SILENCE {
+                    return Err(error);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Tells how the watch ends, if it does now.
     fn judge(&self, survey: &Survey) -> Option<Exit> {
         let relevant = || survey.rows.iter().filter(|row| self.counts(row));

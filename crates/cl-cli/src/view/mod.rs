@@ -9,10 +9,9 @@ mod task;
 mod time;
 
 pub(crate) use cl_view::{
-    ACTIVITY_HEADINGS, Account, ActivityFact, Spent, Survey, complete, describe_record_error,
-    duration_text, run_row, task_row,
+    ACTIVITY_HEADINGS, Account, ActivityFact, Spent, Survey, describe_record_error, duration_text,
 };
-pub(crate) use cl_wire::facts::{FailureFact, ResultFact, UsageFact};
+pub(crate) use cl_wire::facts::{FailureFact, UsageFact};
 pub(crate) use cl_wire::{RunRow, TaskRow};
 pub(crate) use masking::{MaskedText, redactor};
 pub(crate) use problem::warn_about;

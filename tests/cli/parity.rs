@@ -1,0 +1,163 @@
+//! The same question gets the same answer from files and from a server.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
+use cl_bus::{Bus, Draft};
+use cl_storage::run_info::RunStatus;
+use cl_storage::{ProjectId, TaskDir, marker};
+
+use crate::place::{CHILD, PROJECT, Place, TASK, add_run, adopt, ended};
+
+/// A server of a place; ended with the test.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(place: &Place) -> Self {
+        let mut command = place.command(["serve", "--port", "0"]);
+        command.stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let out = child.stdout.as_mut().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("API listening on ");
+        let url = url.unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Tasks that have ended in several ways, with messages.
+fn place() -> Place {
+    let place = Place::new();
+    let first = place.task(TASK);
+    let run = add_run(&first, 1, ended(RunStatus::Failed, 3));
+    add_run(&first, 2, ended(RunStatus::Completed, 0));
+    std::fs::write(run.output(), "an answer\nof two lines\n").unwrap();
+    std::fs::write(run.stdout(), "some text\n").unwrap();
+    let child = place.task(CHILD);
+    adopt(&run, &child);
+    add_run(&child, 3, ended(RunStatus::Completed, 0));
+    marker::create_done(&child).unwrap();
+    let damaged = place.task("task-20260101-000200-damaged");
+    let run = add_run(&damaged, 4, ended(RunStatus::Completed, 0));
+    std::fs::write(run.info(), "status: [\n").unwrap();
+    post(&first, "FACT", "it works\nas it should");
+    post(&first, "ERROR", "it does not");
+    post(&child, "PROGRESS", "half");
+    place
+}
+
+fn post(task: &TaskDir, kind: &str, body: &str) {
+    let project = ProjectId::parse(PROJECT).unwrap();
+    let draft = Draft::new(kind, project, body.to_owned()).task(task.id().clone());
+    Bus::new(task.bus()).append(&draft).unwrap();
+}
+
+#[test]
+fn looks_print_the_same_bytes_from_files_and_from_a_server() {
+    let place = place();
+    let server = Server::start(&place);
+    for line in [
+        "list",
+        "list --project demo",
+        "list --project demo --status failed",
+        "list --project demo --task %first",
+        "list --project nothere",
+        "list --project demo --task task-20260101-000000-nothere",
+        "list --project a/b",
+        "status",
+        "status --project demo",
+        "status --project demo --concise",
+        "status --project demo %first",
+        "status --project demo --status done",
+        "status --project demo %first --status=",
+        "status --project demo --status nonsense",
+        "status --project demo task-20260101-000000-nothere",
+        "task show %first --project demo",
+        "task show task-20260101-000100-child --project demo",
+        "task show task-20260101-000200-damaged --project demo",
+        "task show task-20260101-000000-nothere --project demo",
+        "watch --project demo %first task-20260101-000100-child",
+        "stop %first --project demo",
+    ] {
+        let line = line.replace('%', "task-20260101-000000-");
+        for form in ["", " --json"] {
+            // The usage that is told names the flags that were given.
+            if line.contains("--concise") && !form.is_empty() {
+                continue;
+            }
+            let line = format!("{line}{form}");
+            let local = place.run(&line);
+            let served = place.run(&format!("{line} --server {}", server.url));
+            assert_eq!(served.out, local.out, "{line}");
+            assert_eq!(served.err, local.err, "{line}");
+            assert_eq!(served.code, local.code, "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_named_is_asked_or_nobody() {
+    let place = place();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let line = format!("list --server {url}");
+    place
+        .run(&line)
+        .fails(5, "could not reach the server at http://127.0.0.1");
+    let line = format!("stop {TASK} --project demo --server {url}");
+    place
+        .run_changing_nothing(&line)
+        .fails(5, "could not reach");
+    place
+        .run("list --server ftp://example")
+        .fails(2, "no address of a server");
+    let line = format!("verify {TASK} --project demo --server {url}");
+    place
+        .run(&line)
+        .fails(2, "servers do not offer this command");
+}
+
+#[test]
+fn a_wrong_key_and_another_program_are_told_apart() {
+    let place = place();
+    let server = Server::start(&place);
+    let line = format!("list --server {}", server.url);
+    let mut command = place.command(line.split_whitespace());
+    command.env("CONDUCTOR_API_KEY", "test-key-that-is-wrong");
+    let output = command.output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(
+        err.contains("does not take the key from $CONDUCTOR_API_KEY"),
+        "{err}"
+    );
+    assert!(!err.contains("test-key-that-is-wrong"), "{err}");
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", other.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = other.accept().unwrap();
+        let mut asked = [0; 1024];
+        let read = stream.read(&mut asked).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello")
+            .unwrap();
+        String::from_utf8_lossy(&asked[..read]).into_owned()
+    });
+    place
+        .run(&format!("list --server {url}"))
+        .fails(5, "is no Conductor Loop server");
+    answering.join().unwrap();
+}
