@@ -161,3 +161,134 @@ fn a_wrong_key_and_another_program_are_told_apart() {
         .fails(5, "is no Conductor Loop server");
     answering.join().unwrap();
 }
+
+const SETTINGS: &str = "agents:\n  \
+    player: {type: scripted, script: done.yaml}\n  \
+    hanger: {type: scripted, script: hang.yaml}\n\
+    defaults: {agent: player}\n";
+
+/// A place with an agent that finishes and one that does not.
+fn workshop() -> Place {
+    let place = Place::new();
+    let write = |name: &str, text: &str| std::fs::write(place.work().join(name), text).unwrap();
+    write("conductor.yaml", SETTINGS);
+    write("done.yaml", "version: 1\nsteps:\n  - done: true\n");
+    write("hang.yaml", "version: 1\nsteps:\n  - hang: true\n");
+    place
+}
+
+/// What differs from one time to the next.
+const FLUID: [&str; 14] = [
+    "launch_id",
+    "last_run_id",
+    "latest_run",
+    "last_activity",
+    "run_id",
+    "runs",
+    "size_bytes",
+    "cancelled_at",
+    "started",
+    "ended",
+    "duration",
+    "path",
+    "previous_run_id",
+    "elapsed",
+];
+
+fn masked(text: &str) -> Vec<serde_json::Value> {
+    fn mask(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    if FLUID.contains(&key.as_str()) && !value.is_null() {
+                        *value = "[fluid]".into();
+                    }
+                    mask(value);
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(mask),
+            _ => {}
+        }
+    }
+    let documents = text.lines().map(|line| {
+        let mut value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        mask(&mut value);
+        value
+    });
+    documents.collect()
+}
+
+/// Plays one sequence of commands; returns how each ended and what it printed.
+fn played(
+    place: &Place,
+    server: Option<&Server>,
+) -> Vec<(String, Option<i32>, Vec<serde_json::Value>)> {
+    let mut played = Vec::new();
+    for line in [
+        "task %a --prompt work",
+        "status %a",
+        "list --task %a",
+        "task %b --prompt work --detach --max-attempts 3",
+        "watch %b --timeout 20s",
+        "task %b --detach",
+        "watch %b --timeout 20s",
+        "task cancel %b --reason enough --superseded-by %a",
+        "task cancel %b --reason more",
+        "task resume %b --no-start",
+        "task uncancel %b",
+        "task uncancel %b",
+        "task resume %b --no-start",
+        "task resume %b",
+        "task wake %b",
+        "job %c --prompt once",
+        "job %h --agent hanger --prompt once --detach",
+        "task delete %h --yes",
+        "task cancel %h --reason early",
+        "stop %h --grace 1s",
+        "stop %h",
+        "status %h",
+        "task delete %h --yes",
+        "task delete %h --yes",
+        "task %d --agent nobody --prompt x",
+        "task %d",
+        "task cancel %nothere --reason x",
+        "list",
+        "list --project demo",
+    ] {
+        let line = line.replace('%', "task-20260101-000000-");
+        let mut full = format!("{line} --json --project demo");
+        if line == "list" {
+            full = "list --json".to_owned();
+        }
+        if let Some(server) = server {
+            full = format!("{full} --server {}", server.url);
+        }
+        let ran = place.run(&full);
+        let root = place.root.path().to_string_lossy().into_owned();
+        let err = ran.err.replace(&root, "[root]");
+        assert!(
+            ran.out.is_empty() == (ran.code != Some(0) && !line.starts_with("status")),
+            "{full}: {ran:?}"
+        );
+        let mut code = ran.code;
+        if code != Some(0) {
+            // What is told of a failure is compared by its kind.
+            let kinds = ["\"usage\"", "\"conflict\"", "\"not_found\""];
+            let kind = kinds.iter().position(|kind| err.contains(kind));
+            code = code.map(|code| code * 100 + i32::try_from(kind.map_or(99, |it| it)).unwrap());
+        }
+        played.push((line, code, masked(&ran.out)));
+    }
+    played
+}
+
+#[test]
+fn changes_print_the_same_from_files_and_from_a_server() {
+    let (local, served) = (workshop(), workshop());
+    let server = Server::start(&served);
+    let by_files = played(&local, None);
+    let by_server = played(&served, Some(&server));
+    for (by_files, by_server) in by_files.iter().zip(&by_server) {
+        assert_eq!(by_server, by_files);
+    }
+}

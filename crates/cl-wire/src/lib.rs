@@ -15,6 +15,7 @@
 pub mod admin;
 mod announcement;
 pub mod audit;
+pub mod changes;
 pub mod cursor;
 pub mod events;
 pub mod evidence;

@@ -228,6 +228,8 @@ async fn stop(
                 Suppression::Configured => Some(app.serving.config.defaults.stop_suppression),
             },
         };
+        // What only waits in the queue must not begin behind the answer.
+        super::changing::unqueue(&app, &task)?;
         let report = stop_task(&app.root, &task, &options, &*app.clock).map_err(not_stopped)?;
         app.index.look_again(&project, &id);
         Ok(Json(cl_view::stop_answer(&task, &report, active)))
@@ -235,7 +237,7 @@ async fn stop(
     .await
 }
 
-fn not_stopped(error: StopError) -> Refusal {
+pub(super) fn not_stopped(error: StopError) -> Refusal {
     let message = format!("the task was not stopped: {}", cl_view::chain(&error));
     match error {
         StopError::External { .. } => Refusal::conflict(message),
@@ -246,13 +248,13 @@ fn not_stopped(error: StopError) -> Refusal {
     }
 }
 
-fn look(app: &App, task: &TaskDir) -> Answer<TaskView> {
+pub(super) fn look(app: &App, task: &TaskDir) -> Answer<TaskView> {
     TaskView::read(&app.root, task, app.now())
         .map_err(|error| Refusal::internal("the task could not be looked at", &error))
 }
 
 /// Returns the folder of a task, which may be one of the old layout.
-fn folder(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDir> {
+pub(super) fn folder(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDir> {
     if let Ok(folder) = place::task(app, project, id) {
         return Ok(folder);
     }
@@ -264,7 +266,7 @@ fn folder(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDir> {
     }
 }
 
-fn changeable(task: TaskDir, verb: &str) -> Answer<TaskDir> {
+pub(super) fn changeable(task: TaskDir, verb: &str) -> Answer<TaskDir> {
     if !task.is_flat() {
         return Ok(task);
     }

@@ -1,6 +1,7 @@
 //! What can be asked, and who answers.
 
 mod files;
+mod changing;
 mod core;
 mod health;
 mod listing;
@@ -26,6 +27,7 @@ pub(crate) fn router(app: App) -> Router {
     let (router, _document) = OpenApiRouter::new()
         .merge(crate::guard::routes())
         .merge(self::core::routes())
+        .merge(changing::routes())
         .merge(health::routes())
         .merge(v1::routes())
         .merge(projects::routes())

@@ -86,7 +86,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Answer<Option<String>> {
 }
 
 /// Returns the folder of a task that may be made; its ids are held to the strict rules.
-fn new_task(app: &App, project: &ProjectId, task: &TaskId) -> Answer<TaskDir> {
+pub(super) fn new_task(app: &App, project: &ProjectId, task: &TaskId) -> Answer<TaskDir> {
     let folder = app.root.task(project, task);
     folder.map_err(|error| Refusal::bad_request(cl_view::chain(&error)))
 }
@@ -169,7 +169,11 @@ fn submission(app: &App, task: &TaskDir, asked: TaskCreate) -> Answer<Submission
 }
 
 /// Returns the folder that agents work in: the one named, else the project's.
-fn working_folder(app: &App, project: &ProjectId, named: Option<&str>) -> Answer<PathBuf> {
+pub(super) fn working_folder(
+    app: &App,
+    project: &ProjectId,
+    named: Option<&str>,
+) -> Answer<PathBuf> {
     let Some(named) = named.filter(|named| !named.trim().is_empty()) else {
         return known_folder(app, project);
     };
@@ -213,7 +217,7 @@ fn known_folder(app: &App, project: &ProjectId) -> Answer<PathBuf> {
         })
 }
 
-fn policy(app: &App, task: &TaskDir) -> Answer<Policy> {
+pub(super) fn policy(app: &App, task: &TaskDir) -> Answer<Policy> {
     let mut policy = configured_policy(&app.serving.config);
     let path = task.config();
     let text = TaskConfig::text(task)
@@ -230,7 +234,7 @@ fn policy(app: &App, task: &TaskDir) -> Answer<Policy> {
 }
 
 /// Says why a submission was not accepted.
-fn refusal(error: SubmitError) -> Refusal {
+pub(super) fn refusal(error: SubmitError) -> Refusal {
     match error {
         SubmitError::Agent(OrderError::Choice(error)) => Refusal::bad_request(error.to_string())
             .hint("`run-agent validate` shows the agents there are"),

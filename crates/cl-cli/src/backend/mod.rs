@@ -11,6 +11,7 @@
 //! ```
 
 mod known;
+pub(crate) mod launch;
 mod server;
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ use cl_view::Survey;
 use cl_wire::TaskListing;
 use cl_wire::shown::{ProjectNames, RunListing, TaskActivity, TaskShown};
 
-pub(crate) use server::Server;
+pub(crate) use server::{Server, of_task};
 
 use crate::args::{BusCommand, Command, FactsCommand, GoalCommand, ReviewCommand, TaskCommand};
 use crate::commands::flat;
@@ -115,13 +116,12 @@ pub(crate) fn check(ctx: &mut Context, command: &Command) -> Result<(), CliError
 fn only_local(command: &Command) -> Option<Need> {
     match command {
         Command::Task(args) => match &args.command {
-            Some(TaskCommand::Show(_) | TaskCommand::Stop(_)) => None,
-            _ => Some(Need::Change),
+            Some(TaskCommand::Unblock(_)) => Some(Need::Change),
+            _ => None,
         },
+        Command::Job(args) => args.command.as_ref().map(|_| Need::Change),
         Command::Limits(args) if args.command.is_some() => Some(Need::Change),
-        Command::Job(_)
-        | Command::Resume(_)
-        | Command::Gc(_)
+        Command::Gc(_)
         | Command::Bus(BusCommand::Post(_))
         | Command::Iterate(_)
         | Command::Run(_)

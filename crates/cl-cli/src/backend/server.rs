@@ -25,6 +25,8 @@ pub(crate) struct Server {
     asking: Blocking,
     /// Where the key was taken from.
     key_from: Option<String>,
+    /// It is on this machine.
+    is_local: bool,
 }
 
 impl Server {
@@ -45,12 +47,14 @@ impl Server {
         if let Some((key, _)) = &key {
             builder = builder.token(known::text(key)).map_err(bad)?;
         }
+        let is_local = builder.is_local();
         let client = builder.build().map_err(bad)?;
         let asking = Blocking::new(client)
             .map_err(|error| CliError::failed("could not get ready to ask").caused_by(error))?;
         let server = Self {
             asking,
             key_from: key.map(|(_, from)| from),
+            is_local,
         };
         let version = server.ask(async |client| client.version().await)?.version;
         let ours = crate::version::stamp();
@@ -61,6 +65,11 @@ impl Server {
             ));
         }
         Ok(server)
+    }
+
+    /// Tells whether it is on this machine, so that folders are the same ones.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Asks and waits.
@@ -131,12 +140,24 @@ impl Server {
         self.get(&path.query("drift_after_ms", drift_after.as_millis()))
     }
 
-    pub(super) fn show(&self, project: &ProjectId, task: &TaskId) -> Result<TaskShown, CliError> {
+    /// Shows everything about a task.
+    pub(crate) fn show(&self, project: &ProjectId, task: &TaskId) -> Result<TaskShown, CliError> {
         self.get(&of_task(project, task))
     }
 
     pub(super) fn runs(&self, project: &ProjectId, task: &TaskId) -> Result<RunListing, CliError> {
         self.get(&of_task(project, task).then("runs"))
+    }
+
+    /// Asks for a change that needs no further words.
+    pub(crate) fn do_to<T: DeserializeOwned>(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        what: &str,
+    ) -> Result<T, CliError> {
+        let path = of_task(project, task).then(what);
+        self.ask(async |client| client.answer_within(STOPPING).post_empty(&path).await)
     }
 
     /// Stops a task and everything below it.

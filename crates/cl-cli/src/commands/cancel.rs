@@ -5,13 +5,15 @@ use cl_storage::marker::{self, Cancellation, Marker};
 use cl_storage::owner::OwnerState;
 use cl_storage::queue;
 use cl_storage::snapshot::TaskView;
-use cl_storage::{Root, TaskDir, TaskId};
-use serde_json::json;
+use cl_storage::{Root, TaskId};
+use cl_wire::changes::{CancelAnswer, CancelRequest, TaskCancelled, TaskChanged};
 
 use super::{decision, flat};
 use crate::args::CancelArgs;
+use crate::backend::{self, Backend, Need, Server};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 
 /// Gives a task up.
 ///
@@ -19,8 +21,11 @@ use crate::error::{CliError, Exit};
 /// task that ends and is not begun again.
 pub fn run(ctx: &mut Context, args: &CancelArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
+    if let Backend::Server(server) = backend::open(ctx, Need::Change)? {
+        return by_server(ctx, &scope, &server, args);
+    }
     let task = flat::changeable_task(ctx, &scope, "cancel")?;
-    let cancellation = cancellation(ctx, args, &task)?;
+    let cancellation = cancellation(ctx, args, task.id())?;
     let root = scope.root().clone();
     if let Some(id) = &cancellation.superseded_by
         && !root.task(task.project(), id)?.exists()
@@ -58,14 +63,47 @@ pub fn run(ctx: &mut Context, args: &CancelArgs) -> Result<Exit, CliError> {
         );
         decision::post(ctx, &task, text);
     }
-    tell(ctx, &task, &said, is_new, stopped)
+    let outcome = if is_new {
+        "cancelled"
+    } else {
+        "already_cancelled"
+    };
+    let cancelled = TaskCancelled {
+        cancelled_at: said.at,
+        outcome: outcome.to_owned(),
+        project: task.project().clone(),
+        reason: said.reason,
+        stopped,
+        superseded_by: said.superseded_by,
+        task: task.id().clone(),
+    };
+    tell(ctx, &cancelled)
 }
 
-fn cancellation(
-    ctx: &Context,
+/// Has a server do it.
+fn by_server(
+    ctx: &mut Context,
+    scope: &Scope,
+    server: &Server,
     args: &CancelArgs,
-    task: &TaskDir,
-) -> Result<Cancellation, CliError> {
+) -> Result<Exit, CliError> {
+    let (project, task) = backend::named_task(scope)?;
+    let cancellation = cancellation(ctx, args, &task)?;
+    let asked = CancelRequest {
+        force: args.force,
+        grace_ms: u64::try_from(args.grace.as_millis()).unwrap_or(u64::MAX),
+        reason: cancellation.reason,
+        superseded_by: cancellation.superseded_by,
+    };
+    let path = backend::of_task(&project, &task).then("cancel");
+    let answer: CancelAnswer = server.change(&path, &asked, args.grace)?;
+    for warning in &answer.warnings {
+        ctx.console.warn(warning);
+    }
+    tell(ctx, &answer.cancelled)
+}
+
+fn cancellation(ctx: &Context, args: &CancelArgs, task: &TaskId) -> Result<Cancellation, CliError> {
     if args.reason.trim().is_empty() {
         return Err(CliError::usage("the reason is empty").hint("say why the task is given up"));
     }
@@ -73,8 +111,8 @@ fn cancellation(
     let successor = successor
         .transpose()
         .map_err(|error| CliError::usage(format!("--superseded-by: {error}")))?;
-    if successor.as_ref() == Some(task.id()) {
-        let text = format!("task {} cannot be superseded by itself", task.id());
+    if successor.as_ref() == Some(task) {
+        let text = format!("task {task} cannot be superseded by itself");
         return Err(CliError::usage(text));
     }
     Ok(Cancellation {
@@ -120,35 +158,22 @@ fn end(
     Ok(!matches!(report, StopReport::NothingRunning { .. }))
 }
 
-fn tell(
-    ctx: &mut Context,
-    task: &TaskDir,
-    said: &Cancellation,
-    is_new: bool,
-    stopped: bool,
-) -> Result<Exit, CliError> {
-    let (project, id) = (task.project(), task.id());
+fn tell(ctx: &mut Context, cancelled: &TaskCancelled) -> Result<Exit, CliError> {
     if ctx.console.is_json() {
-        let outcome = if is_new {
-            "cancelled"
-        } else {
-            "already_cancelled"
-        };
-        ctx.console.json(&json!({
-            "project": project, "task": id, "outcome": outcome, "cancelled_at": said.at,
-            "reason": said.reason, "superseded_by": said.superseded_by, "stopped": stopped,
-        }))?;
+        ctx.console.json(cancelled)?;
         return Ok(Exit::Success);
     }
-    if is_new {
+    let (project, id) = (&cancelled.project, &cancelled.task);
+    if cancelled.outcome == "cancelled" {
         ctx.console
             .line(format_args!("task {project}/{id} marked as cancelled"))?;
     } else {
         ctx.console
             .line(format_args!("task {project}/{id} was cancelled already"))?;
     }
-    ctx.console.line(format_args!("reason: {}", said.reason))?;
-    if let Some(successor) = &said.superseded_by {
+    let reason = &cancelled.reason;
+    ctx.console.line(format_args!("reason: {reason}"))?;
+    if let Some(successor) = &cancelled.superseded_by {
         ctx.console
             .line(format_args!("superseded by: {successor}"))?;
     }
@@ -158,6 +183,11 @@ fn tell(
 /// Takes the giving up back; nothing is started.
 pub fn take_back(ctx: &mut Context) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
+    if let Backend::Server(server) = backend::open(ctx, Need::Change)? {
+        let (project, task) = backend::named_task(&scope)?;
+        let changed = server.do_to(&project, &task, "uncancel")?;
+        return tell_taken_back(ctx, &changed);
+    }
     let task = flat::changeable_task(ctx, &scope, "uncancel")?;
     let was_cancelled = Marker::Cancelled.path(&task).is_file();
     if was_cancelled {
@@ -167,16 +197,24 @@ pub fn take_back(ctx: &mut Context) -> Result<Exit, CliError> {
         })?;
         decision::post(ctx, &task, "task uncancelled".to_owned());
     }
-    let (project, id) = (task.project(), task.id());
+    let outcome = if was_cancelled {
+        "uncancelled"
+    } else {
+        "not_cancelled"
+    };
+    let changed = TaskChanged {
+        outcome: outcome.to_owned(),
+        project: task.project().clone(),
+        task: task.id().clone(),
+    };
+    tell_taken_back(ctx, &changed)
+}
+
+fn tell_taken_back(ctx: &mut Context, changed: &TaskChanged) -> Result<Exit, CliError> {
+    let (project, id) = (&changed.project, &changed.task);
     if ctx.console.is_json() {
-        let outcome = if was_cancelled {
-            "uncancelled"
-        } else {
-            "not_cancelled"
-        };
-        ctx.console
-            .json(&json!({"project": project, "task": id, "outcome": outcome}))?;
-    } else if was_cancelled {
+        ctx.console.json(changed)?;
+    } else if changed.outcome == "uncancelled" {
         ctx.console.line(format_args!(
             "task {project}/{id} is no longer cancelled; `run-agent task resume {id} --project {project}` takes it up"
         ))?;

@@ -2,19 +2,24 @@
 
 use std::io::BufRead as _;
 
-use cl_runner::delete::{DeleteError, DeleteReport, WhenActive, delete_task};
+use cl_runner::delete::{DeleteError, WhenActive, delete_task};
 use cl_runner::stop::StopOptions;
-use cl_storage::{TaskDir, TaskId, gc};
-use serde_json::json;
+use cl_storage::{ProjectId, TaskDir, TaskId, gc};
+use cl_wire::changes::{DeleteAnswer, DeleteRequest, TaskDeleted};
 
 use super::flat;
 use crate::args::DeleteArgs;
+use crate::backend::{self, Backend, Need, Server};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 
 /// Deletes a task.
 pub fn run(ctx: &mut Context, args: &DeleteArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
+    if let Backend::Server(server) = backend::open(ctx, Need::Change)? {
+        return by_server(ctx, &scope, &server, args);
+    }
     let task = flat::changeable_task(ctx, &scope, "delete")?;
     if is_around_us(ctx, &task) {
         return Err(CliError::conflict(format!(
@@ -29,7 +34,8 @@ pub fn run(ctx: &mut Context, args: &DeleteArgs) -> Result<Exit, CliError> {
         ctx.console
             .warn(format_args!("task {id} waits for {}", task.id()));
     }
-    if !args.yes && ctx.console.in_is_terminal() && !is_confirmed(ctx, &task)? {
+    let asks = !args.yes && ctx.console.in_is_terminal();
+    if asks && !is_confirmed(ctx, task.project(), task.id(), task.runs()?.len())? {
         ctx.console.note("Nothing was deleted");
         return Ok(Exit::Failed);
     }
@@ -45,7 +51,47 @@ pub fn run(ctx: &mut Context, args: &DeleteArgs) -> Result<Exit, CliError> {
     };
     let report = delete_task(scope.root(), &task, &when_active, &*ctx.clock)
         .map_err(|error| refusal(error, &task))?;
-    tell(ctx, &task, &report, &dependents)
+    let (leftover, error) = match report.deleted.leftover {
+        Some((path, error)) => (Some(path.display().to_string()), Some(error)),
+        None => (None, None),
+    };
+    let deleted = TaskDeleted {
+        dependents,
+        leftover,
+        path: report.deleted.task.path.display().to_string(),
+        project: task.project().clone(),
+        size_bytes: report.deleted.task.size_bytes,
+        stopped: report.stopped.iter().map(ToString::to_string).collect(),
+        task: task.id().clone(),
+    };
+    let error = error.map(|error| CliError::failed(error.to_string()).chain());
+    tell(ctx, &deleted, error.as_deref())
+}
+
+/// Has a server do it.
+fn by_server(
+    ctx: &mut Context,
+    scope: &Scope,
+    server: &Server,
+    args: &DeleteArgs,
+) -> Result<Exit, CliError> {
+    let (project, task) = backend::named_task(scope)?;
+    let shown = server.show(&project, &task)?;
+    let asks = !args.yes && ctx.console.in_is_terminal();
+    if asks && !is_confirmed(ctx, &project, &task, shown.runs.len())? {
+        ctx.console.note("Nothing was deleted");
+        return Ok(Exit::Failed);
+    }
+    let asked = DeleteRequest {
+        force: args.force,
+        grace_ms: u64::try_from(args.grace.as_millis()).unwrap_or(u64::MAX),
+    };
+    let path = backend::of_task(&project, &task).then("delete");
+    let answer: DeleteAnswer = server.change(&path, &asked, args.grace)?;
+    for id in &answer.deleted.dependents {
+        ctx.console.warn(format_args!("task {id} waits for {task}"));
+    }
+    tell(ctx, &answer.deleted, answer.leftover_error.as_deref())
 }
 
 /// Tells whether an agent of the task has called us.
@@ -57,12 +103,14 @@ fn is_around_us(ctx: &Context, task: &TaskDir) -> bool {
 }
 
 /// Asks on the terminal; everything but a plain yes is a no.
-fn is_confirmed(ctx: &mut Context, task: &TaskDir) -> Result<bool, CliError> {
-    let runs = task.runs()?.len();
+fn is_confirmed(
+    ctx: &mut Context,
+    project: &ProjectId,
+    task: &TaskId,
+    runs: usize,
+) -> Result<bool, CliError> {
     let question = format!(
-        "Delete task {} of project {} with {runs} runs and all messages? [y/N] ",
-        task.id(),
-        task.project()
+        "Delete task {task} of project {project} with {runs} runs and all messages? [y/N] "
     );
     // Whoever cannot see the question answers with the end of the input, which is a no.
     write!(ctx.console.err(), "{question}").ok();
@@ -104,36 +152,23 @@ fn refusal(error: DeleteError, task: &TaskDir) -> CliError {
 
 fn tell(
     ctx: &mut Context,
-    task: &TaskDir,
-    report: &DeleteReport,
-    dependents: &[TaskId],
+    deleted: &TaskDeleted,
+    leftover_error: Option<&str>,
 ) -> Result<Exit, CliError> {
-    let deleted = &report.deleted;
-    if let Some((path, error)) = &deleted.leftover {
-        let error = CliError::failed(error.to_string());
+    if let Some(path) = &deleted.leftover {
+        let error = leftover_error.unwrap_or("it could not be removed");
         ctx.console.warn(format_args!(
-            "{}: {} is left, which nobody sees; `run-agent gc` removes it",
-            error.chain(),
-            path.display()
+            "{error}: {path} is left, which nobody sees; `run-agent gc` removes it"
         ));
     }
     if ctx.console.is_json() {
-        let stopped = report.stopped.iter().map(ToString::to_string);
-        ctx.console.json(&json!({
-            "project": task.project(),
-            "task": task.id(),
-            "path": deleted.task.path,
-            "size_bytes": deleted.task.size_bytes,
-            "stopped": stopped.collect::<Vec<_>>(),
-            "dependents": dependents,
-            "leftover": deleted.leftover.as_ref().map(|(path, _)| path),
-        }))?;
+        ctx.console.json(deleted)?;
     } else {
-        for stopped in &report.stopped {
+        for stopped in &deleted.stopped {
             ctx.console.note(format_args!("Stopped {stopped}"));
         }
         ctx.console
-            .line(format_args!("Deleted task: {}", task.id()))?;
+            .line(format_args!("Deleted task: {}", deleted.task))?;
     }
     Ok(if deleted.leftover.is_some() {
         Exit::Failed

@@ -58,7 +58,7 @@ pub(super) fn project(ctx: &Context, scope: &Scope) -> Result<ProjectId, CliErro
 }
 
 /// Returns the prompt that the flags give; none if they give none.
-pub(super) fn prompt(ctx: &Context, args: &LaunchArgs) -> Result<Option<String>, CliError> {
+pub(crate) fn prompt(ctx: &Context, args: &LaunchArgs) -> Result<Option<String>, CliError> {
     let prompt = match (&args.prompt_file, &args.prompt) {
         (Some(path), _) if path == Path::new("-") => piped_prompt(ctx)?,
         (Some(path), _) => read_prompt(&ctx.absolute(path))?,
@@ -144,7 +144,7 @@ fn prompt_text(
 }
 
 /// Returns the working folder of the agents: the flag's, else `default`.
-pub(super) fn working_folder(
+pub(crate) fn working_folder(
     ctx: &Context,
     args: &LaunchArgs,
     default: &Path,
@@ -357,7 +357,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
 
 /// Returns the tasks that must be done before `task`, if that is known already; none if
 /// no flag says so.
-pub(super) fn depends_on(
+pub(crate) fn depends_on(
     args: &LaunchArgs,
     task: Option<&TaskId>,
 ) -> Result<Option<Vec<TaskId>>, CliError> {
@@ -392,7 +392,7 @@ pub(super) fn warn_of_dependencies(ctx: &mut Context, root: &Root, task: &TaskDi
 }
 
 /// Returns the variables of `--env`.
-pub(super) fn extra_env(args: &LaunchArgs) -> BTreeMap<String, String> {
+pub(crate) fn extra_env(args: &LaunchArgs) -> BTreeMap<String, String> {
     args.env.iter().cloned().collect()
 }
 

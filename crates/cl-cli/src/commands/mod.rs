@@ -22,7 +22,7 @@ pub mod import;
 pub mod iterate;
 pub mod job;
 mod launch_policy;
-mod launching;
+pub(crate) mod launching;
 pub mod limits;
 pub mod list;
 pub mod logs;

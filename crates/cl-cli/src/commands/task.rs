@@ -1,17 +1,23 @@
 //! `task` and `task resume`.
 
+use std::time::Duration;
+
 use cl_runner::launch::{Kind, LaunchFile, Mode};
 use cl_storage::TaskDir;
 use cl_storage::marker::{Command, Marker, Rule, rule};
+use cl_wire::changes::{ClearRequest, LaunchKind, TaskStartable};
 
 use super::flat;
 use super::launching::{self, Order};
 use super::nesting;
 use super::waiting::{Wait, wait};
 use crate::args::{LaunchArgs, LoopArgs, ResumeArgs, RunArgs};
+use crate::backend::launch::Launching;
+use crate::backend::{self, Backend, Need, Server};
 use crate::commands::launch_policy;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 
 /// Runs a task until it is done.
 pub fn run(ctx: &mut Context, args: &RunArgs) -> Result<Exit, CliError> {
@@ -27,6 +33,24 @@ pub(super) fn start(
 ) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     let project = launching::project(ctx, &scope)?;
+    // What an agent launches belongs to the task around it, whose supervisor launches it.
+    let is_nested = scope.enclosing.is_some() && ctx.global.server.is_none();
+    if !is_nested && let Backend::Server(server) = backend::open(ctx, Need::Change)? {
+        let id = launching::new_task_id(ctx, &scope, &project);
+        id.announce(ctx);
+        let launching = Launching {
+            kind: match kind {
+                Kind::Task => LaunchKind::Task,
+                Kind::Job => LaunchKind::Job,
+            },
+            project,
+            task: id.as_ref().clone(),
+            args,
+            restart,
+            force: false,
+        };
+        return backend::launch::run(ctx, &server, &launching);
+    }
     let prompt = launching::prompt(ctx, args)?;
     let cwd = launching::working_folder(ctx, args, ctx.environment.current_dir())?;
     let previous_run = launching::run_flag("--previous-run-id", args.previous_run_id.as_deref())?;
@@ -97,6 +121,9 @@ fn require_prompt_of_record(scope: &crate::scope::Scope, kind: Kind) -> Result<(
 /// Takes a task up again.
 pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
+    if let Backend::Server(server) = backend::open(ctx, Need::Change)? {
+        return resume_by_server(ctx, &scope, &server, args);
+    }
     let task = flat::changeable_task(ctx, &scope, "resume")?;
     let file = LaunchFile::read(&task).map_err(|error| {
         CliError::failed(format!("could not tell how {} was launched", task.id())).caused_by(error)
@@ -171,6 +198,32 @@ pub fn resume(ctx: &mut Context, args: &ResumeArgs) -> Result<Exit, CliError> {
     wait(ctx, followed, flight)
 }
 
+/// Has a server take a task up.
+fn resume_by_server(
+    ctx: &mut Context,
+    scope: &Scope,
+    server: &Server,
+    args: &ResumeArgs,
+) -> Result<Exit, CliError> {
+    let (project, task) = backend::named_task(scope)?;
+    if args.no_start {
+        let path = backend::of_task(&project, &task).then("clear");
+        let asked = ClearRequest { force: args.force };
+        let startable: TaskStartable = server.change(&path, &asked, Duration::ZERO)?;
+        return tell_startable(ctx, &startable);
+    }
+    ctx.console.note(format_args!("Resuming task: {task}"));
+    let launching = Launching {
+        kind: LaunchKind::Resume,
+        project,
+        task,
+        args: &args.launch,
+        restart: Some(&args.restart),
+        force: args.force,
+    };
+    backend::launch::run(ctx, server, &launching)
+}
+
 /// Takes the markers away and starts nothing.
 fn clear_only(ctx: &mut Context, task: &TaskDir, forced: bool) -> Result<Exit, CliError> {
     let command = if forced {
@@ -192,14 +245,23 @@ fn clear_only(ctx: &mut Context, task: &TaskDir, forced: bool) -> Result<Exit, C
     cleared.map_err(|error| {
         CliError::conflict(format!("could not take up {}", task.id())).caused_by(error)
     })?;
+    let names = markers.iter().map(|marker| marker.file_name().to_owned());
+    let startable = TaskStartable {
+        cleared: names.collect(),
+        outcome: "startable".to_owned(),
+        project: task.project().clone(),
+        task: task.id().clone(),
+    };
+    tell_startable(ctx, &startable)
+}
+
+fn tell_startable(ctx: &mut Context, startable: &TaskStartable) -> Result<Exit, CliError> {
     if ctx.console.is_json() {
-        let names: Vec<_> = markers.iter().map(|marker| marker.file_name()).collect();
-        ctx.console.json(&serde_json::json!({
-            "project": task.project(), "task": task.id(), "outcome": "startable", "cleared": names,
-        }))?;
+        ctx.console.json(startable)?;
     } else {
+        let task = &startable.task;
         ctx.console
-            .line(format_args!("task {} can be started again", task.id()))?;
+            .line(format_args!("task {task} can be started again"))?;
     }
     Ok(Exit::Success)
 }
