@@ -1,18 +1,26 @@
 //! Event streams: which there are.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::place;
-use crate::answer::{Answer, blocking};
+use crate::answer::{Answer, Refusal, blocking};
 use crate::app::App;
-use crate::stream::{self, Resuming};
+use crate::stream::{self, Of, Resuming};
 
 /// Returns the routes of this module.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(follow_run))
+    OpenApiRouter::new()
+        .routes(routes!(follow_run))
+        .routes(routes!(follow_all_runs))
+        .routes(routes!(follow_task_runs))
+        .routes(routes!(follow_file))
+        .routes(routes!(follow_any_bus))
+        .routes(routes!(follow_project_bus))
+        .routes(routes!(follow_task_bus))
 }
 
 /// Follows the lines and the status of a run, whichever project it belongs to.
@@ -33,4 +41,158 @@ async fn follow_run(
     let from = app.clone();
     let dir = blocking(move || place::run_anywhere(&from, &id)).await?;
     stream::follow_run(app, dir, resuming).await
+}
+
+/// Follows the lines and the status of all runs: of those at work, what comes.
+#[utoipa::path(
+    get, path = "/api/v1/runs/stream/all", tag = "streams",
+    params(("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_all_runs(State(app): State<App>, resuming: Resuming) -> Answer<Response> {
+    stream::follow_runs(app, Of::All, resuming).await
+}
+
+/// Follows the lines and the status of the runs of a task.
+#[utoipa::path(
+    get, path = "/api/projects/{project_id}/tasks/{task_id}/runs/stream", tag = "streams",
+    params(
+        ("project_id" = String, Path), ("task_id" = String, Path),
+        ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_task_runs(
+    State(app): State<App>,
+    Path((project, task)): Path<(String, String)>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    let of = Of::Task(place::project_id(&project)?, place::task_id(&task)?);
+    stream::follow_runs(app, of, resuming).await
+}
+
+/// Which file.
+#[derive(Debug, Deserialize)]
+struct Named {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// Follows the text of a file of a run.
+#[utoipa::path(
+    get, path = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/stream", tag = "streams",
+    params(
+        ("project_id" = String, Path), ("task_id" = String, Path), ("run_id" = String, Path),
+        ("name" = Option<String>, Query), ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_file(
+    State(app): State<App>,
+    Path((project, task, run)): Path<(String, String, String)>,
+    Query(named): Query<Named>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    let (project, task) = (place::project_id(&project)?, place::task_id(&task)?);
+    let run = place::run_id(&run)?;
+    let from = app.clone();
+    let find = move || place::one_run(&place::known_task(&from, &project, &task)?, &run);
+    let dir = blocking(find).await?;
+    let name = named.name.as_deref().unwrap_or("stdout");
+    stream::follow_file(app, dir, name, resuming).await
+}
+
+/// Which bus.
+#[derive(Debug, Deserialize)]
+struct OfBus {
+    #[serde(default)]
+    project_id: Option<String>,
+    #[serde(default)]
+    task_id: Option<String>,
+}
+
+/// Follows the messages of a project or a task.
+#[utoipa::path(
+    get, path = "/api/v1/messages/stream", tag = "streams",
+    params(
+        ("project_id" = String, Query), ("task_id" = Option<String>, Query),
+        ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 400, body = cl_wire::Problem), (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_any_bus(
+    State(app): State<App>,
+    Query(of): Query<OfBus>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let Some(project) = given(of.project_id) else {
+        return Err(Refusal::bad_request("project_id is required"));
+    };
+    follow_bus(app, &project, given(of.task_id).as_deref(), resuming).await
+}
+
+/// Follows the messages of a project.
+#[utoipa::path(
+    get, path = "/api/projects/{project_id}/messages/stream", tag = "streams",
+    params(("project_id" = String, Path), ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_project_bus(
+    State(app): State<App>,
+    Path(project): Path<String>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    follow_bus(app, &project, None, resuming).await
+}
+
+/// Follows the messages of a task.
+#[utoipa::path(
+    get, path = "/api/projects/{project_id}/tasks/{task_id}/messages/stream", tag = "streams",
+    params(
+        ("project_id" = String, Path), ("task_id" = String, Path),
+        ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_task_bus(
+    State(app): State<App>,
+    Path((project, task)): Path<(String, String)>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    follow_bus(app, &project, Some(&task), resuming).await
+}
+
+async fn follow_bus(
+    app: App,
+    project: &str,
+    task: Option<&str>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    let project = place::project_id(project)?;
+    let task = task.map(place::task_id).transpose()?;
+    let from = app.clone();
+    let find = move || match task {
+        Some(task) => place::known_task(&from, &project, &task).map(|task| task.bus()),
+        None => place::project(&from, &project).map(|project| project.bus()),
+    };
+    let path = blocking(find).await?;
+    stream::follow_bus(app, path, resuming).await
 }

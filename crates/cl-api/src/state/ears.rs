@@ -102,12 +102,6 @@ impl Ears {
             listened.is_watched = is_watched;
         }
     }
-
-    /// Returns at how many folders somebody listens.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        lock(&self.folders).len()
-    }
 }
 
 /// One who waits for something to happen in some folders; stops listening when dropped.

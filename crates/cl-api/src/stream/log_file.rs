@@ -63,6 +63,16 @@ pub(super) struct Piece {
     pub(super) has_more: bool,
 }
 
+/// Text that was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Text {
+    /// As in [`Piece`].
+    pub(super) reset: Option<&'static str>,
+    /// Whole lines with their ends, or a part of a line that is longer than a chunk.
+    pub(super) text: String,
+    pub(super) has_more: bool,
+}
+
 impl LogFile {
     /// Reads `path` from `offset` on; nothing is opened yet.
     pub(super) fn new(path: PathBuf, offset: u64) -> Self {
@@ -131,6 +141,42 @@ impl LogFile {
         Ok(piece)
     }
 
+    /// Reads on, as it is: what is read at once are whole lines, or a part of a long one.
+    ///
+    /// What stands behind the last line end comes when the file `is_complete`. Not to be used
+    /// together with [`Self::read`].
+    pub(super) fn read_text(&mut self, is_complete: bool) -> io::Result<Text> {
+        let mut piece = Piece::default();
+        let opened = self.open(&mut piece)?;
+        let mut text = Text {
+            reset: piece.reset,
+            ..Text::default()
+        };
+        let Some((file, length)) = opened else {
+            return Ok(text);
+        };
+        if self.read_to == Some(length) && !is_complete {
+            return Ok(text);
+        }
+        let wanted = usize::try_from(length.saturating_sub(self.offset)).unwrap_or(CHUNK);
+        let mut chunk = vec![0; wanted.min(CHUNK)];
+        let read = read_at(&file, &mut chunk, self.offset)?;
+        chunk.truncate(read);
+        let is_at_end = self.offset + read as u64 >= length;
+        let whole = chunk.iter().rposition(|byte| *byte == b'\n');
+        let taken = match whole {
+            _ if is_at_end && is_complete => read,
+            Some(end) => end + 1,
+            None if read == CHUNK => read - torn(&chunk),
+            None => 0,
+        };
+        text.text = String::from_utf8_lossy(&chunk[..taken]).into_owned();
+        self.offset += taken as u64;
+        text.has_more = taken > 0 && self.offset < length && (!is_at_end || is_complete);
+        self.read_to = is_at_end.then_some(length);
+        Ok(text)
+    }
+
     /// Opens the file; `None` if it is not there.
     fn open(&mut self, piece: &mut Piece) -> io::Result<Option<(File, u64)>> {
         let file = match durable::open_real(&self.path) {
@@ -190,6 +236,28 @@ impl LogFile {
             end,
         }
     }
+}
+
+/// Returns how many bytes at the end belong to what comes next: a character or a line end that
+/// is not complete.
+fn torn(bytes: &[u8]) -> usize {
+    if bytes.ends_with(b"\r") {
+        return 1;
+    }
+    let start = bytes
+        .iter()
+        .rev()
+        .take(4)
+        .position(|byte| byte & 0xc0 != 0x80);
+    let Some(back) = start else { return 0 };
+    let first = bytes[bytes.len() - 1 - back];
+    let length = match first {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => 1,
+    };
+    if back + 1 < length { back + 1 } else { 0 }
 }
 
 /// Returns where the last lines of a file begin: a mebibyte or 5 000 of them, whichever is less.

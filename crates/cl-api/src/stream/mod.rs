@@ -24,13 +24,19 @@
 //!   [`many_runs`]; one file as it is: [`file`]; one bus: [`bus`]; what changes below the root:
 //!   [`changes`], made once for all clients.
 
+mod bus;
+mod file;
 mod lane;
 mod log_file;
+mod many_runs;
 mod one_run;
 mod outlet;
 mod place;
 mod seats;
 
+pub(crate) use bus::follow_bus;
+pub(crate) use file::follow_file;
+pub(crate) use many_runs::{Of, follow_runs};
 pub(crate) use one_run::follow_run;
 pub(crate) use place::Resuming;
 pub(crate) use seats::Seats;

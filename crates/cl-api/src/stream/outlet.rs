@@ -158,22 +158,21 @@ impl hyper::body::Body for Streamed {
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        loop {
-            if let Poll::Ready(piece) = this.received.poll_recv(cx) {
-                return Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))));
-            }
-            match &mut this.stream {
-                Some(stream) => {
-                    let has_ended = stream.as_mut().poll(cx).is_ready();
-                    if has_ended {
-                        // With it goes the sender, so that the channel ends.
-                        this.stream = None;
-                    } else if this.received.is_empty() {
-                        return Poll::Pending;
-                    }
-                }
-                None => return Poll::Pending,
-            }
+        // The only sender is polled here, so nothing comes while this does not run. What is
+        // there is taken whatever the runtime's budget: asking again would never end.
+        if let Ok(piece) = this.received.try_recv() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let Some(stream) = &mut this.stream else {
+            return Poll::Ready(None);
+        };
+        if stream.as_mut().poll(cx).is_ready() {
+            this.stream = None;
+        }
+        match this.received.try_recv() {
+            Ok(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            Err(_) if this.stream.is_none() => Poll::Ready(None),
+            Err(_) => Poll::Pending,
         }
     }
 }

@@ -14,6 +14,7 @@ mod limits;
 mod messages;
 mod scene;
 mod server;
+mod streams;
 mod traversal;
 
 /// A file that nobody names in this module would never be compiled.
