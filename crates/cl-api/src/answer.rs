@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use cl_wire::{Problem, ProblemCode};
 use serde::Serialize;
 
+use crate::journal::Reason;
+
 /// The detail that becomes the header of the same meaning.
 const RETRY_AFTER: &str = "retry_after_seconds";
 
@@ -70,6 +72,8 @@ impl IntoResponse for Refusal {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, realm);
         }
+        let reason = Reason(self.0.message.clone());
+        response.extensions_mut().insert(reason);
         let wait = self.0.error.details.get(RETRY_AFTER);
         if let Some(wait) = wait.and_then(|wait| HeaderValue::from_str(wait).ok()) {
             response.headers_mut().insert(header::RETRY_AFTER, wait);

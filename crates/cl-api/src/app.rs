@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cl_config::Serving;
+use cl_storage::redact::Redactor;
 use cl_storage::{Clock, Root};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::conducting::{Conductor, Work};
+use crate::journal::{Audit, Metrics};
 use crate::state::{Following, Index};
 use crate::stream::Seats;
 
@@ -31,6 +33,10 @@ pub(crate) struct Shared {
     pub(crate) conductor: Conductor,
     /// Who follows what.
     pub(crate) seats: Seats,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where changes are written down.
+    pub(crate) audit: Audit,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// When the server started.
@@ -77,8 +83,11 @@ impl App {
         // An eighth of the connections is left for those who only ask.
         let most_streams = api.limits.max_connections - api.limits.max_connections / 8;
         let seats = Seats::new(most_streams, api.sse.max_clients_per_run);
-        Ok(Self(Arc::new(Shared {
+        let audit = Audit::new(&root, Redactor::new(serving.config.all_secrets()));
+        let app = Self(Arc::new(Shared {
             seats,
+            metrics: Arc::new(Metrics::new()),
+            audit,
             settings,
             conductor,
             serving,
@@ -87,7 +96,9 @@ impl App {
             clock,
             started: Instant::now(),
             ending,
-        })))
+        }));
+        crate::journal::follow(app.clone());
+        Ok(app)
     }
 
     /// Returns the current time.

@@ -8,6 +8,8 @@
 //! may come in, [`routes`] take the request apart, ask [`state`] or the crates below, and make
 //! an [`answer`]. Event streams are made in [`stream`].
 //! What keeps the server at work stands in [`operation`].
+//! an [`answer`]. Event streams are made in [`stream`]. What is told of it afterwards is in
+//! [`journal`].
 //!
 //! Invariants it upholds:
 //!
@@ -22,6 +24,7 @@ mod answer;
 mod app;
 mod conducting;
 mod guard;
+mod journal;
 mod listen;
 mod operation;
 mod routes;

@@ -60,3 +60,16 @@ pub struct AuditEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
+
+/// What was asked for, the newest first; the answer of `GET /api/v1/audit`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AuditTrail {
+    /// Each change; without a status where nothing is known of its outcome.
+    pub entries: Vec<AuditEntry>,
+    /// There are older ones.
+    #[schema(example = false)]
+    pub has_more: bool,
+    /// How many lines could not be read.
+    #[schema(example = 0)]
+    pub unreadable: usize,
+}

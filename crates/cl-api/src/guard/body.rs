@@ -64,7 +64,8 @@ pub(super) fn must_fit(headers: &HeaderMap, limit: usize) -> Answer<()> {
     }
 }
 
-async fn read(request: Request, app: &App) -> Answer<Bytes> {
+/// Reads the bytes of a body, within the limits of size and time.
+pub(crate) async fn read(request: Request, app: &App) -> Answer<Bytes> {
     let limits = &app.serving.config.api.limits;
     let limit = usize::try_from(limits.max_body_bytes).unwrap_or(usize::MAX);
     must_fit(request.headers(), limit)?;

@@ -44,7 +44,7 @@ use login::Codes;
 use names::Names;
 use session::Sessions;
 
-pub(crate) use body::{Body, OptionalBody};
+pub(crate) use body::{Body, OptionalBody, read as read_body};
 pub(crate) use browser::Browser;
 pub(crate) use dress::RequestId;
 pub(crate) use key::Key;

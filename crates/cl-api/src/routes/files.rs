@@ -14,7 +14,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use cl_storage::redact::Redactor;
 use cl_storage::run_info::RunInfo;
 use cl_storage::{RunDir, TaskDir, durable};
 use cl_wire::ProblemCode;
@@ -282,12 +281,11 @@ fn content(app: &App, name: String, path: &FilePath, part: Part) -> Answer<Json<
     let opened = open(&name, path)?;
     let read = read_part(opened.file, opened.size, part)
         .map_err(|error| Refusal::internal("the file could not be read", &error))?;
-    let redactor = Redactor::new(app.serving.config.all_secrets());
     let (text, lossy) = match String::from_utf8(read.bytes) {
         Ok(text) => (text, false),
         Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
     };
-    let shown = redactor.redact_known(&text).into_owned();
+    let shown = app.audit.redactor().redact_known(&text).into_owned();
     let masked = shown != text;
     let is_all = read.from == 0 && read.to >= opened.size;
     Ok(Json(FileContent {

@@ -21,6 +21,7 @@ use super::{place, submission};
 use crate::answer::{Answer, Json, Refusal, blocking, json};
 use crate::app::App;
 use crate::guard::Body;
+use crate::journal::About;
 
 /// Where a message says under which key it was posted.
 const KEY_META: &str = "idempotency_key";
@@ -278,13 +279,19 @@ async fn append(
             None => Bus::new(place::project(&app, &project)?.bus()),
         };
         let draft = draft(project, task, post)?;
-        match key {
+        let posted = match key {
             Some(key) => append_once(&bus, draft, &key, app.now()),
             None => append_new(&bus, draft, app.now()),
-        }
+        }?;
+        app.metrics.appended();
+        Ok(posted)
     })
     .await?;
-    Ok(json(StatusCode::CREATED, &posted))
+    let mut response = json(StatusCode::CREATED, &posted);
+    response.extensions_mut().insert(About {
+        message_id: Some(posted.msg_id),
+    });
+    Ok(response)
 }
 
 fn draft(project: ProjectId, task: Option<TaskId>, post: Post) -> Answer<Draft> {

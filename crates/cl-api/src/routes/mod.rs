@@ -1,5 +1,6 @@
 //! What can be asked, and who answers.
 
+mod accounts;
 mod files;
 mod changing;
 mod core;
@@ -37,11 +38,13 @@ pub(crate) fn router(app: App) -> Router {
         .merge(messages::routes())
         .merge(files::routes())
         .merge(streams::routes())
+        .merge(accounts::routes())
         .split_for_parts();
-    router
+    let router = router
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Refusal::new(ProblemCode::MethodNotAllowed, "method not allowed")
         })
-        .with_state(app)
+        .with_state(app.clone());
+    crate::journal::audited(router, app)
 }

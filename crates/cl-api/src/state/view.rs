@@ -184,3 +184,25 @@ pub(crate) enum Change {
     /// Tasks have moved up in the queue.
     Queue,
 }
+
+#[cfg(test)]
+impl RunFacts {
+    /// Returns a run of which little is known.
+    pub(crate) fn named(id: &str, kind: &str, previous: Option<&str>) -> Self {
+        let parse = |id: &str| RunId::parse(id).unwrap();
+        Self {
+            id: parse(id),
+            agent: None,
+            kind: Some(kind.into()),
+            version: None,
+            status: RunStatus::Running,
+            exit_code: None,
+            start: None,
+            end: None,
+            parent: None,
+            previous: previous.map(parse),
+            error: None,
+            digest: 0,
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod bodies;
 mod files;
 mod guard;
 mod http;
+mod journal;
 mod life;
 mod limits;
 mod messages;
