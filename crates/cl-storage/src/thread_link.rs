@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::durable::Mode;
+use crate::durable::{self, Mode};
 use crate::id::{MessageId, ProjectId, RunId, TaskId};
 use crate::layout::TaskDir;
 use crate::record::{self, RecordError};
@@ -57,6 +57,12 @@ pub fn write(task: &TaskDir, link: &ThreadLink) -> Result<(), RecordError> {
     record::write(&path(task), link, Mode::Shared)
 }
 
+/// Takes back what [`write`] has written for a task that was not accepted.
+pub fn remove(task: &TaskDir) -> Result<(), RecordError> {
+    let path = path(task);
+    durable::remove(&path).map_err(RecordError::io(&path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +93,9 @@ linked_at: 2026-02-23T21:10:00.1Z
         assert_eq!(read(&task).unwrap().unwrap(), link);
         let written = std::fs::read_to_string(path(&task)).unwrap();
         assert_eq!(written, TEXT);
+        remove(&task).unwrap();
+        remove(&task).unwrap();
+        assert_eq!(read(&task).unwrap(), None);
     }
 
     #[test]

@@ -281,6 +281,31 @@ pub struct Status {
     pub version: String,
     /// What runs, oldest first.
     pub running_tasks: Vec<RunningTask>,
+    /// Whether the server knows everything and does all its work; older servers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Readiness>,
+}
+
+/// Whether a server knows everything and does all its work.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// It has read everything below the root once.
+    #[schema(example = true)]
+    pub index_built: bool,
+    /// It has taken up the tasks that had lost their supervisors; never where it changes nothing.
+    #[schema(example = true)]
+    pub recovered: bool,
+    /// It changes nothing.
+    #[schema(example = false)]
+    pub read_only: bool,
+    /// It learns of changes by looking again and again: the system has no more watches.
+    #[schema(example = false)]
+    pub polling: bool,
+    /// How many submissions wait to be launched.
+    #[schema(example = 0)]
+    pub waiting: usize,
+    /// What is slower or less than it should be, and what could not be read.
+    pub problems: Vec<String>,
 }
 
 /// A run that has not ended.

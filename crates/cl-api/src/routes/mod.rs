@@ -1,10 +1,13 @@
 //! What can be asked, and who answers.
 
 mod accounts;
+mod document;
 mod files;
 mod changing;
 mod core;
 mod health;
+mod imports;
+mod keeping;
 mod listing;
 mod messages;
 mod place;
@@ -14,25 +17,33 @@ mod steering;
 mod streams;
 mod submission;
 mod tasks;
+mod threads;
 mod v1;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use cl_wire::ProblemCode;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::answer::Refusal;
 use crate::app::App;
 
-/// Puts all routes together.
-pub(crate) fn router(app: App) -> Router {
-    let (router, _document) = OpenApiRouter::new()
+/// Puts all routes together, and what describes them.
+fn assembled() -> (Router<App>, OpenApi) {
+    OpenApiRouter::with_openapi(document::empty())
         .merge(crate::guard::routes())
         .merge(self::core::routes())
         .merge(changing::routes())
+        .merge(document::routes())
         .merge(health::routes())
         .merge(v1::routes())
         .merge(projects::routes())
         .merge(tasks::routes())
+        .merge(keeping::routes())
         .merge(submission::routes())
         .merge(steering::routes())
         .merge(messages::routes())
@@ -41,10 +52,37 @@ pub(crate) fn router(app: App) -> Router {
         .merge(accounts::routes())
         .split_for_parts();
     let router = router
+        .split_for_parts()
+}
+
+/// Refuses what would change anything where nothing may be changed.
+async fn refuse_changes(State(app): State<App>, request: Request, next: Next) -> Response {
+    let changes = !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    // Logging a browser in changes nothing below the root.
+    let path = request.uri().path();
+    let is_of_root = path.starts_with("/api/") && path != "/api/v1/admin/login-link";
+    if app.serving.is_read_only && changes && is_of_root {
+        let message = "this server was started with --read-only and changes nothing";
+        return Refusal::new(ProblemCode::Forbidden, message)
+            .hint("ask the server that is not, or use run-agent without --server")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+/// Returns what answers requests.
+pub(crate) fn router(app: App) -> Router {
+    let (router, _) = assembled();
+    router
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Refusal::new(ProblemCode::MethodNotAllowed, "method not allowed")
         })
         .with_state(app.clone());
     crate::journal::audited(router, app)
+        .layer(from_fn_with_state(app.clone(), refuse_changes))
+        .with_state(app)
 }

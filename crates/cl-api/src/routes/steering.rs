@@ -25,9 +25,9 @@ use crate::app::App;
 use crate::guard::{Browser, OptionalBody};
 
 /// From TERM to KILL.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// Who asks, in records.
-const BY: &str = "conductor API";
+pub(super) const BY: &str = "conductor API";
 
 /// Returns the routes of this module.
 pub(crate) fn routes() -> OpenApiRouter<App> {

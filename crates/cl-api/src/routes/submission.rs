@@ -12,12 +12,15 @@ use cl_runner::launch::{
 use cl_storage::dependencies::DependencyError;
 use cl_storage::queue::Queue;
 use cl_storage::task_config::TaskConfig;
+use cl_storage::thread_link::ThreadLink;
 use cl_storage::{ProjectId, TaskDir, TaskId, work_folder};
 use cl_wire::ProblemCode;
 use cl_wire::v1::{Admission, AttachMode, TaskCreate, TaskCreated};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::imports;
+use super::threads::{self, Linked};
 use crate::answer::{Answer, Refusal, blocking, json};
 use crate::app::App;
 use crate::guard::Body;
@@ -92,10 +95,35 @@ pub(super) fn new_task(app: &App, project: &ProjectId, task: &TaskId) -> Answer<
 }
 
 fn submit(app: &App, task: &TaskDir, asked: TaskCreate, key: Option<&str>) -> Answer<TaskCreated> {
-    let submission = submission(app, task, asked)?;
+    let link = threads::link_of(app, &asked)?;
+    let prompt = asked.prompt.clone();
+    let linked = |link: &Option<ThreadLink>| {
+        let link = link.as_ref();
+        link.map(|link| Linked::write(task, link)).transpose()
+    };
+    if let Some(process) = asked.process_import {
+        let parent_run = link.as_ref().map(|link| link.parent_run_id.clone());
+        let linked = linked(&link)?;
+        let created = imports::import(app, task, &asked.agent_type, process, parent_run);
+        let created = created.inspect_err(|_| linked.into_iter().for_each(Linked::take_back))?;
+        if let Some(link) = &link {
+            threads::tell(app, task, link, created.run_id.as_ref(), &prompt);
+        }
+        return Ok(created);
+    }
+    let mut submission = submission(app, task, asked)?;
+    submission.parent_run = link.as_ref().map(|link| link.parent_run_id.clone());
     let (root, settings) = (&app.root, &app.settings);
-    let submitted =
-        cl_conduct::submit(root, task, &submission, key, settings, app.now()).map_err(refusal)?;
+    // Whoever sees the task in the queue sees what it answers.
+    let linked = linked(&link)?;
+    let submitted = cl_conduct::submit(root, task, &submission, key, settings, app.now());
+    let submitted = submitted.map_err(|error| {
+        linked.into_iter().for_each(Linked::take_back);
+        refusal(error)
+    })?;
+    if let Some(link) = link.filter(|_| !submitted.is_repeated) {
+        threads::tell(app, task, &link, submitted.run.as_ref(), &prompt);
+    }
     let config = TaskConfig::read(task).unwrap_or_default();
     let queue = Queue::read(root).unwrap_or_default();
     let queue_position = queue.position(task.project(), task.id());

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use cl_storage::run_info::RunStatus;
 use cl_storage::{ProjectId, RunId, TaskId, record};
 use cl_wire::Problem;
-use cl_wire::v1::{RunResponse, RunningTask, Runs, Status, Task, Tasks};
+use cl_wire::v1::{Readiness, RunResponse, RunningTask, Runs, Status, Task, Tasks};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,7 +18,10 @@ use super::listing::{Asked, Holds, listed};
 use super::{place, shape};
 use crate::answer::{Answer, Json, Refusal, blocking};
 use crate::app::App;
-use crate::state::{RunFacts, TaskEntry, View};
+use crate::state::{Mode, RunFacts, TaskEntry, View};
+
+/// How many problems are told at once.
+const MOST_PROBLEMS: usize = 100;
 
 /// Returns the routes of this module.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -59,9 +62,29 @@ async fn status(State(app): State<App>) -> Answer<Json<Status>> {
             configured_agents: app.serving.config.agents.keys().cloned().collect(),
             version: app.serving.version.clone(),
             running_tasks,
+            readiness: Some(readiness(&app, &view)),
         })
     });
     Ok(Json(status.await?))
+}
+
+fn readiness(app: &App, view: &View) -> Readiness {
+    let index = app.index.health();
+    let projects = view.projects.values();
+    let of_projects = projects.flat_map(|project| project.problems.iter());
+    let problems = index
+        .problem
+        .iter()
+        .chain(&*view.problems)
+        .chain(of_projects);
+    Readiness {
+        index_built: !index.is_building,
+        recovered: app.conductor.has_recovered(),
+        read_only: app.serving.is_read_only,
+        polling: index.mode == Mode::Polling,
+        waiting: app.conductor.waiting(),
+        problems: problems.take(MOST_PROBLEMS).cloned().collect(),
+    }
 }
 
 /// Returns the runs that have not ended, oldest first.

@@ -1,0 +1,154 @@
+//! The description of everything that can be asked, as an OpenAPI document.
+
+use std::sync::OnceLock;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// Returns the routes of this module.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(openapi))
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Conductor Loop",
+        version = "1",
+        description = "Tasks, runs and messages below one root. Refusals are described in the user guide.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    security(("token" = []))
+)]
+struct Document;
+
+/// Returns the document without any path.
+pub(super) fn empty() -> OpenApi {
+    let mut document = Document::openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    document
+}
+
+/// Returns the document as it is sent and checked in.
+fn text() -> &'static Bytes {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let document = super::assembled().1;
+        // A document is made of strings and lists of them, which always become JSON.
+        let mut text = document.to_pretty_json().unwrap_or_default();
+        text.push('\n');
+        text.into()
+    })
+}
+
+/// Describes everything that can be asked.
+#[utoipa::path(
+    get, path = "/api/openapi.json", tag = "server",
+    responses((status = 200, content_type = "application/json", description = "This document"))
+)]
+async fn openapi() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], text().clone()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use cl_wire::ProblemCode;
+
+    use super::*;
+
+    fn docs(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../docs/user/api")
+            .join(name)
+    }
+
+    #[test]
+    fn the_document_that_is_checked_in_is_the_one_that_is_served() {
+        let path = docs("openapi.json");
+        #[expect(clippy::disallowed_methods, reason = "how a person asks for a new one")]
+        let is_update = std::env::var_os("UPDATE_EXPECTED").is_some();
+        if is_update {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a file of the project, not of a root"
+            )]
+            std::fs::write(&path, text()).unwrap();
+        }
+        let kept = std::fs::read(&path).unwrap_or_default();
+        assert!(
+            kept == text()[..],
+            "docs/user/api/openapi.json differs; UPDATE_EXPECTED=1 writes it anew"
+        );
+    }
+
+    #[test]
+    fn every_code_of_a_problem_is_described() {
+        let guide = std::fs::read_to_string(docs("README.md")).unwrap();
+        for code in ProblemCode::ALL {
+            let name = serde_json::to_value(code).unwrap();
+            let row = format!("| {} | `{}` |", code.status(), name.as_str().unwrap());
+            assert!(guide.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn every_path_of_both_families_is_there() {
+        let document = super::super::assembled().1;
+        let task = "/api/projects/{project_id}/tasks/{task_id}";
+        let run = format!("{task}/runs/{{run_id}}");
+        for (path, methods) in [
+            ("/healthz".to_owned(), "g"),
+            ("/api/v1/health".to_owned(), "g"),
+            ("/api/v1/version".to_owned(), "g"),
+            ("/api/v1/status".to_owned(), "g"),
+            ("/api/v1/tasks".to_owned(), "gp"),
+            ("/api/v1/tasks/{task_id}".to_owned(), "gd"),
+            ("/api/v1/runs".to_owned(), "g"),
+            ("/api/v1/runs/{run_id}".to_owned(), "g"),
+            ("/api/v1/runs/{run_id}/info".to_owned(), "g"),
+            ("/api/v1/runs/{run_id}/stop".to_owned(), "p"),
+            ("/api/v1/messages".to_owned(), "gp"),
+            ("/api/projects".to_owned(), "gp"),
+            ("/api/projects/home-dirs".to_owned(), "g"),
+            ("/api/projects/{project_id}".to_owned(), "gd"),
+            ("/api/projects/{project_id}/stats".to_owned(), "g"),
+            ("/api/projects/{project_id}/gc".to_owned(), "p"),
+            ("/api/projects/{project_id}/runs/flat".to_owned(), "g"),
+            ("/api/projects/{project_id}/tree".to_owned(), "g"),
+            ("/api/projects/{project_id}/messages".to_owned(), "gp"),
+            ("/api/projects/{project_id}/tasks".to_owned(), "g"),
+            (task.to_owned(), "gd"),
+            (format!("{task}/resume"), "p"),
+            (format!("{task}/file"), "g"),
+            (format!("{task}/messages"), "gp"),
+            (format!("{task}/runs"), "g"),
+            (run.clone(), "gd"),
+            (format!("{run}/stop"), "p"),
+            (format!("{run}/file"), "g"),
+        ] {
+            let found = document.paths.paths.get(&path);
+            let found = found.unwrap_or_else(|| panic!("{path} is missing"));
+            for method in methods.chars() {
+                let operation = match method {
+                    'g' => &found.get,
+                    'p' => &found.post,
+                    _ => &found.delete,
+                };
+                assert!(operation.is_some(), "{method} {path}");
+            }
+        }
+    }
+}
