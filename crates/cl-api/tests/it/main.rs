@@ -13,6 +13,7 @@ mod journal;
 mod life;
 mod limits;
 mod messages;
+mod reads;
 mod scene;
 mod server;
 mod streams;
