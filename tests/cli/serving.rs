@@ -237,7 +237,10 @@ fn open_prints_a_link_that_logs_in_once() {
     let answers = |path: &str| {
         use std::io::{Read as _, Write as _};
         let record = served.record();
-        let authority = record.api_url.trim_start_matches("http://").trim_end_matches('/');
+        let authority = record
+            .api_url
+            .trim_start_matches("http://")
+            .trim_end_matches('/');
         let mut stream = std::net::TcpStream::connect(authority).unwrap();
         write!(
             stream,
@@ -264,7 +267,10 @@ fn open_leads_a_browser_there_by_a_private_page() {
     std::fs::create_dir(&bin).unwrap();
     let browser = bin.join("xdg-open");
     let seen = place.path().join("seen");
-    let script = format!("#!/bin/sh\necho \"$@\" >{0}.part\nmv {0}.part {0}\n", seen.display());
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >{0}.part\nmv {0}.part {0}\n",
+        seen.display()
+    );
     std::fs::write(&browser, script).unwrap();
     std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = place.command(["open"]);
@@ -277,6 +283,10 @@ fn open_leads_a_browser_there_by_a_private_page() {
     let args = eventually("the browser", || std::fs::read_to_string(&seen).ok());
     assert!(!args.contains("code="), "{args}");
     let page = std::path::Path::new(args.trim());
-    assert!(std::fs::read_to_string(page).unwrap().contains("ui/login?code="));
+    assert!(
+        std::fs::read_to_string(page)
+            .unwrap()
+            .contains("ui/login?code=")
+    );
     assert_eq!(page.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }

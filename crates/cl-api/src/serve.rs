@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::guard::{self, Guard, Key};
-use crate::operation::{self, Claim};
 use crate::journal::{self, Observer};
+use crate::operation::{self, Claim};
 use crate::{listen, routes};
 
 /// Threads that answer requests; blocking work has threads of its own.
@@ -73,14 +73,10 @@ async fn run(
     let (listen_anew, anew) = mpsc::channel(1);
     // Before anybody is told, so that a thread that cannot be had is the server's end.
     let watchdog = operation::watch(&operation, address, listen_anew).map_err(threads)?;
+    let (metrics, clock) = (Arc::clone(&app.metrics), Arc::clone(&app.clock));
+    let is_read_only = app.serving.is_read_only;
+    let observer = Observer::new(metrics, &app.root, is_read_only, clock).map_err(threads)?;
     announce(&said);
-    let observer = Observer::new(
-        Arc::clone(&app.metrics),
-        &app.root,
-        app.serving.is_read_only,
-        Arc::clone(&app.clock),
-    )
-    .map_err(|error| internal(format!("could not start the server's threads: {error}")))?;
     let router = guard::protect(routes::router(app), guard);
     let router = journal::observe(router, observer);
     tokio::spawn({

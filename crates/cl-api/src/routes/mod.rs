@@ -1,10 +1,10 @@
 //! What can be asked, and who answers.
 
 mod accounts;
-mod document;
-mod files;
 mod changing;
 mod core;
+mod document;
+mod files;
 mod health;
 mod imports;
 mod keeping;
@@ -50,8 +50,6 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(files::routes())
         .merge(streams::routes())
         .merge(accounts::routes())
-        .split_for_parts();
-    let router = router
         .split_for_parts()
 }
 
@@ -76,13 +74,12 @@ async fn refuse_changes(State(app): State<App>, request: Request, next: Next) ->
 /// Returns what answers requests.
 pub(crate) fn router(app: App) -> Router {
     let (router, _) = assembled();
-    router
+    let router = router
         .fallback(|| async { Refusal::not_found("there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Refusal::new(ProblemCode::MethodNotAllowed, "method not allowed")
         })
+        .layer(from_fn_with_state(app.clone(), refuse_changes))
         .with_state(app.clone());
     crate::journal::audited(router, app)
-        .layer(from_fn_with_state(app.clone(), refuse_changes))
-        .with_state(app)
 }

@@ -202,6 +202,12 @@ impl RunFacts {
             parent: None,
             previous: previous.map(parse),
             error: None,
+            is_external: None,
+            cwd: None,
+            phase: None,
+            attempt: None,
+            role: None,
+            failure: None,
             digest: 0,
         }
     }

@@ -45,7 +45,9 @@ pub fn run(ctx: &mut Context, args: &OpenArgs) -> Result<Exit, CliError> {
                     .line(format_args!("Opened {} in a browser", server.ui_url))?;
                 return Ok(Exit::Success);
             }
-            Err(error) => ctx.console.warn(format!("could not open a browser: {error}")),
+            Err(error) => ctx
+                .console
+                .warn(format!("could not open a browser: {error}")),
         }
     }
     if ctx.console.is_json() {
