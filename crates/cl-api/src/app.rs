@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::conducting::{Conductor, Work};
 use crate::journal::{Audit, Metrics};
+use crate::operation::Updater;
 use crate::state::{Following, Index};
 use crate::stream::Seats;
 
@@ -37,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     /// Where changes are written down.
     pub(crate) audit: Audit,
+    /// Replaces the program of the server.
+    pub(crate) update: Updater,
+    /// The port that the server listens on.
+    pub(crate) port: u16,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
     /// When the server started.
@@ -53,6 +58,7 @@ impl App {
         clock: Arc<dyn Clock>,
         ending: CancellationToken,
         url: String,
+        port: u16,
     ) -> std::io::Result<Self> {
         let following = Following {
             root: root.clone(),
@@ -90,6 +96,8 @@ impl App {
             audit,
             settings,
             conductor,
+            update: Updater::default(),
+            port,
             serving,
             root,
             index,

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::guard::{self, Guard, Key};
-use crate::journal::{self, Observer};
+use crate::operation::trial::{self, Settled, Trial};
 use crate::operation::{self, Claim};
+use crate::journal::{self, Observer};
 use crate::{listen, routes};
 
 /// Threads that answer requests; blocking work has threads of its own.
@@ -35,7 +36,12 @@ pub fn serve(serving: Serving, announce: &mut dyn FnMut(&Announcement)) -> Resul
         .enable_all()
         .build()
         .map_err(|error| internal(format!("could not start the server's threads: {error}")))?;
-    let end = runtime.block_on(run(serving, key, announce));
+    let mut on_trial = None;
+    let end = runtime.block_on(run(serving, key, announce, &mut on_trial));
+    if let (Err(problem), Some(mut trial)) = (&end, on_trial) {
+        // Becomes the old build, which serves in the place of this one.
+        trial.give_up(&problem.message, &SystemClock);
+    }
     // Work that blocks for longer is cut off like any other; what it changes is safe against that.
     runtime.shutdown_timeout(listen::GRACE);
     // Only now may another server begin.
@@ -43,9 +49,10 @@ pub fn serve(serving: Serving, announce: &mut dyn FnMut(&Announcement)) -> Resul
 }
 
 async fn run(
-    serving: Serving,
+    mut serving: Serving,
     key: Key,
     announce: &mut dyn FnMut(&Announcement),
+    on_trial: &mut Option<Trial>,
 ) -> Result<Claim, Problem> {
     let root = Root::at(&serving.root)
         .map_err(|error| Problem::new(ProblemCode::BadRequest, cl_view::chain(&error)))?;
@@ -53,6 +60,16 @@ async fn run(
     let ending = CancellationToken::new();
     // Nothing else runs yet that this could keep from working.
     let mut claim = Claim::take(&serving, &root)?;
+    let settled = if serving.is_read_only {
+        Settled::Nothing
+    } else {
+        trial::settle(&serving, &root, &*clock)
+    };
+    if let Settled::Trial(trial) = &settled {
+        // Clients look for it where the old build was.
+        (serving.port, serving.may_move) = (trial.port(), false);
+        on_trial.get_or_insert_with(|| trial.clone());
+    }
     let listeners = listen::bind(&serving).await?;
     let address = listeners.address();
     let mut said = announcement(&serving.host, address);
@@ -67,7 +84,27 @@ async fn run(
     let operation = serving.operation.clone();
     let url = said.api_url.clone();
     let threads = |error| internal(format!("could not start the server's threads: {error}"));
-    let app = App::new(serving, root, Arc::clone(&clock), ending.clone(), url).map_err(threads)?;
+    let app = App::new(
+        serving,
+        root,
+        Arc::clone(&clock),
+        ending.clone(),
+        url,
+        address.port(),
+    )
+    .map_err(threads)?;
+    match settled {
+        Settled::Nothing => {}
+        Settled::Over(journal) => app.update.remember(&journal),
+        Settled::Trial(trial) => {
+            app.update.remember(trial.journal());
+            let (app, clock) = (app.clone(), Arc::clone(&clock));
+            std::thread::Builder::new()
+                .name("trial".to_owned())
+                .spawn(move || app.update.remember(&trial.judge(address, &*clock)))
+                .map_err(threads)?;
+        }
+    }
     let signals = EndSignals::catch()?;
     claim.announce(&said, &*clock)?;
     let (listen_anew, anew) = mpsc::channel(1);

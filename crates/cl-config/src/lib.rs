@@ -52,7 +52,7 @@ pub use error::{ConfigError, Place, Problem, Warning, render, render_warning};
 pub use load::{Flags, Loaded, TEMPLATE, Translation, load, translate};
 pub use model::{
     Api, ApiLimits, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits,
-    Notify, NotifyEvent, OnLost, Retry, RetryAction, Sse, Storage, TurnStrategy, Webhook,
+    Notify, NotifyEvent, OnLost, Retry, RetryAction, Sse, Storage, TurnStrategy, Update, Webhook,
     WebhookFormat,
 };
 pub use origin::{Entry, Origin, Origins, show, show_text};

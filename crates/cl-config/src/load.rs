@@ -264,6 +264,7 @@ fn shown_sections(outcome: &Outcome) -> Vec<&'static str> {
         "api.limits",
         "storage",
         "delegation",
+        "update",
     ];
     if outcome.config.webhook.is_some() {
         sections.push("webhook");

@@ -27,6 +27,8 @@ pub struct Config {
     pub notify: Notify,
     /// Limits on tasks that start tasks.
     pub delegation: Delegation,
+    /// Whether the server may replace its own program.
+    pub update: Update,
     /// What is done about usage limits of agents.
     pub limits: Limits,
     /// Entries for agents that need no configuration, by their name.
@@ -64,6 +66,7 @@ impl Default for Config {
             webhook: None,
             notify: Notify::default(),
             delegation: Delegation::default(),
+            update: Update::default(),
             limits: Limits::default(),
             built_in: built_in.collect(),
         }
@@ -475,6 +478,13 @@ impl NotifyEvent {
     pub fn from_name(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.as_str() == word)
     }
+}
+
+/// Whether the server may replace its own program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Update {
+    /// It may, when somebody with its key asks for that.
+    pub enabled: bool,
 }
 
 /// Limits on tasks that start tasks.

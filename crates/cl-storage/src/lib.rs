@@ -27,7 +27,8 @@
 //! the search for damage in [`doctor`], folders of the old layout in [`legacy`], the room on the
 //! disk in [`space`], limits on money in [`budget`], usage limits of accounts in [`ledger`], whose
 //! turn it is in [`rotation`], what is still to be told to others in [`spool`], folders for a
-//! short time in [`scratch`], the server at work in [`server`].
+//! short time in [`scratch`], the server at work in [`server`],
+//! how it replaces its program in [`update`].
 //! For tests: [`crash`], [`fault`] and [`power_loss`].
 
 pub mod budget;
@@ -75,6 +76,8 @@ pub mod task_config;
 pub mod task_state;
 pub mod thread_link;
 mod told;
+#[cfg(unix)]
+pub mod update;
 #[cfg(windows)]
 mod win32;
 pub mod work_folder;

@@ -13,6 +13,7 @@ mod messages;
 mod place;
 pub(crate) mod projects;
 mod shape;
+mod self_update;
 mod steering;
 mod streams;
 mod submission;
@@ -46,6 +47,7 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(keeping::routes())
         .merge(submission::routes())
         .merge(steering::routes())
+        .merge(self_update::routes())
         .merge(messages::routes())
         .merge(files::routes())
         .merge(streams::routes())

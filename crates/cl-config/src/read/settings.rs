@@ -9,7 +9,7 @@ use cl_storage::budget::{Budget, Ceiling};
 use crate::agent::AgentKind;
 use crate::model::{
     Api, ApiLimits, Config, ControlGroup, Defaults, Delegation, Diversification, Gate, Limits,
-    Notify, NotifyEvent, OnLost, Sse, Storage, TurnStrategy, Webhook, WebhookFormat,
+    Notify, NotifyEvent, OnLost, Sse, Storage, TurnStrategy, Update, Webhook, WebhookFormat,
 };
 use crate::schema::{self, Field, Kind};
 use crate::tree::{Node, Value};
@@ -51,6 +51,11 @@ pub(super) fn read<'d>(reader: &mut Reader<'d>, root: &Section<'d>) -> Config {
             max_children: reader
                 .count(&section, "max_children")
                 .unwrap_or(unset.max_children),
+        };
+    }
+    if let Some(section) = root.section(reader, "update") {
+        config.update = Update {
+            enabled: reader.truth(&section, "enabled").unwrap_or_default(),
         };
     }
     if let Some(section) = root.section(reader, "limits") {

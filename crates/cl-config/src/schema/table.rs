@@ -36,6 +36,11 @@ pub static ROOT: &[Field] = &[
         "Limits on tasks that start tasks.",
     ),
     section(
+        "update",
+        Kind::Section(UPDATE),
+        "How the server replaces its own program.",
+    ),
+    section(
         "limits",
         Kind::Section(LIMITS),
         "What is done about usage limits of agents.",
@@ -531,6 +536,13 @@ static EVENTS: &[&str] = &[
     "waiting",
     "budget",
 ];
+
+static UPDATE: &[Field] = &[field(
+    "enabled",
+    Kind::Truth,
+    "false",
+    "Whether the server puts another build in its own place when somebody with its key asks for that. It then runs any program whose SHA-256 was named, as its own user.",
+)];
 
 static DELEGATION: &[Field] = &[
     field(

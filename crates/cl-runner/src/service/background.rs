@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -104,19 +105,24 @@ fn ended(child: &mut dyn ChildWrapper) -> StartError {
     }
 }
 
-/// Where the standard output of a child leads.
+/// Where the standard output of a program leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub enum Output {
     /// Where that of this process does.
     Ours,
     /// Nowhere.
     None,
 }
 
-/// Starts this program with `args` as a child that is waited for.
-pub(super) fn start_child(name: &str, args: &[OsString], output: Output) -> io::Result<Child> {
+/// Starts `program` with `args` as a child that is waited for.
+pub(super) fn start_child(
+    program: &Path,
+    name: &str,
+    args: &[OsString],
+    output: Output,
+) -> io::Result<Child> {
     #[expect(clippy::disallowed_methods, reason = "the owner of process creation")]
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(program);
     command
         .arg0(name)
         .args(args)
@@ -130,7 +136,7 @@ pub(super) fn start_child(name: &str, args: &[OsString], output: Output) -> io::
 }
 
 /// Opens a file with a program of the desktop, which is not waited for.
-pub fn open_with(program: &str, file: &std::path::Path) -> io::Result<()> {
+pub fn open_with(program: &str, file: &Path) -> io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "the owner of process creation")]
     let mut command = Command::new(program);
     command

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,9 @@ const HOPELESS: [u8; 3] = [2, 3, 4];
 pub struct Keeping<'a> {
     /// What people see in a process list.
     pub name: &'a str,
-    /// Its arguments; the program is this one.
+    /// Tells before each start which program it is.
+    pub program: &'a mut dyn FnMut() -> PathBuf,
+    /// Its arguments.
     pub args: &'a [OsString],
     /// Is told what happens, a line each.
     pub tell: &'a mut dyn FnMut(&str),
@@ -49,7 +52,7 @@ impl std::fmt::Debug for Keeping<'_> {
     }
 }
 
-/// Runs this program as a child until it ends well, and again when it fails.
+/// Runs a program as a child until it ends well, and again when it fails.
 ///
 /// SIGTERM and SIGINT are passed on, and end this too. There is never a second child before
 /// the first is reaped. Blocks. Returns the exit code of the last child.
@@ -77,6 +80,7 @@ pub fn end_with_parent() -> io::Result<ProcessIdentity> {
 async fn keep(keeping: Keeping<'_>) -> io::Result<u8> {
     let Keeping {
         name,
+        program,
         args,
         tell,
         started,
@@ -91,7 +95,7 @@ async fn keep(keeping: Keeping<'_>) -> io::Result<u8> {
     let mut output = Output::Ours;
     loop {
         let began = Instant::now();
-        let mut child = start_child(name, args, output)?;
+        let mut child = start_child(&program(), name, args, output)?;
         started();
         if is_announced_once {
             output = Output::None;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use cl_storage::process::ProcessIdentity;
 use rustix::process::Signal;
 
-pub use background::{StartError, Started, open_with, start_in_background};
+pub use background::{Output, StartError, Started, open_with, start_in_background};
 pub use keep::{Keeping, end_with_parent, keep_going};
 pub use log::LogFile;
 pub use probe::{ProbeError, probe, reachable};

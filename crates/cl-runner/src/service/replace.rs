@@ -1,6 +1,6 @@
 //! Replacing this process by another build of the program.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use cl_storage::process::ProcessIdentity;
 use rustix::process::Signal;
+
+use super::background::Output;
 
 /// How much a program may say of its version.
 const LONGEST_VERSION: u64 = 4096;
@@ -81,10 +83,18 @@ pub fn try_out(
 /// Becomes `program` with `args` and the environment of this process; returns only if that fails.
 ///
 /// The process keeps its number. Locks and listeners of this process end with it.
-pub fn become_program(program: &Path, name: &str, args: &[OsString]) -> io::Error {
+pub fn become_program(
+    program: &Path,
+    name: &OsStr,
+    args: &[OsString],
+    output: Output,
+) -> io::Error {
     #[expect(clippy::disallowed_methods, reason = "the owner of process creation")]
     let mut command = Command::new(program);
     command.arg0(name).args(args);
+    if output == Output::None {
+        command.stdout(Stdio::null());
+    }
     command.exec()
 }
 

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use cl_config::{Operation, Serving};
 use cl_runner::service::{self, Keeping, LogFile};
+use cl_storage::Root;
+use cl_storage::update::{UpdateJournal, UpdateStep};
 use cl_wire::{Announcement, Problem, ProblemCode};
 use serde_json::{Value, json};
 
@@ -79,6 +81,7 @@ fn keep(ctx: &mut Context, args: &ServeArgs) -> Result<Exit, CliError> {
     } else {
         None
     };
+    let root = ctx.scope()?.root().clone();
     let name = ctx.binary.name();
     let (console, clock) = (&mut ctx.console, &ctx.clock);
     let mut tell = |line: &str| match &log {
@@ -101,6 +104,7 @@ fn keep(ctx: &mut Context, args: &ServeArgs) -> Result<Exit, CliError> {
     };
     let code = service::keep_going(Keeping {
         name,
+        program: &mut || program(&root),
         args: &replaced("--supervise", "--kept"),
         tell: &mut tell,
         started: &mut started,
@@ -111,6 +115,19 @@ fn keep(ctx: &mut Context, args: &ServeArgs) -> Result<Exit, CliError> {
         0 => Exit::Success,
         code => Exit::Passed(code),
     })
+}
+
+/// Returns the program that serves `root` next.
+///
+/// The server may have replaced its own. While a new build has not yet shown that it is well,
+/// this one is started, which takes the update back.
+fn program(root: &Root) -> PathBuf {
+    match UpdateJournal::read(root) {
+        Ok(Some(journal)) if journal.step != UpdateStep::Applying && journal.link.exists() => {
+            journal.link
+        }
+        _ => PathBuf::from("/proc/self/exe"),
+    }
 }
 
 /// Returns the arguments of this process with one flag in the place of another.
