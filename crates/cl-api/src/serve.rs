@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::guard::{self, Guard, Key};
 use crate::operation::trial::{self, Settled, Trial};
-use crate::operation::{self, Claim};
+use crate::operation::{self, Claim, Pulse};
 use crate::journal::{self, Observer};
 use crate::{listen, routes};
 
@@ -113,6 +113,12 @@ async fn run(
     let (metrics, clock) = (Arc::clone(&app.metrics), Arc::clone(&app.clock));
     let is_read_only = app.serving.is_read_only;
     let observer = Observer::new(metrics, &app.root, is_read_only, clock).map_err(threads)?;
+    let pulse = Arc::new(Pulse::default());
+    tokio::spawn(Arc::clone(&pulse).beat());
+    let watchdog = operation::watch(&operation, address, listen_anew, Arc::clone(&pulse))
+        .map_err(threads)?;
+    #[cfg(feature = "test-hooks")]
+    operation::wedge::arm();
     announce(&said);
     let router = guard::protect(routes::router(app), guard);
     let router = journal::observe(router, observer);
@@ -124,7 +130,7 @@ async fn run(
             ending.cancel();
         }
     });
-    listen::accept(listeners, router, &limits, ending, anew).await;
+    listen::accept(listeners, router, &limits, ending, anew, pulse).await;
     Ok(claim)
 }
 

@@ -21,6 +21,7 @@ mod propagation;
 mod random;
 mod recovery;
 mod rig;
+mod server;
 mod starters;
 mod stop_race;
 mod torture;

@@ -33,6 +33,7 @@ use tower::ServiceExt as _;
 
 use crate::answer::Refusal;
 use crate::guard::Peer;
+use crate::operation::Pulse;
 use crowd::Crowd;
 use pace::{Answered, Pace, Paced};
 
@@ -53,6 +54,7 @@ pub(crate) async fn accept(
     limits: &ApiLimits,
     ending: CancellationToken,
     mut anew: mpsc::Receiver<()>,
+    pulse: Arc<Pulse>,
 ) {
     let connections = TaskTracker::new();
     let abandoned = CancellationToken::new();
@@ -67,11 +69,13 @@ pub(crate) async fn accept(
     };
     let mut pause = FIRST_PAUSE;
     loop {
+        pulse.is_full(places.available_permits() == 0);
         let place = tokio::select! {
             // A place that was not given is given to the next who asks.
             place = Arc::clone(&places).acquire_owned() => place,
             () = ending.cancelled() => break,
         };
+        pulse.is_full(false);
         let accepted = tokio::select! {
             // An accept that was not finished has taken no connection.
             accepted = listeners.accept() => accepted,

@@ -6,7 +6,9 @@
 mod claim;
 mod update;
 mod watchdog;
+#[cfg(feature = "test-hooks")]
+pub(crate) mod wedge;
 
 pub(crate) use claim::Claim;
 pub(crate) use update::{Updater, trial};
-pub(crate) use watchdog::start as watch;
+pub(crate) use watchdog::{Pulse, start as watch};

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,37 @@ const EXIT_CODE: i32 = 70;
 const LIMIT: Duration = Duration::from_secs(5);
 /// How many failures in a row end the server, at least.
 const END_AFTER: u32 = 10;
+/// How often the runtime shows that it moves; less than an answer may take.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// What the server itself shows of being well.
+///
+/// Where all places are taken, a question waits like any other connection, and no answer is
+/// no failure as long as the runtime moves.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    is_full: AtomicBool,
+    beats: AtomicU64,
+}
+
+impl Pulse {
+    /// Says whether all places of connections are taken.
+    pub(crate) fn is_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// Beats as long as the threads that answer requests move. Ends with the runtime.
+    pub(crate) async fn beat(self: Arc<Self>) {
+        loop {
+            self.beats.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+
+    fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+}
 
 /// The watchdog's thread; it ends when this is dropped.
 #[derive(Debug)]
@@ -58,6 +90,7 @@ pub(crate) fn start(
     operation: &Operation,
     bound: SocketAddr,
     listen_anew: mpsc::Sender<()>,
+    pulse: Arc<Pulse>,
 ) -> io::Result<Option<Watchdog>> {
     let Some(interval) = operation.watchdog_interval else {
         return Ok(None);
@@ -72,7 +105,9 @@ pub(crate) fn start(
         .name("watchdog".to_owned())
         .spawn(move || {
             while !ending.comes_within(interval) {
+                let beats = pulse.beats();
                 let answer = service::probe(address, LIMIT);
+                let is_busy = pulse.is_full.load(Ordering::Relaxed) && pulse.beats() > beats;
                 // Whoever ends does not answer.
                 if ending.comes_within(Duration::ZERO) {
                     break;
@@ -82,6 +117,9 @@ pub(crate) fn start(
                         if count.answered() > 0 {
                             tracing::info!(%address, "the server answers again");
                         }
+                    }
+                    Err(error) if is_busy => {
+                        tracing::warn!(%error, "all connections are taken");
                     }
                     Err(error) => act(&mut count, &error, &listen_anew),
                 }
