@@ -3,10 +3,10 @@
 use std::fmt;
 
 use cl_storage::MessageId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A stretch of a bus file that is not what a writer meant to leave there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damage {
     /// The name of the archive that it is in; `None` for the bus file itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ impl fmt::Display for Damage {
 }
 
 /// Why a stretch of a bus file is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {

@@ -115,7 +115,7 @@ impl After {
 }
 
 /// One message and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// Where its record starts, in bytes from the start of its file.
     ///

@@ -12,6 +12,7 @@
 
 mod account;
 mod activity;
+mod bus_page;
 pub mod flat;
 mod limits;
 mod message;
@@ -29,6 +30,7 @@ mod words;
 
 pub use account::{Account, Spent, Sum};
 pub use activity::{ACTIVITY_HEADINGS, ActivityFact, MessageFact};
+pub use bus_page::{BusPage, BusPageError, bus_page};
 pub use limits::limits;
 pub use message::message_item;
 pub use place::complete;

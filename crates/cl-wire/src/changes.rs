@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cl_storage::{ProjectId, TaskId};
+use cl_storage::{MessageId, ProjectId, RunId, TaskId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -220,4 +220,60 @@ pub struct Launched {
     /// The task.
     #[schema(value_type = String)]
     pub task: TaskId,
+}
+
+/// A message that is to be posted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BusPost {
+    /// Its text.
+    pub body: String,
+    /// When it counts as posted: on the `disk`, or when the system has it (`os`).
+    pub durability: String,
+    /// The issue that it is about; may be empty.
+    pub issue_id: String,
+    /// What sort of message it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Places that it points to.
+    pub links: Vec<String>,
+    /// Further facts, by name.
+    pub meta: BTreeMap<String, String>,
+    /// The messages that it answers, each with how.
+    #[schema(value_type = Vec<(String, String)>)]
+    pub parents: Vec<(MessageId, String)>,
+    /// The project.
+    #[schema(value_type = String)]
+    pub project_id: ProjectId,
+    /// The run that it is about.
+    #[schema(value_type = Option<String>)]
+    pub run_id: Option<RunId>,
+    /// The task on whose bus it goes; the project's own without one.
+    #[schema(value_type = Option<String>)]
+    pub task_id: Option<TaskId>,
+}
+
+/// A message that was posted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BusPosted {
+    /// The file with its whole body, where that does not fit into a message.
+    pub attachment: Option<String>,
+    /// The bus file, on the machine that answers.
+    pub bus: String,
+    /// What is promised.
+    pub durability: String,
+    /// The id that it got.
+    #[schema(value_type = String)]
+    pub msg_id: MessageId,
+    /// Where it stands in the file.
+    pub position: u64,
+    /// The project.
+    #[schema(value_type = String)]
+    pub project_id: ProjectId,
+    /// The run that it is about.
+    #[schema(value_type = Option<String>)]
+    pub run_id: Option<RunId>,
+    /// The task.
+    #[schema(value_type = Option<String>)]
+    pub task_id: Option<TaskId>,
 }

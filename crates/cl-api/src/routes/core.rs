@@ -277,7 +277,7 @@ pub(super) fn changeable(task: TaskDir, verb: &str) -> Answer<TaskDir> {
     .hint("`run-agent output` and `run-agent status` show it"))
 }
 
-fn no_project(app: &App, id: &ProjectId) -> Refusal {
+pub(super) fn no_project(app: &App, id: &ProjectId) -> Refusal {
     let root = app.root.path().display();
     Refusal::not_found(format!("project {id} does not exist below {root}"))
         .hint(format!(

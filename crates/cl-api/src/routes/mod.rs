@@ -1,6 +1,7 @@
 //! What can be asked, and who answers.
 
 mod accounts;
+mod bus;
 mod changing;
 mod core;
 mod document;
@@ -39,6 +40,7 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(crate::guard::routes())
         .merge(self::core::routes())
         .merge(changing::routes())
+        .merge(bus::routes())
         .merge(document::routes())
         .merge(health::routes())
         .merge(v1::routes())

@@ -122,7 +122,6 @@ fn only_local(command: &Command) -> Option<Need> {
         Command::Job(args) => args.command.as_ref().map(|_| Need::Change),
         Command::Limits(args) if args.command.is_some() => Some(Need::Change),
         Command::Gc(_)
-        | Command::Bus(BusCommand::Post(_))
         | Command::Iterate(_)
         | Command::Run(_)
         | Command::Wrap(_)
@@ -138,7 +137,6 @@ fn only_local(command: &Command) -> Option<Need> {
         | Command::Usage(_)
         | Command::Logs(_)
         | Command::Output(_)
-        | Command::Bus(BusCommand::Read(_))
         | Command::Review(ReviewCommand::Quorum(_))
         | Command::Facts(FactsCommand::List(_))
         | Command::Bus(BusCommand::Discover(_) | BusCommand::Check(_)) => Some(Need::Look),

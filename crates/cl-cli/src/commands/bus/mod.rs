@@ -3,6 +3,7 @@
 mod check;
 mod post;
 mod read;
+mod served;
 mod target;
 
 pub use check::check;

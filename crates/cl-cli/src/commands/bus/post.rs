@@ -13,12 +13,17 @@ use serde_json::json;
 
 use super::target::{self, Target};
 use crate::args::{DurabilityArg, PostArgs};
+use crate::backend::{self, Backend, Need};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Origin, Scope};
 
 /// Posts a message and prints its id once it is as durable as was asked for.
 pub fn post(ctx: &mut Context, args: &PostArgs) -> Result<Exit, CliError> {
+    let backend = backend::open(ctx, Need::Change)?;
+    if let Backend::Server(server) = &backend {
+        return super::served::post(ctx, &backend, server, args);
+    }
     let scope = ctx.scope()?;
     let target = target::find(ctx, &scope, args.bus.as_deref())?;
     let body = without_own_secrets(ctx, &scope, body(ctx, args)?);
@@ -89,7 +94,7 @@ fn warn_about_parents(ctx: &mut Context, bus: &Bus, draft: &Draft) {
 }
 
 /// Returns the body: the flag or the file, else what is piped in.
-fn body(ctx: &Context, args: &PostArgs) -> Result<Vec<u8>, CliError> {
+pub(super) fn body(ctx: &Context, args: &PostArgs) -> Result<Vec<u8>, CliError> {
     if let Some(body) = args.body.as_deref().filter(|body| !body.is_empty()) {
         return Ok(body.as_bytes().to_vec());
     }
@@ -120,7 +125,7 @@ fn body(ctx: &Context, args: &PostArgs) -> Result<Vec<u8>, CliError> {
 /// Masks, in what an agent posts, the secrets that it was given and those that are configured.
 ///
 /// What only looks like a secret is its own word and stays. People post what they like.
-fn without_own_secrets(ctx: &Context, scope: &Scope, body: Vec<u8>) -> Vec<u8> {
+pub(super) fn without_own_secrets(ctx: &Context, scope: &Scope, body: Vec<u8>) -> Vec<u8> {
     if scope.enclosing.is_none() {
         return body;
     }
@@ -200,7 +205,7 @@ fn draft(
 }
 
 /// Reads `ID` or `KIND:ID`.
-fn parse_parent(text: &str) -> Result<Parent, CliError> {
+pub(super) fn parse_parent(text: &str) -> Result<Parent, CliError> {
     let (kind, id) = text.rsplit_once(':').unwrap_or(("", text));
     let id = MessageId::parse(id)
         .map_err(|error| CliError::usage(format!("{error} (from --parent)")))?;

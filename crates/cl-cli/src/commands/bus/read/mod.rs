@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::args::{Place, ReadArgs, Since};
+use crate::backend::{self, Backend, Need};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::view::{harmless, local_text};
@@ -21,10 +22,16 @@ use crate::view::{harmless, local_text};
 const USUAL_TAIL: usize = 20;
 
 /// How long one wait for messages lasts.
-const WAIT: Duration = Duration::from_secs(1);
+pub(super) const WAIT: Duration = Duration::from_secs(1);
+
+pub(super) use one::query;
 
 /// Prints messages.
 pub fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError> {
+    let backend = backend::open(ctx, Need::Look)?;
+    if let Backend::Server(server) = &backend {
+        return super::served::read(ctx, &backend, server, args);
+    }
     if let Some(id) = &args.thread {
         thread::read(ctx, args, id)
     } else if args.all {
@@ -36,16 +43,16 @@ pub fn read(ctx: &mut Context, args: &ReadArgs) -> Result<Exit, CliError> {
 
 /// What is asked for, whatever the number of buses.
 #[derive(Debug, Clone)]
-struct Wanted {
-    after: Option<Place>,
-    before: Option<Place>,
-    filter: Filter,
-    limit: Option<usize>,
-    keep: Edge,
+pub(super) struct Wanted {
+    pub(super) after: Option<Place>,
+    pub(super) before: Option<Place>,
+    pub(super) filter: Filter,
+    pub(super) limit: Option<usize>,
+    pub(super) keep: Edge,
 }
 
 impl Wanted {
-    fn of(args: &ReadArgs, now: Timestamp) -> Result<Self, CliError> {
+    pub(super) fn of(args: &ReadArgs, now: Timestamp) -> Result<Self, CliError> {
         let (since_place, since_time) = match &args.since {
             Some(Since::Place(place)) => (Some(place.clone()), None),
             Some(Since::Time(time)) => (None, Some(time.before(now))),
@@ -108,7 +115,7 @@ impl Wanted {
 }
 
 /// The text by which a place was named.
-fn shown(place: &Place) -> String {
+pub(super) fn shown(place: &Place) -> String {
     match place {
         Place::Message(After::Id(id)) => id.to_string(),
         Place::Message(After::Cursor(cursor)) => cursor.to_string(),
@@ -128,21 +135,21 @@ fn gone(place: &Place) -> Result<String, CliError> {
 }
 
 /// Tells that reading did not start where it should.
-fn tell_reset(ctx: &mut Context, what: &str) {
+pub(super) fn tell_reset(ctx: &mut Context, what: &str) {
     ctx.console.note(format_args!(
         "{what} is not there any more; these are the last messages"
     ));
 }
 
 /// How many damaged stretches made no message.
-fn skipped<'a>(damage: impl IntoIterator<Item = &'a Damage>) -> usize {
+pub(super) fn skipped<'a>(damage: impl IntoIterator<Item = &'a Damage>) -> usize {
     let damage = damage.into_iter();
     damage.filter(|found| !found.reason.has_message()).count()
 }
 
 /// A message as JSON, with what its place adds to it.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     #[serde(flatten)]
     message: &'a Message,
     /// The bus, where there are several.
@@ -154,7 +161,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(message: &'a Message, source: Option<&'a str>) -> Self {
+    pub(super) fn of(message: &'a Message, source: Option<&'a str>) -> Self {
         Self {
             message,
             source,
@@ -162,13 +169,13 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn with_cursor(mut self, cursor: impl FnOnce() -> String) -> Self {
+    pub(super) fn with_cursor(mut self, cursor: impl FnOnce() -> String) -> Self {
         self.cursor = Some(cursor());
         self
     }
 
     /// Prints it as a line of its own.
-    fn print(&self, ctx: &mut Context) -> Result<(), CliError> {
+    pub(super) fn print(&self, ctx: &mut Context) -> Result<(), CliError> {
         if ctx.console.is_json() {
             return ctx.console.json(self);
         }
@@ -200,7 +207,7 @@ impl<'a> Row<'a> {
     }
 }
 
-fn warn_about_damage(ctx: &mut Context, damage: &[&Damage]) {
+pub(super) fn warn_about_damage(ctx: &mut Context, damage: &[&Damage]) {
     warn_about_places(ctx, damage.first().copied(), damage.len());
 }
 

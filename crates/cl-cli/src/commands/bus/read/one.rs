@@ -207,7 +207,7 @@ fn select(bus: &Bus, wanted: &Wanted) -> Result<(Page, Option<String>), CliError
     }
 }
 
-fn query(wanted: &Wanted) -> Result<Query, CliError> {
+pub(in crate::commands::bus) fn query(wanted: &Wanted) -> Result<Query, CliError> {
     let message = |place: &Option<Place>| match place {
         Some(Place::Message(after)) => Ok(Some(after.clone())),
         None => Ok(None),
