@@ -32,6 +32,9 @@ use crate::state::{Change, Ear, TaskEntry};
 /// How much later than it was the index may learn of the end of a run.
 const MARGIN: Duration = Duration::from_secs(30);
 
+/// The last activity of a task is told in whole seconds, by the clock of the file system.
+const ACTIVITY_SLACK: Duration = Duration::from_secs(2);
+
 /// Whose runs are followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Of {
@@ -117,11 +120,15 @@ impl Look {
     fn lately(app: &App, of: &Of, settled: Option<Timestamp>) -> Self {
         let view = app.index.view();
         let mut look = Self::default();
+        let settled = settled.map(|settled| settled.saturating_sub(ACTIVITY_SLACK));
+        let settled = settled.map(|settled| settled.unwrap_or(Timestamp::UNIX_EPOCH));
         for entry in view.tasks() {
             let row = &entry.row;
             let is_late =
                 settled.is_some_and(|settled| row.last_activity.is_none_or(|at| at >= settled));
-            if of.holds(&row.project_id, &row.task_id) && (row.active || is_late) {
+            if of.holds(&row.project_id, &row.task_id)
+                && (is_late || row.active || !row.is_terminal())
+            {
                 look.add(app, entry);
             }
         }
