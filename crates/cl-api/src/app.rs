@@ -13,7 +13,7 @@ use crate::conducting::{Conductor, Work};
 use crate::journal::{Audit, Metrics};
 use crate::operation::Updater;
 use crate::state::{Following, Index};
-use crate::stream::Seats;
+use crate::stream::{Journal, Seats};
 
 /// What every handler gets; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) conductor: Conductor,
     /// Who follows what.
     pub(crate) seats: Seats,
+    /// What changed lately, for those who follow it.
+    pub(crate) journal: Journal,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// Where changes are written down.
@@ -92,6 +94,7 @@ impl App {
         let audit = Audit::new(&root, Redactor::new(serving.config.all_secrets()));
         let app = Self(Arc::new(Shared {
             seats,
+            journal: Journal::new(),
             metrics: Arc::new(Metrics::new()),
             audit,
             settings,

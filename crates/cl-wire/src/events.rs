@@ -111,6 +111,31 @@ pub struct Reset {
     pub stream: Option<Stream>,
 }
 
+/// All that there is follows, told as changes, until [`name::READY`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Snapshot {
+    /// The version of the view that is told.
+    #[schema(example = 17)]
+    pub version: u64,
+    /// The `ETag` that listings of this version have.
+    pub etag: String,
+    /// The project; `null` where the whole root is told.
+    #[schema(value_type = Option<String>)]
+    pub project_id: Option<ProjectId>,
+    /// How many projects follow.
+    pub projects: usize,
+    /// How many tasks follow.
+    pub tasks: usize,
+}
+
+/// All that there is was told; only what changes follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ready {
+    /// The version up to which it was told.
+    #[schema(example = 17)]
+    pub version: u64,
+}
+
 /// How a run ended; nothing follows any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunEnd {
@@ -185,6 +210,10 @@ pub enum Event {
     Change(Box<Change>),
     /// What was followed is not what it was, or the place to resume from is unknown.
     Reset(Reset),
+    /// All that there is follows.
+    Snapshot(Box<Snapshot>),
+    /// All that there is was told.
+    Ready(Ready),
     /// Text of a file.
     Chunk(String),
     /// Nothing follows any more.
@@ -216,6 +245,8 @@ impl Event {
             name::MESSAGE => serde_json::from_str(&event.data).map(Self::Message),
             name::CHANGE => serde_json::from_str(&event.data).map(Self::Change),
             name::RESET => serde_json::from_str(&event.data).map(Self::Reset),
+            name::SNAPSHOT => serde_json::from_str(&event.data).map(Self::Snapshot),
+            name::READY => serde_json::from_str(&event.data).map(Self::Ready),
             name::DONE => return Ok(Self::Done(event.data)),
             name::ERROR => return Ok(Self::Error(event.data)),
             _ => return Ok(Self::Other(event)),

@@ -14,6 +14,8 @@ use crate::stream::{self, Of, Resuming};
 /// Returns the routes of this module.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(follow_root))
+        .routes(routes!(follow_project))
         .routes(routes!(follow_run))
         .routes(routes!(follow_all_runs))
         .routes(routes!(follow_task_runs))
@@ -195,4 +197,34 @@ async fn follow_bus(
     };
     let path = blocking(find).await?;
     stream::follow_bus(app, path, resuming).await
+}
+
+/// Follows what changes below the root: a snapshot, then changes.
+#[utoipa::path(
+    get, path = "/api/stream", tag = "streams",
+    params(("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_root(State(app): State<App>, resuming: Resuming) -> Answer<Response> {
+    stream::follow_changes(app, None, resuming).await
+}
+
+/// Follows what changes in a project: a snapshot, then changes.
+#[utoipa::path(
+    get, path = "/api/projects/{project_id}/stream", tag = "streams",
+    params(("project_id" = String, Path), ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
+    )
+)]
+async fn follow_project(
+    State(app): State<App>,
+    Path(project): Path<String>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    let project = place::project_id(&project)?;
+    stream::follow_changes(app, Some(project), resuming).await
 }

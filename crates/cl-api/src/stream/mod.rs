@@ -25,6 +25,7 @@
 //!   [`changes`], made once for all clients.
 
 mod bus;
+mod changes;
 mod file;
 mod lane;
 mod log_file;
@@ -35,6 +36,7 @@ mod place;
 mod seats;
 
 pub(crate) use bus::follow_bus;
+pub(crate) use changes::{Journal, follow_changes};
 pub(crate) use file::follow_file;
 pub(crate) use many_runs::{Of, follow_runs};
 pub(crate) use one_run::follow_run;

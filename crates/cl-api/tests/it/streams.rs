@@ -783,3 +783,74 @@ fn idle_streams_beat_and_end_with_the_server() {
     }
     drop(place);
 }
+
+#[test]
+fn changes_are_told_after_a_snapshot_and_resumed() {
+    let place = Place::new();
+    let tasks = [task_at(&place, "abc"), task_at(&place, "def")];
+    let run = begin_run(&tasks[0]);
+    end_run(&run, 0);
+    let server = place.start(&Setup::default());
+    let of_project = format!("/api/projects/{PROJECT}/stream");
+    for path in ["/api/stream", of_project.as_str()] {
+        let mut client = Client::open(&server, path, None);
+        let snapshot = client.next().unwrap();
+        assert_eq!(snapshot.name(), "snapshot");
+        assert_eq!(json(&snapshot)["tasks"], 2);
+        assert!(json(&snapshot)["etag"].as_str().unwrap().starts_with("W/"));
+        assert_eq!(json(&client.next().unwrap())["what"], "project");
+        for task in &tasks {
+            let change = json(&client.next().unwrap());
+            assert_eq!(
+                (&change["what"], &change["task"]["task_id"]),
+                (&"task".into(), &task.id().as_str().into())
+            );
+        }
+        assert_eq!(client.next().unwrap().name(), "ready");
+    }
+    let mut client = Client::open(&server, &of_project, None);
+    client.next_named("ready");
+    let next = |client: &mut Client, what: &str, task: &TaskDir| {
+        loop {
+            let change = json(&client.next_named("change"));
+            if change["what"] == what && change["task_id"] == task.id().as_str() {
+                return change;
+            }
+        }
+    };
+    let second = begin_run(&tasks[1]);
+    let mut change = next(&mut client, "task", &tasks[1]);
+    while change["run"]["run_id"] != second.id().as_str() {
+        change = next(&mut client, "task", &tasks[1]);
+    }
+    assert_eq!(change["task"]["latest_status"], "running");
+    post(&Bus::new(tasks[1].bus()), "hello");
+    assert!(next(&mut client, "bus", &tasks[1])["msg_id"].is_string());
+    let last = client.last_id.clone();
+    drop(client);
+    let third = task_at(server.place(), "ghi");
+    std::fs::remove_dir_all(tasks[0].path()).unwrap();
+    let mut client = Client::open(&server, &of_project, last.as_deref());
+    next(&mut client, "task", &third);
+    let mut client = Client::open(&server, &of_project, last.as_deref());
+    next(&mut client, "task_gone", &tasks[0]);
+    // A place of another server, or one that is none.
+    for unknown in ["1-1", "rubbish"] {
+        let mut client = Client::open(&server, &of_project, Some(unknown));
+        assert_eq!(client.next().unwrap().name(), "reset");
+        let snapshot = client.next().unwrap();
+        assert_eq!(
+            (snapshot.name(), &json(&snapshot)["tasks"]),
+            ("snapshot", &2.into())
+        );
+    }
+    let mut later = Client::open(&server, "/api/stream?from=end", None);
+    assert_eq!(later.next().unwrap().name(), "ready");
+    std::fs::remove_dir_all(server.root().join(PROJECT)).unwrap();
+    loop {
+        if json(&later.next_named("change"))["what"] == "project_gone" {
+            break;
+        }
+    }
+    assert_eq!(server.get(&of_project).expect(404).code(), "NOT_FOUND");
+}
