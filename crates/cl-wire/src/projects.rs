@@ -405,6 +405,76 @@ pub struct Resumed {
     pub started: bool,
 }
 
+/// The body of `POST /api/projects/{p}/tasks/{t}/cancel`; may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// Why it is given up.
+    #[serde(default)]
+    #[schema(example = "the schema was dropped")]
+    pub reason: String,
+    /// The task that counts in its place.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub superseded_by: Option<TaskId>,
+}
+
+/// The body of `POST /api/projects/{p}/tasks/{t}/unblock`; may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unblock {
+    /// The dependencies that no longer count; all if there are none here.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub dependencies: Vec<TaskId>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// The answer of `POST /api/projects/{p}/tasks/{t}/{stop,cancel,uncancel,unblock,wake}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskActed {
+    /// The project.
+    #[schema(value_type = String, example = "p")]
+    pub project_id: ProjectId,
+    /// The task.
+    #[schema(value_type = String, example = "task-20260223-204858-docs-pass")]
+    pub task_id: TaskId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The runs that are being stopped.
+    #[schema(value_type = Vec<String>)]
+    pub runs: Vec<RunId>,
+    /// The dependencies that no longer count.
+    #[schema(value_type = Vec<String>)]
+    pub unblocked: Vec<TaskId>,
+}
+
+/// What became of a task that somebody acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// What runs is being ended; it may take its time.
+    Stopping,
+    /// It is marked as stopped; nothing of it runs.
+    NothingRunning,
+    /// It is given up.
+    Cancelled,
+    /// It was given up before.
+    AlreadyCancelled,
+    /// It is given up no more.
+    Uncancelled,
+    /// It was not given up.
+    NotCancelled,
+    /// Dependencies no longer count.
+    Unblocked,
+    /// No dependency counted.
+    NotBlocked,
+    /// It waits no more.
+    Awake,
+}
+
 /// The answer of `POST /api/projects/{p}/tasks/{t}/runs/{r}/stop`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunStopping {

@@ -288,6 +288,10 @@ pub struct Status {
 
 /// Whether a server knows everything and does all its work.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own that users read"
+)]
 pub struct Readiness {
     /// It has read everything below the root once.
     #[schema(example = true)]

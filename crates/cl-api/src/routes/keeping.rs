@@ -78,9 +78,10 @@ fn delete_all(app: &App, folder: &ProjectDir, is_forced: bool) -> Answer<Project
         }
         stop_all(app, &active);
     }
-    let when_active = match is_forced {
-        true => WhenActive::Stop(options()),
-        false => WhenActive::Refuse,
+    let when_active = if is_forced {
+        WhenActive::Stop(options())
+    } else {
+        WhenActive::Refuse
     };
     let mut deleted = ProjectDeleted {
         project_id: folder.id().clone(),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bus;
+mod acting;
 mod changing;
 mod core;
 mod document;
@@ -50,6 +51,7 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(submission::routes())
         .merge(steering::routes())
         .merge(self_update::routes())
+        .merge(acting::routes())
         .merge(messages::routes())
         .merge(files::routes())
         .merge(streams::routes())

@@ -27,9 +27,12 @@ fn exit_code(run: &RunFacts) -> i32 {
 }
 
 fn ownership(run: &RunFacts) -> Option<Ownership> {
-    run.is_external.map(|is_external| match is_external {
-        true => Ownership::External,
-        false => Ownership::Managed,
+    run.is_external.map(|is_external| {
+        if is_external {
+            Ownership::External
+        } else {
+            Ownership::Managed
+        }
     })
 }
 

@@ -157,7 +157,7 @@ fn stop(app: &App, task: &TaskDir, id: &RunId, not_running: &str) -> Answer<()> 
 }
 
 /// Ends what runs of `task`, behind the answer: the wish is on disk already.
-fn end(app: &App, task: &TaskDir) {
+pub(super) fn end(app: &App, task: &TaskDir) {
     let (app, task) = (app.clone(), task.clone());
     let options = StopOptions {
         by: BY.to_owned(),
@@ -256,23 +256,23 @@ fn undeleted(error: DeleteError) -> Refusal {
     }
 }
 
-fn look(app: &App, task: &TaskDir) -> Answer<TaskView> {
+pub(super) fn look(app: &App, task: &TaskDir) -> Answer<TaskView> {
     TaskView::read(&app.root, task, app.now())
         .map_err(|error| Refusal::internal("the task could not be looked at", &error))
 }
 
-fn is_external(run: &RunView) -> bool {
+pub(super) fn is_external(run: &RunView) -> bool {
     let is_external = |info: &RunInfo| info.is_external;
     run.info.as_ref().is_ok_and(is_external)
 }
 
 /// Tells whether a run is active and may be stopped.
-fn is_ours(run: &RunView) -> bool {
+pub(super) fn is_ours(run: &RunView) -> bool {
     run.is_active && !is_external(run)
 }
 
 /// Has the index see a task as it is now.
-fn changed(app: &App, task: &TaskDir) {
+pub(super) fn changed(app: &App, task: &TaskDir) {
     let project: &ProjectId = task.project();
     app.index.look_again(project, task.id());
 }

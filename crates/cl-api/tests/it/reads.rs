@@ -664,6 +664,54 @@ fn a_task_that_answers_a_message_is_linked_on_both_sides() {
 }
 
 #[test]
+fn tasks_are_acted_on_by_name() {
+    let server = served(examples());
+    let act = |task: &str, verb: &str, body: &Value| {
+        let reply = server.post(&format!("/api/projects/p/tasks/{task}/{verb}"), body);
+        (reply.status, reply.json())
+    };
+    let none = json!({});
+    let acted = |task: &str, verb: &str, body: &Value, outcome: &str| {
+        let (status, json) = act(task, verb, body);
+        assert_eq!(
+            (status, &json["outcome"]),
+            (200, &json!(outcome)),
+            "{verb}: {json}"
+        );
+        json
+    };
+    acted(SCHEMA, "uncancel", &none, "not_cancelled");
+    let reason = json!({"reason": "dropped", "superseded_by": T});
+    acted(SCHEMA, "cancel", &reason, "cancelled");
+    acted(SCHEMA, "cancel", &none, "already_cancelled");
+    let status = || get(&server, &format!("/api/projects/p/tasks/{SCHEMA}"))["status"].clone();
+    assert_eq!(status(), "cancelled");
+    let mark =
+        std::fs::read_to_string(server.root().join(format!("p/{SCHEMA}/CANCELLED"))).unwrap();
+    assert!(mark.contains("dropped") && mark.contains(T), "{mark}");
+    acted(SCHEMA, "uncancel", &none, "uncancelled");
+    assert_eq!(status(), "idle");
+    acted(SCHEMA, "stop", &none, "nothing_running");
+    assert_eq!(status(), "stopped");
+    let other = json!({"dependencies": ["task-20260101-000000-other"]});
+    assert_eq!(act(T, "unblock", &other).0, 404);
+    let lifted = acted(
+        T,
+        "unblock",
+        &json!({"reason": "it is frozen"}),
+        "unblocked",
+    );
+    assert_eq!(lifted["unblocked"], json!([SCHEMA]));
+    acted(T, "unblock", &none, "not_blocked");
+    assert_eq!(act(T, "wake", &none).0, 409);
+    assert_eq!(
+        act(SCHEMA, "cancel", &json!({"superseded_by": SCHEMA})).0,
+        400
+    );
+    assert_eq!(act("task-20260101-000000-nobody", "stop", &none).0, 404);
+}
+
+#[test]
 fn what_cannot_be_taken_in_leaves_no_task() {
     let server = Server::start();
     let ask = |import: Value| {

@@ -1,0 +1,277 @@
+//! What can be done with a task, as commands do it: stop, give up, take back, unblock, wake.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use cl_bus::{Bus, Draft};
+use cl_runner::wake::{WakeError, WakeReport, wake_task};
+use cl_storage::dependencies::{self, DependencyError, joined};
+use cl_storage::marker::{self, Cancellation, Marker, StopMark};
+use cl_storage::task_config::TaskConfig;
+use cl_storage::{RunId, TaskDir, TaskId, queue};
+use cl_wire::projects::{Cancel, Outcome, TaskActed, Unblock};
+use cl_wire::{Problem, ProblemCode};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::place;
+use super::steering::{BY, changed, end, is_external, is_ours, look};
+use crate::answer::{Answer, Refusal, blocking, json};
+use crate::app::App;
+use crate::guard::OptionalBody;
+
+/// Returns the routes of this module.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(stop))
+        .routes(routes!(cancel))
+        .routes(routes!(uncancel))
+        .routes(routes!(unblock))
+        .routes(routes!(wake))
+}
+
+/// Does `work` to a task that is there, and answers with what became of it.
+async fn act(
+    app: App,
+    (project, task): (String, String),
+    work: impl FnOnce(&App, &TaskDir) -> Answer<Acted> + Send + 'static,
+) -> Answer<Response> {
+    let (project, id) = (place::project_id(&project)?, place::task_id(&task)?);
+    let worker = app.clone();
+    let acted = blocking(move || {
+        let task = place::task(&worker, &project, &id)?;
+        let acted = work(&worker, &task)?;
+        changed(&worker, &task);
+        Ok(TaskActed {
+            project_id: project,
+            task_id: id,
+            outcome: acted.outcome,
+            runs: acted.runs,
+            unblocked: acted.unblocked,
+        })
+    });
+    let acted = acted.await?;
+    app.conductor.wake();
+    let status = match acted.outcome {
+        Outcome::Stopping => StatusCode::ACCEPTED,
+        _ => StatusCode::OK,
+    };
+    Ok(json(status, &acted))
+}
+
+/// What was done.
+struct Acted {
+    outcome: Outcome,
+    runs: Vec<RunId>,
+    unblocked: Vec<TaskId>,
+}
+
+impl From<Outcome> for Acted {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            runs: Vec::new(),
+            unblocked: Vec::new(),
+        }
+    }
+}
+
+/// Stops a task: what runs is ended, and nothing begins until somebody takes it up again.
+#[utoipa::path(
+    post, path = "/api/projects/{project_id}/tasks/{task_id}/stop", tag = "tasks",
+    params(("project_id" = String, Path), ("task_id" = String, Path)),
+    responses((status = 200, body = TaskActed), (status = 202, body = TaskActed), (status = 404, body = Problem), (status = 409, body = Problem))
+)]
+async fn stop(State(app): State<App>, Path(ids): Path<(String, String)>) -> Answer<Response> {
+    act(app, ids, |app, task| {
+        let view = look(app, task)?;
+        if view
+            .runs
+            .iter()
+            .any(|run| run.is_active && is_external(run))
+        {
+            let message = "run is externally owned and cannot be stopped by conductor";
+            return Err(Refusal::conflict(message));
+        }
+        let runs = view.runs.iter().filter(|run| is_ours(run));
+        let runs: Vec<RunId> = runs.map(|run| run.run.id().clone()).collect();
+        marker::request_stop(task, &StopMark::permanent(BY), app.now())
+            .map_err(|error| failed("the wish to stop could not be written", &error))?;
+        queue::drop_entries(&app.root, task.project(), task.id())
+            .map_err(|error| failed("the queue could not be changed", &error))?;
+        if !view.is_active() && runs.is_empty() {
+            return Ok(Outcome::NothingRunning.into());
+        }
+        end(app, task);
+        Ok(Acted {
+            runs,
+            ..Outcome::Stopping.into()
+        })
+    })
+    .await
+}
+
+/// Gives a task up, and says why: what runs is stopped, what waits is not begun.
+#[utoipa::path(
+    post, path = "/api/projects/{project_id}/tasks/{task_id}/cancel", tag = "tasks",
+    params(("project_id" = String, Path), ("task_id" = String, Path)), request_body = Option<Cancel>,
+    responses((status = 200, body = TaskActed), (status = 400, body = Problem), (status = 404, body = Problem))
+)]
+async fn cancel(
+    State(app): State<App>,
+    Path(ids): Path<(String, String)>,
+    OptionalBody(asked): OptionalBody<Cancel>,
+) -> Answer<Response> {
+    act(app, ids, move |app, task| {
+        if asked.superseded_by.as_ref() == Some(task.id()) {
+            let message = "a task cannot be superseded by itself";
+            return Err(Refusal::bad_request(message));
+        }
+        let reason = Some(asked.reason.trim()).filter(|reason| !reason.is_empty());
+        let cancellation = Cancellation {
+            at: app.now(),
+            reason: reason.map_or_else(|| format!("through the {BY}"), str::to_owned),
+            superseded_by: asked.superseded_by,
+        };
+        let view = look(app, task)?;
+        let is_new = marker::cancel(task, &cancellation)
+            .map_err(|error| failed("the task could not be given up", &error))?;
+        queue::drop_entries(&app.root, task.project(), task.id())
+            .map_err(|error| failed("the queue could not be changed", &error))?;
+        if is_new {
+            let successor = cancellation.superseded_by.as_ref();
+            let successor = successor.map(|id| format!("; superseded by {id}"));
+            let successor = successor.unwrap_or_default();
+            post(
+                task,
+                format!("task cancelled: {}{successor}", cancellation.reason),
+            );
+        }
+        end(app, task);
+        let runs = view.runs.iter().filter(|run| is_ours(run));
+        let outcome = if is_new {
+            Outcome::Cancelled
+        } else {
+            Outcome::AlreadyCancelled
+        };
+        Ok(Acted {
+            runs: runs.map(|run| run.run.id().clone()).collect(),
+            ..outcome.into()
+        })
+    })
+    .await
+}
+
+/// Takes back that a task was given up; it is not started.
+#[utoipa::path(
+    post, path = "/api/projects/{project_id}/tasks/{task_id}/uncancel", tag = "tasks",
+    params(("project_id" = String, Path), ("task_id" = String, Path)),
+    responses((status = 200, body = TaskActed), (status = 404, body = Problem))
+)]
+async fn uncancel(State(app): State<App>, Path(ids): Path<(String, String)>) -> Answer<Response> {
+    act(app, ids, |_, task| {
+        if !Marker::Cancelled.path(task).is_file() {
+            return Ok(Outcome::NotCancelled.into());
+        }
+        marker::clear(task, Marker::Cancelled)
+            .map_err(|error| failed("the mark could not be removed", &error))?;
+        post(task, "task uncancelled".to_owned());
+        Ok(Outcome::Uncancelled.into())
+    })
+    .await
+}
+
+/// Lifts dependencies of a task, so that it no longer waits for them.
+#[utoipa::path(
+    post, path = "/api/projects/{project_id}/tasks/{task_id}/unblock", tag = "tasks",
+    params(("project_id" = String, Path), ("task_id" = String, Path)), request_body = Option<Unblock>,
+    responses((status = 200, body = TaskActed), (status = 400, body = Problem), (status = 404, body = Problem))
+)]
+async fn unblock(
+    State(app): State<App>,
+    Path(ids): Path<(String, String)>,
+    OptionalBody(asked): OptionalBody<Unblock>,
+) -> Answer<Response> {
+    act(app, ids, move |app, task| {
+        let undone = |error: &DependencyError| failed("the task could not be unblocked", error);
+        // A wrong name, or nothing to do, makes no lock file.
+        let config = TaskConfig::read(task).map_err(|error| undone(&error.into()))?;
+        let mut unblocked = lifted(&config, &asked.dependencies)?;
+        let (now, reason) = (app.now(), asked.reason.trim());
+        if !unblocked.is_empty() {
+            let change = |config: &mut TaskConfig| {
+                let lifted = lifted(config, &asked.dependencies)?;
+                if !lifted.is_empty() {
+                    config.unblock(&lifted, reason, now);
+                }
+                Ok::<_, Refusal>(lifted)
+            };
+            unblocked = dependencies::update(&app.root, task, change)
+                .map_err(|error: DependencyError| undone(&error))??;
+        }
+        if unblocked.is_empty() {
+            return Ok(Outcome::NotBlocked.into());
+        }
+        // Whoever waits sees the file; this only spares the wait for its next look.
+        cl_runner::wake(task);
+        let why = Some(reason).filter(|why| !why.is_empty());
+        let why = why.map(|why| format!("; {why}")).unwrap_or_default();
+        post(
+            task,
+            format!("dependencies lifted: {}{why}", joined(&unblocked, ", ")),
+        );
+        Ok(Acted {
+            unblocked,
+            ..Outcome::Unblocked.into()
+        })
+    })
+    .await
+}
+
+/// Returns those of the named dependencies, or of all, that still count.
+fn lifted(config: &TaskConfig, named: &[TaskId]) -> Answer<Vec<TaskId>> {
+    if let Some(unknown) = named.iter().find(|id| !config.depends_on.contains(id)) {
+        let message = format!("the task does not depend on {unknown}");
+        return Err(Refusal::not_found(message));
+    }
+    let is_meant = |id: &TaskId| named.is_empty() || named.contains(id);
+    Ok(config.gating().into_iter().filter(is_meant).collect())
+}
+
+/// Ends a task's wait for a usage limit.
+#[utoipa::path(
+    post, path = "/api/projects/{project_id}/tasks/{task_id}/wake", tag = "tasks",
+    params(("project_id" = String, Path), ("task_id" = String, Path)),
+    responses((status = 200, body = TaskActed), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem))
+)]
+async fn wake(State(app): State<App>, Path(ids): Path<(String, String)>) -> Answer<Response> {
+    act(app, ids, |app, task| {
+        let report = wake_task(task, &*app.clock).map_err(|error| match error {
+            WakeError::TimedOut { .. } => Refusal::new(ProblemCode::Unavailable, error.to_string()),
+            error => failed("the task could not be woken", &error),
+        })?;
+        match report {
+            WakeReport::Awake => Ok(Outcome::Awake.into()),
+            WakeReport::NotWaiting(why) => {
+                Err(Refusal::conflict(format!("task was not woken: {why}")))
+            }
+            WakeReport::NotRunning => {
+                Err(Refusal::conflict("task is not running").hint("resume takes it up again"))
+            }
+        }
+    })
+    .await
+}
+
+/// Posts a decision on the bus of a task; what was decided holds without it.
+fn post(task: &TaskDir, text: String) {
+    let draft = Draft::new("DECISION", task.project().clone(), text).task(task.id().clone());
+    if let Err(error) = Bus::new(task.bus()).append(&draft) {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, "a decision was not posted");
+    }
+}
+
+fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Refusal {
+    Refusal::internal(what, error)
+}
