@@ -25,7 +25,7 @@ mod v1;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use cl_wire::ProblemCode;
@@ -59,8 +59,8 @@ fn assembled() -> (Router<App>, OpenApi) {
         .split_for_parts()
 }
 
-/// Refuses what would change anything where nothing may be changed.
-async fn refuse_changes(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Refuses what would change anything where nothing may be changed, and has every refusal be one.
+async fn by_the_rules(State(app): State<App>, request: Request, next: Next) -> Response {
     let changes = !matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
@@ -74,7 +74,15 @@ async fn refuse_changes(State(app): State<App>, request: Request, next: Next) ->
             .hint("ask the server that is not, or use run-agent without --server")
             .into_response();
     }
-    next.run(request).await
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if response.status() == StatusCode::BAD_REQUEST && is_text {
+        // What no handler has seen was refused on the way to it.
+        let message = "the path or the query of the request cannot be read";
+        return Refusal::bad_request(message).into_response();
+    }
+    response
 }
 
 /// Returns what answers requests.
@@ -85,7 +93,7 @@ pub(crate) fn router(app: App) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal::new(ProblemCode::MethodNotAllowed, "method not allowed")
         })
-        .layer(from_fn_with_state(app.clone(), refuse_changes))
+        .layer(from_fn_with_state(app.clone(), by_the_rules))
         .with_state(app.clone());
     crate::journal::audited(router, app)
 }

@@ -143,7 +143,7 @@ async fn home_dirs(State(app): State<App>) -> Answer<Json<HomeDirs>> {
             dirs.extend(marked(&app, &project.id).map(|(folder, _)| folder));
         }
         let mut tasks: Vec<&Arc<TaskEntry>> = view.tasks().collect();
-        tasks.sort_by(|a, b| b.row.last_activity.cmp(&a.row.last_activity));
+        tasks.sort_by_key(|entry| std::cmp::Reverse(entry.row.last_activity));
         for entry in tasks.into_iter().take(TASKS_FOR_DIRS) {
             if dirs.len() >= MOST_DIRS {
                 break;
@@ -185,8 +185,8 @@ fn shown(app: &App, project: &ProjectView) -> Project {
     let marked = marked(app, &project.id);
     let made = marked.as_ref().and_then(|(_, made)| *made);
     let folder = marked.map(|(folder, _)| folder).or_else(|| {
-        let tasks = project.tasks.values().take(TASKS_LOOKED_AT);
-        tasks.filter_map(|entry| worked_in(app, entry)).next()
+        let mut tasks = project.tasks.values().take(TASKS_LOOKED_AT);
+        tasks.find_map(|entry| worked_in(app, entry))
     });
     Project {
         id: project.id.clone(),
@@ -255,7 +255,10 @@ fn counted(app: &App, project: &ProjectView) -> ProjectStats {
         buses.extend(entry.dir(&app.root).map(|folder| folder.bus()));
     }
     for bus in buses {
-        let found = bus.symlink_metadata().ok().filter(|found| found.is_file());
+        let found = bus
+            .symlink_metadata()
+            .ok()
+            .filter(std::fs::Metadata::is_file);
         stats.message_bus_files += usize::from(found.is_some());
         stats.message_bus_total_bytes += found.map_or(0, |found| found.len());
     }

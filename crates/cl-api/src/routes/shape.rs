@@ -101,7 +101,7 @@ pub(super) fn files(run: &RunDir) -> Vec<RunFile> {
         let found = path
             .symlink_metadata()
             .ok()
-            .filter(|found| found.is_file())?;
+            .filter(std::fs::Metadata::is_file)?;
         Some(RunFile {
             name: name.to_owned(),
             label: label.to_owned(),

@@ -50,7 +50,7 @@ fn examples() -> Place {
     std::fs::write(docs.config(), format!("depends_on:\n    - {SCHEMA}\n")).unwrap();
     std::fs::write(docs.path().join("TASK-THREAD-LINK.yaml"), LINK).unwrap();
     std::fs::write(docs.bus(), "x".repeat(100)).unwrap();
-    run(&docs, FIRST, |info| info.cwd = "/srv/work/p".to_owned());
+    run(&docs, FIRST, |info| info.cwd.push_str("/srv/work/p"));
     let own = ProcessIdentity::of(std::process::id().try_into().unwrap());
     let own = own.unwrap().unwrap();
     run(&docs, R, |info| {
@@ -58,7 +58,7 @@ fn examples() -> Place {
         info.start_time = Some("2026-02-23T20:48:58.12Z".parse().unwrap());
         (info.pid, info.process_start) = (own.pid, Some(own.start.clone()));
         info.previous_run_id = Some(RunId::parse(FIRST).unwrap());
-        info.agent_version = "2.1.50 (Claude Code)".to_owned();
+        info.agent_version.push_str("2.1.50 (Claude Code)");
     });
     let folder = docs.runs_folder().join(R);
     std::fs::write(folder.join("agent-stdout.txt"), "o".repeat(2048)).unwrap();
@@ -284,6 +284,7 @@ fn what_is_not_there_is_not_found_and_what_is_no_id_is_refused() {
         "/api/v1/runs/*",
         "/api/v1/runs/..%2f..",
         "/api/projects/%2e%2e",
+        "/api/projects/%ff",
         "/api/projects/p/tasks/%2e%2e",
         "/api/projects/p/tree?task_id=..",
         "/api/projects/p/tasks?after=x",
