@@ -5,6 +5,7 @@
 //! * [`acp_peer`]: an agent that speaks the Agent Client Protocol.
 //! * [`receiver`]: a receiver of webhooks.
 //! * [`run_agent`]: one command of the binary, with a deadline.
+//! * [`served`]: a server of its own process, and a client that asks it.
 //! * [`survivors`]: proof that no process of a tree is left.
 //! * [`terminal`]: a program on a terminal, with its user.
 //! * [`bench_rows`], [`bench_data`], [`bench_process`], [`bench_floor`]: what benchmarks report, read,
@@ -21,5 +22,6 @@ pub mod patience;
 pub mod receiver;
 pub mod run_agent;
 pub mod scenario;
+pub mod served;
 pub mod survivors;
 pub mod terminal;

@@ -180,10 +180,10 @@ impl Scenario {
         std::fs::write(self.path().join("conductor.yaml"), text).expect("the configuration");
     }
 
-    /// Kills every process that was started for this scenario.
+    /// Kills every process that was started for this scenario, as a loss of power does.
     ///
-    /// Only for the end of a test: it does what the tested program must do by itself.
-    fn sweep(&self) {
+    /// Not to tidy up in a test: that the tested program must do by itself.
+    pub fn kill_everything(&self) {
         let mark = self.path().as_os_str().as_encoded_bytes().to_vec();
         for _ in 0..100 {
             let me = i32::try_from(std::process::id()).unwrap_or(0);
@@ -210,7 +210,7 @@ impl Drop for Scenario {
         if std::thread::panicking() {
             self.print_logs();
         }
-        self.sweep();
+        self.kill_everything();
     }
 }
 

@@ -1,0 +1,238 @@
+//! A server of its own process, and a client that asks it.
+//!
+//! The client knows just enough HTTP/1.1 to be sure of what was answered before a server died:
+//! it never asks twice by itself.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::patience::eventually;
+use crate::run_agent::{Finished, RunAgent, Running};
+use crate::scenario::Scenario;
+
+/// How long an answer may stand still.
+const STANDSTILL: Duration = Duration::from_secs(60);
+/// The line that says where a server listens.
+const LISTENING: &str = "API listening on http://";
+
+/// A server that listens; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Served {
+    running: Running,
+    address: SocketAddr,
+    token: String,
+}
+
+impl Served {
+    /// Starts a server of `scenario` on a free port, and waits until it listens.
+    #[track_caller]
+    pub fn start(scenario: &Scenario) -> Self {
+        let command = scenario.command(&["serve", "--port", "0"]);
+        Self::spawn(command, &scenario.path().join("home"))
+    }
+
+    /// Starts a server with a command that is not started yet; its home folder is `home`.
+    #[track_caller]
+    pub fn spawn(command: RunAgent, home: &Path) -> Self {
+        let mut running = command.spawn();
+        let address = eventually("a server that listens", || {
+            let said = running.printed();
+            let line = said.lines().find_map(|line| line.strip_prefix(LISTENING));
+            // The line may be on its way.
+            let address = line
+                .filter(|_| said.contains("ui/"))
+                .map(|line| line.trim_end_matches('/').parse());
+            if address.is_none() && running.has_ended() {
+                panic!("the server has ended: {}", running.said());
+            }
+            address
+        });
+        let token = std::fs::read_to_string(home.join(".run-agent/token")).expect("a token");
+        Self {
+            running,
+            address: address.expect("an address"),
+            token: token.trim().to_owned(),
+        }
+    }
+
+    /// Returns its process id.
+    pub fn pid(&self) -> i32 {
+        self.running.pid()
+    }
+
+    /// Returns what it has logged so far.
+    pub fn said(&self) -> String {
+        self.running.said()
+    }
+
+    /// Returns a client that may ask for everything; it connects when it asks.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            address: self.address,
+            token: self.token.clone(),
+            stream: None,
+        }
+    }
+
+    /// Kills it with SIGKILL, and waits for its end.
+    pub fn kill(self) {
+        self.running.signal(Signal::KILL);
+        self.running.finish();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn end(self) -> Finished {
+        self.running.signal(Signal::TERM);
+        self.running.finish()
+    }
+}
+
+/// A client with one connection.
+#[derive(Debug)]
+pub struct Caller {
+    address: SocketAddr,
+    token: String,
+    stream: Option<BufReader<TcpStream>>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// What came with it.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Returns the body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let parsed = serde_json::from_slice(&self.body);
+        parsed.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// Panics with the body unless the status is `status`.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        let body = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status, status, "{body}");
+        self
+    }
+}
+
+impl Caller {
+    /// Asks for `path`.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached, or ends before the answer is whole.
+    pub fn get(&mut self, path: &str) -> io::Result<Reply> {
+        self.ask("GET", path, &[], None)
+    }
+
+    /// Posts `body` to `path`, with an `Idempotency-Key` if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::get`].
+    pub fn post(&mut self, path: &str, key: Option<&str>, body: &Value) -> io::Result<Reply> {
+        let headers: Vec<_> = key.map(|key| ("idempotency-key", key)).into_iter().collect();
+        self.ask("POST", path, &headers, Some(body))
+    }
+
+    /// Sends one request and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::get`].
+    pub fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> io::Result<Reply> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(self.address)?,
+        };
+        let body = body.map(Value::to_string);
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n",
+            self.address, self.token
+        );
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(body) = &body {
+            let length = body.len();
+            head.push_str("content-type: application/json\r\n");
+            head.push_str(&format!("content-length: {length}\r\n"));
+        }
+        head.push_str("\r\n");
+        head.push_str(body.as_deref().unwrap_or_default());
+        stream.get_mut().write_all(head.as_bytes())?;
+        let (reply, goes_on) = read_reply(&mut stream)?;
+        self.stream = goes_on.then_some(stream);
+        Ok(reply)
+    }
+}
+
+fn connect(address: SocketAddr) -> io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect_timeout(&address, STANDSTILL)?;
+    stream.set_read_timeout(Some(STANDSTILL))?;
+    stream.set_nodelay(true)?;
+    Ok(BufReader::new(stream))
+}
+
+/// Reads an answer, and whether another may follow on the connection.
+fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<(Reply, bool)> {
+    let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let first = read_line(stream)?;
+    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(cut)?;
+    let (mut length, mut is_chunked, mut goes_on) = (None, false, true);
+    loop {
+        let line = read_line(stream)?.to_ascii_lowercase();
+        match line.split_once(": ") {
+            Some(("content-length", value)) => length = value.parse::<usize>().ok(),
+            Some(("transfer-encoding", "chunked")) => is_chunked = true,
+            Some(("connection", "close")) => goes_on = false,
+            Some(_) => {}
+            None if line.is_empty() => break,
+            None => return Err(cut()),
+        }
+    }
+    let mut body = Vec::new();
+    if is_chunked {
+        loop {
+            let size = usize::from_str_radix(&read_line(stream)?, 16).map_err(io::Error::other)?;
+            let start = body.len();
+            body.resize(start + size, 0);
+            stream.read_exact(&mut body[start..])?;
+            read_line(stream)?;
+            if size == 0 {
+                break;
+            }
+        }
+    } else {
+        body.resize(length.unwrap_or(0), 0);
+        stream.read_exact(&mut body)?;
+    }
+    Ok((Reply { status, body }, goes_on))
+}
+
+fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    match line.strip_suffix("\r\n") {
+        Some(line) => Ok(line.to_owned()),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
