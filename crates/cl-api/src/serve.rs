@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::guard::{self, Guard, Key};
+use crate::journal::{self, Observer};
 use crate::operation::trial::{self, Settled, Trial};
 use crate::operation::{self, Claim, Pulse};
-use crate::journal::{self, Observer};
 use crate::{listen, routes};
 
 /// Threads that answer requests; blocking work has threads of its own.
@@ -109,14 +109,13 @@ async fn run(
     claim.announce(&said, &*clock)?;
     let (listen_anew, anew) = mpsc::channel(1);
     // Before anybody is told, so that a thread that cannot be had is the server's end.
-    let watchdog = operation::watch(&operation, address, listen_anew).map_err(threads)?;
     let (metrics, clock) = (Arc::clone(&app.metrics), Arc::clone(&app.clock));
     let is_read_only = app.serving.is_read_only;
     let observer = Observer::new(metrics, &app.root, is_read_only, clock).map_err(threads)?;
     let pulse = Arc::new(Pulse::default());
     tokio::spawn(Arc::clone(&pulse).beat());
-    let watchdog = operation::watch(&operation, address, listen_anew, Arc::clone(&pulse))
-        .map_err(threads)?;
+    let watchdog =
+        operation::watch(&operation, address, listen_anew, Arc::clone(&pulse)).map_err(threads)?;
     #[cfg(feature = "test-hooks")]
     operation::wedge::arm();
     announce(&said);

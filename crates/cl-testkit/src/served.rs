@@ -142,7 +142,10 @@ impl Caller {
     ///
     /// As [`Caller::get`].
     pub fn post(&mut self, path: &str, key: Option<&str>, body: &Value) -> io::Result<Reply> {
-        let headers: Vec<_> = key.map(|key| ("idempotency-key", key)).into_iter().collect();
+        let headers: Vec<_> = key
+            .map(|key| ("idempotency-key", key))
+            .into_iter()
+            .collect();
         self.ask("POST", path, &headers, Some(body))
     }
 

@@ -91,7 +91,9 @@ impl Ground {
 
     fn authority(&self) -> String {
         let url = self.record().api_url;
-        url.trim_start_matches("http://").trim_end_matches('/').to_owned()
+        url.trim_start_matches("http://")
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     /// Tells whether the server answers.
@@ -100,7 +102,9 @@ impl Ground {
         let Ok(mut stream) = TcpStream::connect(&authority) else {
             return false;
         };
-        let request = format!("GET /api/v1/version HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET /api/v1/version HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
+        );
         let mut answer = String::new();
         stream.write_all(request.as_bytes()).is_ok()
             && stream.read_to_string(&mut answer).is_ok()
@@ -120,7 +124,9 @@ fn lose_listener(pid: i32, port: u16) {
     let number = fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
         .flatten()
-        .find(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == Path::new(&format!("socket:[{inode}]"))))
+        .find(|fd| {
+            fs::read_link(fd.path()).is_ok_and(|to| to == Path::new(&format!("socket:[{inode}]")))
+        })
         .unwrap();
     let number = number.file_name().to_string_lossy().parse().unwrap();
     let pidfd =
@@ -136,7 +142,13 @@ fn a_server_that_lost_its_listener_listens_anew() {
     let command = ground.command("serve --port 0 --watchdog-interval 100ms");
     let mut child = ground.serve(command);
     let before = ground.record();
-    let port = ground.authority().rsplit(':').next().unwrap().parse().unwrap();
+    let port = ground
+        .authority()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(ground.answers());
     lose_listener(before.pid, port);
     until("another listener", || ground.log().contains("listens anew"));
@@ -219,7 +231,12 @@ fn check_update_killed_at(point: &str) {
 
 #[test]
 fn an_update_that_is_killed_before_the_switch_leaves_the_old_build() {
-    for point in ["update-staged", "update-tried", "update-kept", "update-journalled"] {
+    for point in [
+        "update-staged",
+        "update-tried",
+        "update-kept",
+        "update-journalled",
+    ] {
         check_update_killed_at(point);
     }
 }

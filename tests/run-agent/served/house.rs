@@ -76,7 +76,10 @@ impl House {
     /// Returns the tasks whose agents have begun, in order.
     pub(crate) fn began(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.scenario.work().join("began"));
-        text.unwrap_or_default().lines().map(str::to_owned).collect()
+        text.unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Returns how often the agent of each task has begun.

@@ -16,7 +16,10 @@ fn a_queue_keeps_its_order_through_kills_and_nothing_begins_twice() {
 }
 
 fn order(moments: &[usize]) {
-    let house = House::new(1, &format!("[ -e go ] || while [ ! -e go ]; do sleep 0.05; done; {QUICK}"));
+    let house = House::new(
+        1,
+        &format!("[ -e go ] || while [ ! -e go ]; do sleep 0.05; done; {QUICK}"),
+    );
     let mut server = house.serve();
     let mut caller = server.caller();
     for number in 0..QUEUE {

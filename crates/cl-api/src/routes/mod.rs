@@ -1,8 +1,8 @@
 //! What can be asked, and who answers.
 
 mod accounts;
-mod bus;
 mod acting;
+mod bus;
 mod changing;
 mod core;
 mod document;
@@ -14,8 +14,8 @@ mod listing;
 mod messages;
 mod place;
 pub(crate) mod projects;
-mod shape;
 mod self_update;
+mod shape;
 mod steering;
 mod streams;
 mod submission;
