@@ -205,9 +205,9 @@ mod tests {
 
     #[test]
     fn failures_listen_anew_and_the_tenth_ends() {
+        use Deed::{End, ListenAnew, Wait};
         let mut count = Count::new(3);
         let deeds: Vec<_> = (0..10).map(|_| count.failed()).collect();
-        use Deed::{End, ListenAnew, Wait};
         let expected = [
             Wait, Wait, ListenAnew, Wait, Wait, ListenAnew, Wait, Wait, ListenAnew, End,
         ];
