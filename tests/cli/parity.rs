@@ -7,7 +7,7 @@ use cl_bus::{Bus, Draft};
 use cl_storage::run_info::RunStatus;
 use cl_storage::{ProjectId, TaskDir, marker};
 
-use crate::place::{CHILD, PROJECT, Place, TASK, add_run, adopt, ended};
+use crate::place::{CHILD, PROJECT, Place, TASK, add_run, adopt, ended, eventually};
 
 /// A server of a place; ended with the test.
 struct Server {
@@ -99,6 +99,11 @@ fn looks_print_the_same_bytes_from_files_and_from_a_server() {
         "bus read --project demo --task %first --after nonsense",
         "bus read --project demo",
         "bus read --project nothere",
+        "output --project demo %first",
+        "output --project demo %first --tail 1",
+        "output --project demo %first --file stdout",
+        "output --project demo %first --file stderr",
+        "output --project demo task-20260101-000200-damaged",
     ] {
         let line = line.replace('%', "task-20260101-000000-");
         for form in ["", " --json"] {
@@ -287,6 +292,12 @@ fn played(
             full = format!("{full} --server {}", server.url);
         }
         let ran = place.run(&full);
+        if line.contains("hanger") {
+            // What comes next is about a run, which its supervisor is only about to begin.
+            let task = line.split_whitespace().nth(1).unwrap();
+            let look = format!("status {task} --project demo --json");
+            eventually(|| place.run(&look).out.contains("\"pid_alive\":true"));
+        }
         let root = place.root.path().to_string_lossy().into_owned();
         let err = ran.err.replace(&root, "[root]");
         let mut code = ran.code;

@@ -39,7 +39,7 @@ pub(crate) enum Backend {
     /// The files of this machine.
     Local,
     /// A server.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 /// What a command may do without a server that was not named by `--server`.
@@ -54,7 +54,7 @@ pub(crate) enum Need {
 /// Decides who answers, and connects.
 pub(crate) fn open(ctx: &mut Context, need: Need) -> Result<Backend, CliError> {
     if let Some(url) = ctx.global.server.clone() {
-        return Ok(Backend::Server(Server::connect(ctx, &url, "--server")?));
+        return Server::connect(ctx, &url, "--server").map(Backend::of);
     }
     if ctx.binary == Binary::RunAgent {
         return Ok(Backend::Local);
@@ -70,7 +70,7 @@ pub(crate) fn open(ctx: &mut Context, need: Need) -> Result<Backend, CliError> {
         .hint("start one with `conductor serve`, or name one with --server")),
     };
     match connected {
-        Ok(server) => Ok(Backend::Server(server)),
+        Ok(server) => Ok(Backend::of(server)),
         Err(error) if error.exit() == Exit::Unreachable && need == Need::Look => {
             let why = error.chain();
             ctx.console
@@ -136,15 +136,19 @@ fn only_local(command: &Command) -> Option<Need> {
         | Command::Ps(_)
         | Command::Usage(_)
         | Command::Logs(_)
-        | Command::Output(_)
         | Command::Review(ReviewCommand::Quorum(_))
         | Command::Facts(FactsCommand::List(_))
         | Command::Bus(BusCommand::Discover(_) | BusCommand::Check(_)) => Some(Need::Look),
+        Command::Output(call) => call.command.as_ref().map(|_| Need::Look),
         _ => None,
     }
 }
 
 impl Backend {
+    fn of(server: Server) -> Self {
+        Self::Server(Box::new(server))
+    }
+
     /// Refuses what this backend cannot do.
     pub(crate) fn must_be_local(&self, what: &str) -> Result<(), CliError> {
         match self {

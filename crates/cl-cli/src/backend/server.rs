@@ -17,7 +17,7 @@ use crate::error::{CliError, Exit};
 /// How long connecting may take; a server of this machine answers at once.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How much longer than the grace a stop may take.
-const STOPPING: Duration = Duration::from_secs(60);
+const STOPPING: Duration = Duration::from_mins(1);
 
 /// A server that answers.
 #[derive(Debug)]
@@ -145,7 +145,8 @@ impl Server {
         self.get(&of_task(project, task))
     }
 
-    pub(super) fn runs(&self, project: &ProjectId, task: &TaskId) -> Result<RunListing, CliError> {
+    /// Lists the runs of a task, oldest first.
+    pub(crate) fn runs(&self, project: &ProjectId, task: &TaskId) -> Result<RunListing, CliError> {
         self.get(&of_task(project, task).then("runs"))
     }
 
@@ -158,6 +159,15 @@ impl Server {
     ) -> Result<T, CliError> {
         let path = of_task(project, task).then(what);
         self.ask(async |client| client.answer_within(STOPPING).post_empty(&path).await)
+    }
+
+    /// Fetches bytes; `None` if there are none of that name.
+    pub(crate) fn bytes(&self, path: &Path) -> Result<Option<Vec<u8>>, CliError> {
+        match self.asking.ask(async |client| client.get_bytes(path).await) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.code() == Some(ProblemCode::NotFound) => Ok(None),
+            Err(error) => Err(self.explained(error)),
+        }
     }
 
     /// Stops a task and everything below it.

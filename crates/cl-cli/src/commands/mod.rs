@@ -39,6 +39,7 @@ pub mod review_run;
 mod run_selector;
 mod series;
 pub mod serve;
+mod served_output;
 pub mod shell_setup;
 pub mod show;
 pub mod status;

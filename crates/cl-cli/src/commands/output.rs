@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::flat;
 use crate::args::{OutputArgs, OutputFile};
+use crate::backend::{self, Backend, Need};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
@@ -26,14 +27,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOOKS_PER_STATUS: u32 = 3;
 
 /// The most of a file that one JSON document holds: it is built in memory.
-const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
+pub(super) const LARGEST_DOCUMENT: u64 = 32 * 1024 * 1024;
 
 /// Longer than the line that tells what an answer lacks.
-const LONGEST_NOTE: u64 = 200;
+pub(super) const LONGEST_NOTE: u64 = 200;
 
 /// Prints what a run left.
 pub fn run(ctx: &mut Context, args: &OutputArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
+    if let Backend::Server(server) = backend::open(ctx, Need::Look)? {
+        return super::served_output::run(ctx, &server, args);
+    }
     let task = flat::existing_task(ctx, &scope)?;
     let named = scope.run.as_ref().map(|run| &run.value);
     let run = match named {
@@ -66,11 +70,12 @@ pub fn run(ctx: &mut Context, args: &OutputArgs) -> Result<Exit, CliError> {
 }
 
 /// What is printed, and whether events in it become text.
-struct Source {
-    path: PathBuf,
-    what: &'static str,
-    is_rendered: bool,
-    is_answer: bool,
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) what: &'static str,
+    pub(super) is_rendered: bool,
+    pub(super) is_answer: bool,
 }
 
 impl Source {
@@ -293,7 +298,7 @@ fn left_out_before(source: &Source, args: &OutputArgs) -> std::io::Result<u64> {
     Ok(cl_runner::left_out_bytes(&start).unwrap_or(0))
 }
 
-fn last_lines(text: &str, count: usize) -> &str {
+pub(super) fn last_lines(text: &str, count: usize) -> &str {
     if count == 0 {
         return text;
     }
@@ -303,7 +308,7 @@ fn last_lines(text: &str, count: usize) -> &str {
 }
 
 /// Prints pieces: as they are, as text, or as JSON lines.
-struct Printer {
+pub(super) struct Printer {
     renderer: Option<Renderer>,
     /// Lines held back until it is known which are the last ones.
     backlog: Option<(usize, VecDeque<String>)>,
@@ -315,7 +320,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(ctx: &mut Context, source: &Source, args: &OutputArgs) -> Self {
+    pub(super) fn new(ctx: &mut Context, source: &Source, args: &OutputArgs) -> Self {
         let mask = (!args.raw).then(|| MaskStream::new(&redactor(ctx)));
         let holds_back = source.is_rendered && args.tail > 0;
         Self {
@@ -327,7 +332,7 @@ impl Printer {
         }
     }
 
-    fn take(&mut self, ctx: &mut Context, piece: &[u8]) -> Result<(), CliError> {
+    pub(super) fn take(&mut self, ctx: &mut Context, piece: &[u8]) -> Result<(), CliError> {
         match &mut self.renderer {
             Some(renderer) => {
                 let text = renderer.feed(piece);
@@ -410,7 +415,7 @@ impl Printer {
         ctx.console.json(&json!({"line": line, "end": null}))
     }
 
-    fn finish(&mut self, ctx: &mut Context) -> Result<(), CliError> {
+    pub(super) fn finish(&mut self, ctx: &mut Context) -> Result<(), CliError> {
         if let Some(mut renderer) = self.renderer.take() {
             let text = renderer.finish();
             self.put_text(ctx, &text)?;

@@ -18,7 +18,7 @@ use crate::view::{Survey, TaskRow, TaskText as _, duration_text, warn_about};
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// For how long a server that is started again may not answer.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
 /// Waits for tasks.
 pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
