@@ -279,7 +279,7 @@ fn played(
         "bus post --task %alpha --type FACT --body told --meta a=b",
         "bus post --task %nothere --type FACT --body told",
         "bus post --task %alpha --type FACT --body=",
-        "bus read --task %alpha --type FACT",
+        "bus read --task %alpha --text told",
         "list",
         "list --project demo",
     ] {
