@@ -202,7 +202,9 @@ impl Stream {
             .map(|(run, _)| run.clone())
             .filter(|run| !there.contains(run))
             .collect();
-        gone.iter().for_each(|run| stream.places.forget_run(run));
+        for run in &gone {
+            stream.places.forget_run(run);
+        }
         stream.sort_backlog();
         stream
     }
@@ -338,7 +340,9 @@ impl Stream {
                 return Look::lately(&from, &of, Some(settled));
             }
             let mut look = Look::default();
-            tasks.values().for_each(|entry| look.add(&from, entry));
+            for entry in tasks.values() {
+                look.add(&from, entry);
+            }
             look
         });
         let look = looked.await.unwrap_or_default();

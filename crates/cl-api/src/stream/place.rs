@@ -37,11 +37,12 @@ impl Resuming {
     {
         let bad = |error: C::Err| Refusal::bad_request(error.to_string());
         match (self.last.as_deref(), self.from.as_deref()) {
-            (Some(place), _) => place.parse().map(Beginning::Behind).map_err(bad),
             (None, None) => Ok(Beginning::Usual),
             (None, Some("start")) => Ok(Beginning::Start),
             (None, Some("end")) => Ok(Beginning::End),
-            (None, Some(place)) => place.parse().map(Beginning::Behind).map_err(bad),
+            (Some(place), _) | (None, Some(place)) => {
+                place.parse().map(Beginning::Behind).map_err(bad)
+            }
         }
     }
 }

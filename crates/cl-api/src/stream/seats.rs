@@ -74,7 +74,8 @@ impl Seats {
     }
 
     /// Returns how many clients follow streams now.
-    pub(crate) fn clients(&self) -> u32 {
+    #[cfg(test)]
+    fn clients(&self) -> u32 {
         self.taken().all
     }
 

@@ -18,7 +18,7 @@ use crate::http::Connection;
 use crate::server::{Place, Server, Setup};
 
 /// How long a test waits for an event.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PROJECT: &str = "p";
 
 /// A client of one stream.
