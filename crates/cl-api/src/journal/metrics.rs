@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
@@ -152,7 +152,7 @@ impl Metrics {
     }
 
     /// Counts a run that has ended.
-    fn ended(&self, run: &RunFacts, before: Option<&RunFacts>, now: Timestamp) {
+    fn ended(&self, run: &Run, before: Option<&Run>, now: Timestamp) {
         match run.status {
             RunStatus::Completed => self.completed_runs.inc(),
             _ => self.failed_runs.inc(),
@@ -309,7 +309,8 @@ fn plain(text: &str) -> String {
 pub(crate) fn follow(app: App) {
     let mut changes = app.index.changes();
     let ending = app.ending.clone();
-    let started = app.now();
+    // Records tell whole seconds.
+    let started = Timestamp::from_second(app.now().as_second()).unwrap_or_default();
     tokio::spawn(async move {
         let mut tally = Tally::since(started);
         while app.index.is_building() {
@@ -358,12 +359,34 @@ pub(crate) fn follow(app: App) {
     });
 }
 
+/// What counts of a run.
+#[derive(Debug)]
+struct Run {
+    id: RunId,
+    kind: Option<Arc<str>>,
+    status: RunStatus,
+    end: Option<Timestamp>,
+    previous: Option<RunId>,
+}
+
+impl Run {
+    fn of(facts: &RunFacts) -> Self {
+        Self {
+            id: facts.id.clone(),
+            kind: facts.kind.clone(),
+            status: facts.status,
+            end: facts.end,
+            previous: facts.previous.clone(),
+        }
+    }
+}
+
 /// Which runs have been counted.
 #[derive(Debug)]
 struct Tally {
     since: Timestamp,
-    /// When the last run ended that was counted, and which one, of each task that had one.
-    seen: HashMap<(ProjectId, TaskId), (Timestamp, RunId)>,
+    /// When the last runs ended that were counted, and which ones, of each task that had any.
+    seen: HashMap<(ProjectId, TaskId), (Timestamp, Vec<RunId>)>,
 }
 
 impl Tally {
@@ -384,7 +407,8 @@ impl Tally {
         if entry.row.last_activity.is_none_or(|at| at < self.since) {
             return;
         }
-        let runs = app.index.run_facts(entry);
+        let facts = app.index.run_facts(entry);
+        let runs: Vec<Run> = facts.iter().map(Run::of).collect();
         let key = (entry.row.project_id.clone(), entry.row.task_id.clone());
         for (before, run) in self.fresh(key, &runs) {
             app.metrics.ended(run, before, app.now());
@@ -395,29 +419,28 @@ impl Tally {
     fn fresh<'a>(
         &mut self,
         key: (ProjectId, TaskId),
-        runs: &'a [RunFacts],
-    ) -> Vec<(Option<&'a RunFacts>, &'a RunFacts)> {
+        runs: &'a [Run],
+    ) -> Vec<(Option<&'a Run>, &'a Run)> {
         let counted = self.seen.get(&key).cloned();
-        let is_fresh = |run: &RunFacts| {
+        let is_fresh = |run: &Run| {
             let has_ended = matches!(run.status, RunStatus::Completed | RunStatus::Failed);
             let Some(end) = run.end.filter(|_| has_ended) else {
                 return false;
             };
             match &counted {
                 // Runs of a task follow each other.
-                Some((last, id)) => end >= *last && run.id != *id,
+                Some((last, ids)) => end > *last || (end == *last && !ids.contains(&run.id)),
                 None => end >= self.since,
             }
         };
         let mut fresh: Vec<_> = runs.iter().filter(|run| is_fresh(run)).collect();
         fresh.sort_by_key(|run| run.end);
-        if let Some((end, id)) = fresh
-            .last()
-            .and_then(|run| Some((run.end?, run.id.clone())))
-        {
-            self.seen.insert(key, (end, id));
+        if let Some(end) = fresh.last().and_then(|run| run.end) {
+            let same = runs.iter().filter(|run| run.end == Some(end));
+            let ids = same.map(|run| run.id.clone()).collect();
+            self.seen.insert(key, (end, ids));
         }
-        let before = |run: &RunFacts| {
+        let before = |run: &Run| {
             let previous = run.previous.as_ref()?;
             runs.iter().find(|other| other.id == *previous)
         };
@@ -477,11 +500,15 @@ mod tests {
         }
     }
 
-    fn run(id: &str, kind: &str, end: i64, previous: Option<&str>) -> RunFacts {
-        let mut run = RunFacts::named(id, kind, previous);
-        run.status = RunStatus::Completed;
-        run.end = Some(Timestamp::from_second(end).unwrap());
-        run
+    fn run(id: &str, kind: &str, end: i64, previous: Option<&str>) -> Run {
+        let parse = |id: &str| RunId::parse(id).unwrap();
+        Run {
+            id: parse(id),
+            kind: Some(kind.into()),
+            status: RunStatus::Completed,
+            end: Some(Timestamp::from_second(end).unwrap()),
+            previous: previous.map(parse),
+        }
     }
 
     #[test]
@@ -501,7 +528,7 @@ mod tests {
             run(first, "claude", 50, None),
             run(second, "claude", 150, None),
         ];
-        let ids = |found: Vec<(Option<&RunFacts>, &RunFacts)>| -> Vec<String> {
+        let ids = |found: Vec<(Option<&Run>, &Run)>| -> Vec<String> {
             found.iter().map(|(_, run)| run.id.to_string()).collect()
         };
         // The first one ended before the server began.

@@ -249,13 +249,13 @@ fn unknown(what: &str, name: &str) -> Refusal {
 
 /// A file that was opened, as it was then.
 #[derive(Debug)]
-struct Opened {
+pub(super) struct Opened {
     file: File,
     size: u64,
     modified: Timestamp,
 }
 
-fn open(name: &str, path: &FilePath) -> Answer<Opened> {
+pub(super) fn open(name: &str, path: &FilePath) -> Answer<Opened> {
     let not_found = || Refusal::not_found(format!("file not found: {name}"));
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => not_found(),
@@ -431,7 +431,7 @@ impl Range {
     }
 }
 
-async fn raw(
+pub(super) async fn raw(
     headers: HeaderMap,
     open: impl FnOnce() -> Answer<Opened> + Send + 'static,
 ) -> Answer<Response> {

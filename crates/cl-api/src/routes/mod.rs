@@ -14,6 +14,7 @@ mod listing;
 mod messages;
 mod place;
 pub(crate) mod projects;
+mod resources;
 mod self_update;
 mod shape;
 mod steering;
@@ -21,6 +22,7 @@ mod streams;
 mod submission;
 mod tasks;
 mod threads;
+mod ui;
 mod v1;
 
 use axum::Router;
@@ -56,6 +58,8 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(files::routes())
         .merge(streams::routes())
         .merge(accounts::routes())
+        .merge(resources::routes())
+        .merge(ui::routes())
         .split_for_parts()
 }
 

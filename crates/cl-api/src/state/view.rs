@@ -184,31 +184,3 @@ pub(crate) enum Change {
     /// Tasks have moved up in the queue.
     Queue,
 }
-
-#[cfg(test)]
-impl RunFacts {
-    /// Returns a run of which little is known.
-    pub(crate) fn named(id: &str, kind: &str, previous: Option<&str>) -> Self {
-        let parse = |id: &str| RunId::parse(id).unwrap();
-        Self {
-            id: parse(id),
-            agent: None,
-            kind: Some(kind.into()),
-            version: None,
-            status: RunStatus::Running,
-            exit_code: None,
-            start: None,
-            end: None,
-            parent: None,
-            previous: previous.map(parse),
-            error: None,
-            is_external: None,
-            cwd: None,
-            phase: None,
-            attempt: None,
-            role: None,
-            failure: None,
-            digest: 0,
-        }
-    }
-}

@@ -14,6 +14,7 @@ mod life;
 mod limits;
 mod messages;
 mod reads;
+mod resources;
 mod scene;
 mod server;
 mod streams;

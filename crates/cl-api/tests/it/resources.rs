@@ -1,0 +1,131 @@
+//! Usage, limits, processes and evidence over HTTP, and the built-in page.
+
+use serde_json::{Value, json};
+
+use crate::scene::{self, PROJECT, TASK};
+use crate::server::{Server, Setup};
+
+fn served() -> Server {
+    scene::place().start(&Setup::default())
+}
+
+fn get(server: &Server, path: &str) -> Value {
+    server.get(path).expect(200).json()
+}
+
+#[test]
+fn usage_is_added_up() {
+    let server = served();
+    let usage = get(&server, "/api/v1/usage");
+    assert_eq!(
+        (&usage["by"], &usage["since"]),
+        (&json!("agent"), &Value::Null)
+    );
+    assert_eq!(usage["rows"][0]["key"], "claude");
+    assert_eq!(usage["rows"][0]["input_tokens"], 1200);
+    assert_eq!(usage["total"]["cost_usd"], 0.5);
+    let task = get(
+        &server,
+        &format!("/api/v1/usage?by=task&project_id={PROJECT}&task_id={TASK}"),
+    );
+    assert_eq!(task["rows"][0]["key"], format!("{PROJECT}/{TASK}"));
+    assert_eq!(get(&server, "/api/v1/usage?days=1")["rows"], json!([]));
+    for bad in [
+        "by=x",
+        "days=0",
+        "since=x",
+        &format!("task_id={TASK}"),
+        "project_id=..",
+    ] {
+        server.get(&format!("/api/v1/usage?{bad}")).expect(400);
+    }
+    server.get("/api/v1/usage?project_id=other").expect(404);
+}
+
+#[test]
+fn limits_are_shown_and_forgotten() {
+    let server = served();
+    assert_eq!(
+        get(&server, "/api/v1/limits"),
+        json!({"windows": [], "agents": [], "problems": []})
+    );
+    let root = cl_storage::Root::at(&server.root()).unwrap();
+    let key = cl_storage::ledger::AccountKey::parse("claude", "claude").unwrap();
+    cl_storage::ledger::Ledger::of(&root)
+        .update(&key, |account| {
+            account.attempted(Some(cl_storage::FailureKind::Auth), jiff::Timestamp::now());
+        })
+        .unwrap();
+    let limits = get(&server, "/api/v1/limits");
+    assert_eq!(limits["agents"][0]["agent"], "claude");
+    assert_eq!(limits["agents"][0]["failures"], 1);
+    let forget = || server.ask(&server.request("DELETE", "/api/v1/limits/claude"));
+    assert_eq!(
+        forget().expect(200).json()["cleared"][0]["account"],
+        "claude"
+    );
+    assert_eq!(forget().expect(404).code(), "NOT_FOUND");
+}
+
+#[test]
+fn a_task_without_processes_has_none() {
+    let server = served();
+    let ps = get(&server, &format!("/api/v1/ps?project_id={PROJECT}"));
+    assert_eq!((&ps["processes"], &ps["tasks"]), (&json!([]), &json!([])));
+    assert_eq!(ps["totals"]["processes"], 0);
+}
+
+#[test]
+fn evidence_is_shown_with_what_gates_printed() {
+    let server = served();
+    let path = format!("{}/evidence", scene::task_path());
+    let none = get(&server, &path);
+    assert_eq!(
+        (&none["claim"], &none["evidence"]),
+        (&Value::Null, &json!([]))
+    );
+    let gates = scene::task_folder(&server).join("gates");
+    std::fs::create_dir(&gates).unwrap();
+    let piece = "version: 1\nname: tests\nrun: cargo test\ncwd: /tmp\nlaunch_id: l1\nclaim: 1\n\
+        verdict: passed\nreason: ''\nexit_code: 0\nstarted_at: 2026-01-01T00:00:00Z\n\
+        duration_ms: 5\ntimeout_ms: 9\noutput: 1.out\noutput_bytes: 3\noutput_sha256: x\n\
+        tree: ''\ntree_after: ''\n\
+        argv: []\nsignal: null\nenvironment: ''\nunquiet: false\n";
+    std::fs::write(gates.join("1.yaml"), piece).unwrap();
+    std::fs::write(gates.join("1.out"), "ok\n").unwrap();
+    std::fs::write(gates.join("2.yaml"), piece.replace("1.out", "../TASK.md")).unwrap();
+    let shown = get(&server, &path);
+    assert_eq!(shown["problems"], json!([]), "{shown}");
+    assert_eq!(shown["evidence"][0]["name"], "tests");
+    assert_eq!(shown["evidence"][0]["number"], 1);
+    let output = server.get(&format!("{path}/1/output")).expect(200);
+    assert_eq!(output.text(), "ok\n");
+    for number in ["2", "3"] {
+        server.get(&format!("{path}/{number}/output")).expect(404);
+    }
+    server.get(&format!("{path}/x/output")).expect(400);
+}
+
+#[test]
+fn the_page_is_open_and_loads_nothing_from_elsewhere() {
+    let server = served();
+    let ask = |path: &str| server.ask(&server.anonymous("GET", path));
+    assert_eq!(ask("/").expect(302).header("location"), Some("/ui/"));
+    assert_eq!(ask("/ui").expect(301).header("location"), Some("/ui/"));
+    for (path, kind) in [
+        ("/ui/", "text/html; charset=utf-8"),
+        ("/ui/page.css", "text/css; charset=utf-8"),
+        ("/ui/page.js", "text/javascript; charset=utf-8"),
+    ] {
+        let reply = ask(path).expect(200);
+        assert_eq!(reply.header("content-type"), Some(kind));
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'self'"), "{policy}");
+        // The policy would refuse these anyway.
+        for word in ["http:", "https:", "innerHTML", "onclick", "style=", "eval("] {
+            assert!(!reply.text().contains(word), "{path}: {word}");
+        }
+    }
+    let page = ask("/ui/").expect(200);
+    assert!(!page.text().contains("<style") && !page.text().contains("<script>"));
+}
