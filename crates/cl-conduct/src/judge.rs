@@ -13,6 +13,8 @@ pub(crate) struct Facts {
     pub(crate) in_flight: bool,
     /// The launch on record is the one that the entry names.
     pub(crate) was_launched: bool,
+    /// The owner on record has the launch that the entry names, and may not have recorded it.
+    pub(crate) is_being_launched: bool,
     /// Whether somebody runs the task.
     pub(crate) owner: OwnerState,
     /// Somebody gave the task up, or wants it stopped, and the submission is no resume.
@@ -52,6 +54,9 @@ pub(crate) fn judge(facts: Facts) -> Verdict {
             _ => Verdict::Forget,
         };
     }
+    if facts.is_being_launched && facts.owner == OwnerState::Alive {
+        return Verdict::Leave;
+    }
     if facts.is_given_up {
         return Verdict::GiveUp;
     }
@@ -71,6 +76,7 @@ mod tests {
     const WAITING: Facts = Facts {
         in_flight: false,
         was_launched: false,
+        is_being_launched: false,
         owner: OwnerState::None,
         is_given_up: false,
         is_blocked: false,
@@ -79,16 +85,18 @@ mod tests {
     #[test]
     fn what_was_launched_is_never_launched_again() {
         let owners = [OwnerState::None, OwnerState::Alive, OwnerState::Lost];
-        for bits in 0..16_u8 {
+        for bits in 0..32_u8 {
             for owner in owners {
                 let facts = Facts {
                     in_flight: bits & 1 != 0,
                     was_launched: bits & 2 != 0,
                     is_given_up: bits & 4 != 0,
                     is_blocked: bits & 8 != 0,
+                    is_being_launched: bits & 16 != 0,
                     owner,
                 };
-                let may_launch = bits == 0 && owner != OwnerState::Alive;
+                // A launch that ended before it was on record has not been.
+                let may_launch = bits & 15 == 0 && owner != OwnerState::Alive;
                 assert_eq!(judge(facts) == Verdict::Launch, may_launch, "{facts:?}");
             }
         }
@@ -105,6 +113,13 @@ mod tests {
         let owner = OwnerState::Alive;
         check(Facts { owner, ..launched }, Verdict::Leave);
         check(Facts { owner, ..WAITING }, Verdict::Overtaken);
+        let taking = Facts {
+            is_being_launched: true,
+            ..WAITING
+        };
+        check(Facts { owner, ..taking }, Verdict::Leave);
+        let owner = OwnerState::Lost;
+        check(Facts { owner, ..taking }, Verdict::Launch);
         let given_up = Facts {
             is_given_up: true,
             is_blocked: true,

@@ -1,6 +1,7 @@
 //! Launching what waits in the queue, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Planner {
     held: BTreeMap<String, (Timestamp, String)>,
     /// Supervisors that are children of this process until they end.
     children: Vec<ProcessIdentity>,
+    /// Where the last step stopped looking, if it did not get to the end.
+    looked_until: Option<String>,
 }
 
 /// What came of a step.
@@ -77,6 +80,7 @@ impl Planner {
             in_flight: BTreeMap::new(),
             held: BTreeMap::new(),
             children: Vec::new(),
+            looked_until: None,
         }
     }
 
@@ -95,8 +99,15 @@ impl Planner {
         let mut room = ahead.saturating_sub(waiting + self.in_flight.len());
         let mut looks = LOOKS;
         let mut orders: Vec<(Submitted, TaskDir)> = Vec::new();
-        for name in self.known.keys().cloned().collect::<Vec<_>>() {
+        // However many may not begin, those behind them are looked at in a later step.
+        let from = self.looked_until.take();
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let names = self.known.range((from, Bound::Unbounded));
+        let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
+        for (place, name) in names.iter().enumerate() {
+            let name = name.clone();
             if looks == 0 {
+                self.looked_until = place.checked_sub(1).map(|place| names[place].clone());
                 break;
             }
             if self.held.get(&name).is_some_and(|(until, _)| *until > now) {
@@ -147,7 +158,8 @@ impl Planner {
         self.reap();
         stepped.waiting = self.known.len();
         stepped.problems = self.problems();
-        stepped.look_again = self.look_again(room == 0, stepped.launched);
+        let is_busy = room == 0 || stepped.launched > 0 || self.looked_until.is_some();
+        stepped.look_again = self.look_again(is_busy);
         Ok(stepped)
     }
 
@@ -185,15 +197,22 @@ impl Planner {
     }
 
     fn facts(&self, name: &str, found: &Submitted, task: &TaskDir, now: Timestamp) -> Facts {
+        let mut owner = Owner::read(task).ok().flatten();
         let launch = LaunchFile::read(task).ok().flatten();
-        let owner = Owner::read(task).ok().flatten();
+        let was_launched = launch.is_some_and(|file| Some(file.launch_id) == found.entry.launch);
+        if was_launched {
+            // It may have been taken between the two looks.
+            owner = Owner::read(task).ok().flatten();
+        }
         let markers = Markers::read(task, now);
         let is_marked = |marker| markers.as_ref().is_ok_and(|found| found.has(marker));
         let resumes =
             Submission::of(&found.entry).is_ok_and(|asked| asked.attach != Attach::Create);
         Facts {
             in_flight: (self.in_flight.get(name)).is_some_and(ProcessIdentity::is_alive),
-            was_launched: launch.is_some_and(|file| Some(file.launch_id) == found.entry.launch),
+            was_launched,
+            is_being_launched: (owner.as_ref())
+                .is_some_and(|owner| Some(&owner.launch_id) == found.entry.launch.as_ref()),
             owner: OwnerState::of(owner.as_ref()),
             is_given_up: is_marked(Marker::Cancelled)
                 || (is_marked(Marker::StopRequested) && !resumes),
@@ -311,12 +330,11 @@ impl Planner {
             .retain(|child| child.is_alive() || !reap(child));
     }
 
-    fn look_again(&self, is_full: bool, launched: usize) -> Option<Duration> {
+    fn look_again(&self, is_busy: bool) -> Option<Duration> {
         if self.known.is_empty() {
             return None;
         }
-        let is_busy = is_full || launched > 0 || !self.in_flight.is_empty();
-        Some(if is_busy {
+        Some(if is_busy || !self.in_flight.is_empty() {
             Duration::from_millis(20)
         } else {
             LOOK_AGAIN

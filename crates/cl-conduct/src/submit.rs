@@ -1,5 +1,8 @@
 //! Accepting a submission: checked, on disk, then answered.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Mutex, PoisonError};
+
 use cl_runner::launch::{LaunchFile, OrderError, Promise, is_prompt_of_record, ready};
 use cl_storage::dependencies::{DependencyError, graph_of, set_dependencies};
 use cl_storage::durable::{self, Mode};
@@ -55,6 +58,18 @@ pub enum SubmitError {
     Io(#[from] std::io::Error),
 }
 
+/// Held while a task is looked at and queued: of two that ask for the same task at once,
+/// the later one sees what the earlier one has done. Tasks share them by chance.
+static AT_WORK: [Mutex<()>; 16] = [const { Mutex::new(()) }; 16];
+
+fn lock_of(task: &TaskDir) -> &'static Mutex<()> {
+    let mut hasher = DefaultHasher::new();
+    task.path().hash(&mut hasher);
+    let count = AT_WORK.len() as u64;
+    let place = usize::try_from(hasher.finish() % count).unwrap_or_default();
+    &AT_WORK[place]
+}
+
 /// Returns the id of the launch that a key stands for: the same key, the same launch.
 pub fn launch_of_key(key: &str) -> String {
     format!("key-{}", &digest::sha256_hex(key.as_bytes())[..32])
@@ -62,7 +77,8 @@ pub fn launch_of_key(key: &str) -> String {
 
 /// Accepts `submission` for `task`; returns after it is on disk, in the queue.
 ///
-/// With the same `key` it is accepted once, however often it comes. Blocks for as long as the
+/// With the same `key` it is accepted once, however often it comes, also at once; the
+/// server of a root is the only one that submits. Blocks for as long as the
 /// disk takes. A crash on the way leaves at most a task that was never launched.
 pub fn submit(
     root: &Root,
@@ -72,6 +88,8 @@ pub fn submit(
     settings: &Settings,
     now: Timestamp,
 ) -> Result<Submitted, SubmitError> {
+    // It guards nothing but the order of what stands on disk.
+    let _alone = lock_of(task).lock().unwrap_or_else(PoisonError::into_inner);
     let launch_id = key.map_or_else(|| Promise::new_launch_id(now), launch_of_key);
     if key.is_some()
         && let Some(earlier) = earlier(root, task, &launch_id, submission)?

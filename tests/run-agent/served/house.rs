@@ -58,9 +58,20 @@ impl House {
 
     /// Submits task `number`, always with the same key.
     pub(crate) fn submit(&self, caller: &mut Caller, number: usize) -> std::io::Result<Reply> {
+        self.submit_after(caller, number, &[])
+    }
+
+    /// Submits task `number`, which is to begin after others.
+    pub(crate) fn submit_after(
+        &self,
+        caller: &mut Caller,
+        number: usize,
+        others: &[usize],
+    ) -> std::io::Result<Reply> {
         let task = id(number);
+        let others: Vec<String> = others.iter().copied().map(id).collect();
         let body = json!({
-            "project_id": PROJECT, "task_id": task, "agent_type": "actor",
+            "project_id": PROJECT, "task_id": task, "agent_type": "actor", "depends_on": others,
             "prompt": format!("Do thing {number}."), "project_root": self.scenario.work(),
         });
         caller.post("/api/v1/tasks", Some(&format!("key of {task}")), &body)

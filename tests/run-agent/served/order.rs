@@ -2,7 +2,7 @@
 
 use cl_testkit::patience::until;
 
-use crate::house::{House, QUICK, chance, id, rounds};
+use crate::house::{House, QUICK, WAITING, chance, id, rounds};
 
 const QUEUE: usize = 50;
 
@@ -34,4 +34,25 @@ fn order(moments: &[usize]) {
     house.wait_for_all(QUEUE);
     let expected: Vec<String> = (0..QUEUE).map(id).collect();
     assert_eq!(house.began(), expected, "killed at {moments:?}");
+}
+
+#[test]
+fn however_many_wait_for_others_they_hold_up_nobody() {
+    const BLOCKED: usize = 100;
+    let house = House::new(4, WAITING);
+    let server = house.serve();
+    let mut caller = server.caller();
+    house.submit(&mut caller, 0).unwrap().expect(201);
+    until("the one they wait for", || house.began().len() == 1);
+    for number in 1..=BLOCKED {
+        house
+            .submit_after(&mut caller, number, &[0])
+            .unwrap()
+            .expect(201);
+    }
+    house.submit(&mut caller, BLOCKED + 1).unwrap().expect(201);
+    until("the one behind them", || house.began().len() == 2);
+    house.scenario.release("go");
+    house.wait_for_all(BLOCKED + 2);
+    assert!(house.begun().values().all(|times| *times == 1));
 }
