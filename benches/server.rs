@@ -92,7 +92,10 @@ fn get(caller: &mut Caller, path: &str) -> Vec<u8> {
 fn start(plan: &mut Plan, own: &Path, full: &Path, runs: u32) -> io::Result<()> {
     let empty = own.join("s1-empty-root");
     fs::create_dir_all(&empty)?;
-    for (what, root) in [("an empty root".to_owned(), empty.as_path()), (format!("{runs} runs"), full)] {
+    for (what, root) in [
+        ("an empty root".to_owned(), empty.as_path()),
+        (format!("{runs} runs"), full),
+    ] {
         let place = Place::new(own, "s1", root)?;
         let mut listed = Vec::new();
         let mut healthy = || {
@@ -123,7 +126,10 @@ fn listings(plan: &mut Plan, place: &Place, runs: u32) {
     let flat = format!("/api/projects/{}/runs/flat", bench_data::PROJECT);
     patience::until("the whole index", || {
         let text = get(&mut caller, &flat);
-        text.windows(8).filter(|part| *part == b"\"run_id\"").count() > 0
+        text.windows(8)
+            .filter(|part| *part == b"\"run_id\"")
+            .count()
+            > 0
             || !plan.is_test() && text.len() > 100_000
             || plan.is_test()
     });
@@ -146,7 +152,11 @@ fn listings(plan: &mut Plan, place: &Place, runs: u32) {
         let what = format!("GET {what} of {runs} runs, {CONNECTIONS} connections; floor: health");
         let row = Row::new("S2", &what, "1/s", &samples).floor(&floor);
         let note = format!("{bytes} bytes each; p99 of the last turn {worst:.1} ms");
-        plan.push(row.goal(Goal::AtLeast(5000.0)).reference(reference).note(note));
+        plan.push(
+            row.goal(Goal::AtLeast(5000.0))
+                .reference(reference)
+                .note(note),
+        );
     }
     server.end();
 }
@@ -257,7 +267,12 @@ fn burst(plan: &mut Plan, parent: &Path, name: &str) -> io::Result<()> {
     assert_eq!(tasks.len(), text.lines().count(), "none began twice");
     let rate = f64::from(count) / took;
     let what = format!("{count} tasks submitted in a burst, 8 slots, until all are done; root ");
-    let what = what + if name == "disk" { "on the disk" } else { "in memory" };
+    let what = what
+        + if name == "disk" {
+            "on the disk"
+        } else {
+            "in memory"
+        };
     let row = Row::new("S7", &what, "1/s", &Samples::one(rate));
     let row = match name {
         "disk" => row,

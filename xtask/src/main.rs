@@ -10,6 +10,7 @@
 //! - [`hygiene`]: nothing that runs or builds leave is committed
 //! - [`secrets`]: nothing that looks like a live credential, in files and in history
 //! - [`release`]: what a release binary must and must not contain
+//! - [`release_gate`]: whether a commit may be released
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
 //! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
 //! - [`windows_check`]: type checks for Windows and macOS
@@ -28,6 +29,7 @@ mod demo;
 mod hygiene;
 mod layers;
 mod release;
+mod release_gate;
 mod secrets;
 mod smoke;
 mod tidy;
@@ -97,6 +99,8 @@ enum Command {
     WindowsCheck,
     /// Run the benchmarks next to the raw cost of the disk
     Bench(bench::Options),
+    /// Run every check that a release needs, and say whether it may be made
+    ReleaseGate(release_gate::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +111,8 @@ enum HooksAction {
 
 #[derive(Debug, Subcommand)]
 enum Subject {
+    /// Start both binaries as servers without a configuration, ask them, and end them
+    Startup,
     /// Give each of the pinned agent CLIs a task, with a stand-in for the model
     Agents {
         /// Leave the agents' roots in this directory instead of a temporary one
@@ -153,6 +159,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::ReleaseCheck => release::check(&workspace)?,
         Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,
         Command::Smoke { subject } => match subject {
+            Subject::Startup => smoke::startup::startup(&workspace)?,
             Subject::Agents { probe: true, .. } => smoke::probe(&workspace)?,
             Subject::Agents {
                 keep, all, agent, ..
@@ -163,6 +170,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         },
         Command::WindowsCheck => windows_check::check(&workspace)?,
         Command::Bench(options) => bench::run(&workspace, &options)?,
+        Command::ReleaseGate(options) => return release_gate::run(&workspace, &options),
     };
     println!("{outcome}");
     Ok(())

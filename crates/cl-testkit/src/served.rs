@@ -65,6 +65,11 @@ impl Served {
         self.running.pid()
     }
 
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns what it has logged so far.
     pub fn said(&self) -> String {
         self.running.said()

@@ -7,11 +7,13 @@
 //! - [`cases`]: what each task is made of and what must come of it
 //! - [`stage`]: one task's folders, model server and command line
 //! - [`records`]: reading what a task left
+//! - [`startup`]: our own binaries as servers
 //! - [`watch`]: processes and files that must or must not be there
 
 mod cases;
 mod records;
 mod stage;
+pub(crate) mod startup;
 mod watch;
 
 use std::path::{Path, PathBuf};

@@ -17,7 +17,8 @@
 //! A server writes its own identity into the entries that may begin, launches their
 //! supervisors in order, and each supervisor [`enter`]s in the place of the entry that
 //! names its launch: the entry becomes its ticket, or is gone with the slot that it
-//! takes. `request` belongs to the server: what was asked for, as it was asked for.
+//! takes. Where the server died in the midst of that, those that it had launched leave the
+//! ones before them to the next server, for ten seconds at the most. `request` belongs to the server: what was asked for, as it was asked for.
 //!
 //! Tickets of supervisors need not survive a loss of power, which ends their
 //! owners; entries of a server do.
@@ -34,7 +35,8 @@ mod places;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -56,6 +58,9 @@ const ENDING: &str = ".yaml";
 
 /// How long the lock is waited for: everybody ahead makes one small file under it.
 const LOCK_WAIT: Duration = Duration::from_mins(1);
+
+/// How long those that a server has launched leave those before them to its successor.
+const SUCCESSION: Duration = Duration::from_secs(10);
 
 /// So many entries are looked at; what lies beyond waits until those are gone.
 const MOST_ENTRIES: usize = 10_000;
@@ -254,6 +259,10 @@ pub struct Ticket {
     path: PathBuf,
     name: String,
     sequence: u64,
+    /// A server's entry was taken over with its place.
+    was_accepted: bool,
+    /// Since when it leaves those before it to the successor of their server.
+    yields_since: OnceLock<Instant>,
 }
 
 /// What a look at the queue found.
@@ -304,6 +313,13 @@ pub fn enter(
             Slot::try_take(root, limit, who.run)?
         } else {
             None
+        let yields = match &accepted {
+            Some((_, entry)) => has_orphan_before(folder, entry.sequence)?,
+            None => false,
+        };
+        let slot = match is_next && !yields {
+            true => Slot::try_take(root, limit, who.run)?,
+            false => None,
         };
         if let Some(slot) = slot {
             remove_accepted(folder, accepted)?;
@@ -321,6 +337,7 @@ pub fn enter(
             launch: Some(who.launch.to_owned()),
             request: None,
         };
+        let was_accepted = accepted.is_some();
         let (path, sequence) = add(folder, entry)?;
         crate::crash::point("entry-adopted");
         remove_accepted(folder, accepted)?;
@@ -333,6 +350,8 @@ pub fn enter(
                 .into_owned(),
             path,
             sequence,
+            was_accepted,
+            yields_since: OnceLock::new(),
         }))
     })
 }
@@ -544,6 +563,17 @@ fn first_live(folder: &Path) -> Result<Option<(String, Entry)>, QueueError> {
     Ok(None)
 }
 
+/// Tells whether a server has died before it launched an entry that comes before `sequence`.
+fn has_orphan_before(folder: &Path, sequence: u64) -> Result<bool, QueueError> {
+    let names = names(folder).map_err(io_error(folder))?;
+    let before = names
+        .iter()
+        .take_while(|name| sequence_of(name) < Some(sequence))
+        .filter(|name| is_of_server(name));
+    let mut entries = before.filter_map(|name| read_entry(&folder.join(name)));
+    Ok(entries.any(|entry| entry.owner.is_some() && !entry.is_live()))
+}
+
 /// Returns the process whose turn it is, to wake it.
 ///
 /// Nothing if nobody waits, or if the queue cannot be read: those who wait look by
@@ -565,7 +595,11 @@ impl Ticket {
     pub fn try_take(&self, limit: u32, run: &RunId) -> Result<Turn, QueueError> {
         let folder = folder_of(&self.root);
         match first_live(&folder)? {
-            Some((name, _)) if name == self.name => {}
+            Some((name, _)) if name == self.name => {
+                if self.yields(&folder)? {
+                    return Ok(Turn::First);
+                }
+            }
             Some(_) if self.path.exists() => return Ok(Turn::Behind),
             // Somebody has removed the ticket by hand, and with it the place.
             _ => {}
@@ -577,6 +611,16 @@ impl Ticket {
             }
             None => Ok(Turn::First),
         }
+    }
+
+    /// Tells whether those before it are left to the successor of their server, which died
+    /// while it launched them; for a while only, as there may be none.
+    fn yields(&self, folder: &Path) -> Result<bool, QueueError> {
+        if !self.was_accepted || !has_orphan_before(folder, self.sequence)? {
+            return Ok(false);
+        }
+        let since = self.yields_since.get_or_init(Instant::now);
+        Ok(since.elapsed() < SUCCESSION)
     }
 
     /// Gives the place up.

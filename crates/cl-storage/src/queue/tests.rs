@@ -190,6 +190,28 @@ fn an_entry_that_may_begin_keeps_its_place_and_becomes_the_ticket_of_its_launch(
 }
 
 #[test]
+fn those_that_a_dead_server_has_launched_leave_the_others_to_the_next_one() {
+    let (_folder, root) = root();
+    let mut first = accept(&root, 1, true);
+    accept(&root, 2, true);
+    let dead = Waiter {
+        pid: i32::MAX,
+        process_start: ProcessIdentity::current().unwrap().start,
+    };
+    first.entry.owner = Some(dead);
+    let text = crate::yaml::to_text(&first.entry).unwrap();
+    std::fs::write(folder_of(&root).join(&first.name), text).unwrap();
+
+    let second = ticket(ask(&root, 2));
+    assert!(matches!(second.try_take(2, &run(2)).unwrap(), Turn::First));
+    let other = ticket(ask(&root, 9));
+    assert!(matches!(other.try_take(2, &run(9)).unwrap(), Turn::Behind));
+    let _first = slot(ask(&root, 1));
+    let taken = second.try_take(2, &run(2)).unwrap();
+    assert!(matches!(taken, Turn::Taken(_)));
+}
+
+#[test]
 fn an_entry_is_not_taken_over_by_another_launch_of_its_task() {
     let (_folder, root) = root();
     let entry = accept(&root, 1, true);
