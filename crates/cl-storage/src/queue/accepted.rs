@@ -1,0 +1,137 @@
+//! What servers have accepted and not launched yet.
+
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{
+    Entry, FOLDER, KNOWN_VERSION, Kind, QueueError, Waiter, add, folder_of, import, io_error,
+    is_of_server, locked, names, read_entry, sequence_of,
+};
+use crate::durable::{self, Mode};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::Root;
+use crate::record::RecordError;
+
+/// What a server has accepted.
+#[derive(Debug, Clone)]
+pub struct Accepted<'a> {
+    /// The project.
+    pub project: &'a ProjectId,
+    /// The task.
+    pub task: &'a TaskId,
+    /// The launch that is made of it.
+    pub launch: &'a str,
+    /// The run that its first attempt is to be.
+    pub run: Option<&'a RunId>,
+    /// What was asked for.
+    pub request: serde_json::Value,
+    /// It may begin: it keeps its place before all who come later, as long as this process lives.
+    pub may_begin: bool,
+}
+
+/// A file of the queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submitted {
+    /// Its file name, which is what [`hold_place`] and [`remove_entry`] want.
+    pub name: String,
+    /// What it says.
+    pub entry: Entry,
+}
+
+/// Adds a task that a server has accepted; returns after it is on disk.
+pub fn submit(
+    root: &Root,
+    accepted: Accepted<'_>,
+    now: Timestamp,
+) -> Result<Submitted, QueueError> {
+    let me = || Waiter::current().map_err(io_error(Path::new("/proc/self")));
+    let owner = accepted.may_begin.then(me).transpose()?;
+    locked(root, |folder| {
+        import::under_lock(root, folder, now)?;
+        let entry = Entry {
+            version: KNOWN_VERSION,
+            kind: Kind::Server,
+            sequence: 0,
+            project: accepted.project.clone(),
+            task: accepted.task.clone(),
+            run: accepted.run.cloned(),
+            submitted_at: now,
+            owner,
+            launch: Some(accepted.launch.to_owned()),
+            request: Some(accepted.request),
+        };
+        let mut kept = entry.clone();
+        let (path, sequence) = add(folder, entry)?;
+        kept.sequence = sequence;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Submitted {
+            name: name.into_owned(),
+            entry: kept,
+        })
+    })
+}
+
+/// Lists the file names of what servers have accepted, first come first.
+pub fn submitted_names(root: &Root) -> Result<Vec<String>, QueueError> {
+    let folder = folder_of(root);
+    root.check_own_folder(FOLDER).map_err(io_error(&folder))?;
+    let mut names = names(&folder).map_err(io_error(&folder))?;
+    names.retain(|name| is_of_server(name));
+    Ok(names)
+}
+
+/// Reads one entry by its file name; none if it is gone, or cannot be read, which is told.
+pub fn submitted(root: &Root, name: &str) -> Option<Submitted> {
+    let entry = sequence_of(name).and_then(|_| read_entry(&folder_of(root).join(name)))?;
+    Some(Submitted {
+        name: name.to_owned(),
+        entry,
+    })
+}
+
+/// Says whether an entry of a server may begin: then this process keeps its place.
+///
+/// A loss of power may bring the old entry back, whole; it takes this process along.
+pub fn hold_place(root: &Root, found: &Submitted, holds: bool) -> Result<Submitted, QueueError> {
+    let me = Waiter::current().map_err(io_error(Path::new("/proc/self")))?;
+    locked(root, |folder| {
+        let path = folder.join(&found.name);
+        let mut entry = found.entry.clone();
+        entry.owner = holds.then_some(me);
+        // Its supervisor may have taken it over since.
+        if path.exists() {
+            let text = crate::yaml::to_text(&entry).map_err(RecordError::malformed(&path))?;
+            durable::replace_for_now(&path, text.as_bytes(), Mode::Private)
+                .map_err(io_error(&path))?;
+        }
+        Ok(Submitted {
+            name: found.name.clone(),
+            entry,
+        })
+    })
+}
+
+/// Takes an entry of a server out of the queue; fine if it is gone.
+pub fn remove_entry(root: &Root, name: &str) -> Result<(), QueueError> {
+    let path = folder_of(root).join(name);
+    if sequence_of(name).is_none() {
+        return Ok(());
+    }
+    match durable::remove(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Counts the supervisors that wait for a slot, up to `enough`.
+pub fn waiting_supervisors(root: &Root, enough: usize) -> usize {
+    let folder = folder_of(root);
+    let names = names(&folder).unwrap_or_default().into_iter();
+    let tickets = names.filter(|name| !is_of_server(name));
+    let live = tickets
+        .filter_map(|name| read_entry(&folder.join(name)))
+        .filter(Entry::is_live);
+    live.take(enough).count()
+}
