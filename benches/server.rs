@@ -177,9 +177,10 @@ fn ask_at_once(server: &Served, path: &str, turn: Duration) -> (f64, f64) {
                 })
             })
             .collect();
-        let times = asking.into_iter().map(|thread| thread.join());
+        let times = asking.into_iter().map(std::thread::ScopedJoinHandle::join);
         times.flat_map(|times| times.expect("answers")).collect()
     });
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     let rate = times.len() as f64 / started.elapsed().as_secs_f64();
     let mut sorted = times;
     sorted.sort_by(f64::total_cmp);
@@ -217,7 +218,9 @@ fn cpu_seconds(pid: i32) -> io::Result<f64> {
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
     let ticks = fields.iter().skip(11).take(2);
     let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
-    Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+    #[expect(clippy::cast_precision_loss, reason = "it is 100")]
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    Ok(ticks / per_second)
 }
 
 fn memory_mb(pid: i32) -> io::Result<f64> {
@@ -255,7 +258,7 @@ fn burst(plan: &mut Plan, parent: &Path, name: &str) -> io::Result<()> {
     let path = place.folder.join("work/began");
     let root = Root::at(&root).map_err(io::Error::other)?;
     let began = || fs::read_to_string(&path).unwrap_or_default();
-    let all = patience::within(Duration::from_secs(600), || {
+    let all = patience::within(Duration::from_mins(10), || {
         let is_done = began().lines().count() >= count as usize
             && Queue::read(&root).ok()?.entries().next().is_none();
         is_done.then_some(())

@@ -286,7 +286,7 @@ fn played(
         let line = line.replace('%', "task-20260101-000000-");
         let mut full = format!("{line} --json --project demo");
         if line == "list" {
-            full = "list --json".to_owned();
+            "list --json".clone_into(&mut full);
         }
         if let Some(server) = server {
             full = format!("{full} --server {}", server.url);

@@ -119,10 +119,13 @@ impl Conductor {
         self.state().waiting
     }
 
-    /// Returns why a submission could not be launched yet, if that was tried.
-    pub(crate) fn problem(&self, project: &ProjectId, task: &TaskId) -> Option<String> {
-        let key = (project.clone(), task.clone());
-        self.state().problems.get(&key).cloned()
+    /// Returns why submissions could not be launched yet, those of which that was tried.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let state = self.state();
+        let problems = state.problems.iter();
+        problems
+            .map(|((project, task), problem)| format!("task {task} of {project} waits: {problem}"))
+            .collect()
     }
 
     fn has_waiting(&self) -> bool {

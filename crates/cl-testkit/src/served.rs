@@ -16,7 +16,7 @@ use crate::run_agent::{Finished, RunAgent, Running};
 use crate::scenario::Scenario;
 
 /// How long an answer may stand still.
-const STANDSTILL: Duration = Duration::from_secs(60);
+const STANDSTILL: Duration = Duration::from_mins(1);
 /// The line that says where a server listens.
 const LISTENING: &str = "API listening on http://";
 
@@ -47,9 +47,11 @@ impl Served {
             let address = line
                 .filter(|_| said.contains("ui/"))
                 .map(|line| line.trim_end_matches('/').parse());
-            if address.is_none() && running.has_ended() {
-                panic!("the server has ended: {}", running.said());
-            }
+            assert!(
+                !(address.is_none() && running.has_ended()),
+                "the server has ended: {}",
+                running.said()
+            );
             address
         });
         let token = std::fs::read_to_string(home.join(".run-agent/token")).expect("a token");
@@ -123,6 +125,7 @@ impl Reply {
     }
 
     /// Panics with the body unless the status is `status`.
+    #[must_use = "the answer says more than its status"]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         let body = String::from_utf8_lossy(&self.body);
@@ -176,12 +179,12 @@ impl Caller {
             self.address, self.token
         );
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head += &format!("{name}: {value}\r\n");
         }
         if let Some(body) = &body {
             let length = body.len();
             head.push_str("content-type: application/json\r\n");
-            head.push_str(&format!("content-length: {length}\r\n"));
+            head += &format!("content-length: {length}\r\n");
         }
         head.push_str("\r\n");
         head.push_str(body.as_deref().unwrap_or_default());

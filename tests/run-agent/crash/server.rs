@@ -25,7 +25,10 @@ impl Drop for Ground {
         let Ok(Some(record)) = ServerRecord::read(&self.root) else {
             return;
         };
-        let keeper = record.keeper.as_ref().map(|it| it.identity());
+        let keeper = record
+            .keeper
+            .as_ref()
+            .map(cl_storage::server::NamedProcess::identity);
         for process in keeper.into_iter().chain([record.identity()]) {
             if process.is_alive() {
                 kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL).ok();

@@ -18,6 +18,7 @@ pub(crate) const WAITING: &str = "echo $JRUN_TASK_ID >>began; \
     while [ ! -e go ]; do sleep 0.05; done; touch $JRUN_TASK_FOLDER/DONE";
 
 /// Calls `round` as often as is wanted.
+#[expect(clippy::disallowed_methods, reason = "how often is up to the caller")]
 pub(crate) fn rounds(round: impl Fn()) {
     let rounds = std::env::var("CL_KILL_ROUNDS").ok();
     let rounds = rounds.map_or(5, |rounds| rounds.parse().unwrap());

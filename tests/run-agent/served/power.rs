@@ -25,7 +25,7 @@ fn power(dies_again: bool) {
     house.scenario.kill_everything();
     drop(server);
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    forget_boot(&house.scenario.root().path().to_owned(), boot.trim());
+    forget_boot(house.scenario.root().path(), boot.trim());
 
     let mut server = house.serve();
     if dies_again {

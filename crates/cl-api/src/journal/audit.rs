@@ -98,9 +98,10 @@ impl Audit {
             }
             Value::Object(pairs) => {
                 let cleared = pairs.into_iter().map(|(key, value)| {
-                    let value = match is_secret(&key) && !value.is_null() {
-                        true => Value::from(MASK),
-                        false => self.cleared(value, depth + 1),
+                    let value = if is_secret(&key) && !value.is_null() {
+                        Value::from(MASK)
+                    } else {
+                        self.cleared(value, depth + 1)
                     };
                     (self.cleared_text(&key), value)
                 });
@@ -264,9 +265,10 @@ pub(crate) fn trail(root: &Root, wanted: &Wanted) -> std::io::Result<AuditTrail>
         if trail.entries.len() == wanted.limit {
             trail.has_more = true;
             // The beginnings of what is shown may stand further back.
-            return match ends.is_empty() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            return if ends.is_empty() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             };
         }
         if entry.status.is_some() {

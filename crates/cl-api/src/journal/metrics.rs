@@ -29,7 +29,7 @@ use crate::state::{Change, RunFacts, TaskEntry};
 type Labels = Vec<(&'static str, String)>;
 
 /// How often the sizes of all buses are looked up at the most.
-const BUSES_EVERY: Duration = Duration::from_secs(60);
+const BUSES_EVERY: Duration = Duration::from_mins(1);
 /// How often it is asked whether the index has been built.
 const BUILDING: Duration = Duration::from_millis(100);
 /// How late a run may be seen and still say something about the index: others ended before the

@@ -93,9 +93,10 @@ impl Observer {
         is_read_only: bool,
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Self> {
-        let access = match is_read_only {
-            true => None,
-            false => Some(AccessLog::start(root, Arc::clone(&metrics))?),
+        let access = if is_read_only {
+            None
+        } else {
+            Some(AccessLog::start(root, Arc::clone(&metrics))?)
         };
         Ok(Self {
             metrics,
@@ -182,9 +183,10 @@ impl Drop for End {
             tracing::debug!(target: "access", "{}", line());
             return;
         }
-        match &self.observer.access {
-            Some(log) => log.tell(line()),
-            None => tracing::info!(target: "access", "{}", line()),
+        if let Some(log) = &self.observer.access {
+            log.tell(line())
+        } else {
+            tracing::info!(target: "access", "{}", line())
         }
     }
 }

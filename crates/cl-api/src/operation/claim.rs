@@ -15,7 +15,7 @@ const WAIT: Duration = Duration::from_millis(500);
 /// What makes this process the server of its root; a server that changes nothing needs none.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    claim: Option<ServerClaim>,
+    held: Option<ServerClaim>,
     keeper: Option<ProcessIdentity>,
     version: String,
 }
@@ -52,7 +52,7 @@ impl Claim {
             })?)
         };
         Ok(Self {
-            claim,
+            held: claim,
             keeper,
             version: serving.version.clone(),
         })
@@ -64,7 +64,7 @@ impl Claim {
         said: &Announcement,
         clock: &dyn Clock,
     ) -> Result<(), Problem> {
-        let Some(claim) = &mut self.claim else {
+        let Some(claim) = &mut self.held else {
             return Ok(());
         };
         let failed = |error| internal(format!("could not say where the server is: {error}"));

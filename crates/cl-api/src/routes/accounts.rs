@@ -34,9 +34,10 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Answer<Response>
         text.map_err(|error| Refusal::internal("the metrics could not be written", &error))
     })
     .await?;
-    let kind = match openly {
-        true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        false => "text/plain; version=0.0.4; charset=utf-8",
+    let kind = if openly {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
     };
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

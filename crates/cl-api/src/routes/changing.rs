@@ -92,7 +92,7 @@ fn submit(app: &App, task: &TaskDir, asked: LaunchRequest) -> Answer<String> {
             .collect::<Vec<_>>();
         base = last.policy.clone();
         base.gates.retain(|gate| !gate.of_task);
-        add_gates(&mut base, of_task.into_iter());
+        add_gates(&mut base, of_task);
     }
     let given = asked.cwd.as_deref();
     let cwd = match (&last, given) {
@@ -265,7 +265,8 @@ fn give_up(app: &App, task: &TaskDir, asked: &CancelRequest) -> Answer<CancelAns
             kills: true,
             suppression: None,
         };
-        let report = stop_task(&app.root, task, &options, &*app.clock).map_err(not_stopped)?;
+        let report = stop_task(&app.root, task, &options, &*app.clock)
+            .map_err(|error| not_stopped(&error))?;
         let left = cl_view::stop_answer(task, &report, Vec::new())
             .stopped
             .survivors;

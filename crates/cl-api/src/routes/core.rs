@@ -230,15 +230,16 @@ async fn stop(
         };
         // What only waits in the queue must not begin behind the answer.
         super::changing::unqueue(&app, &task)?;
-        let report = stop_task(&app.root, &task, &options, &*app.clock).map_err(not_stopped)?;
+        let report = stop_task(&app.root, &task, &options, &*app.clock)
+            .map_err(|error| not_stopped(&error))?;
         app.index.look_again(&project, &id);
         Ok(Json(cl_view::stop_answer(&task, &report, active)))
     })
     .await
 }
 
-pub(super) fn not_stopped(error: StopError) -> Refusal {
-    let message = format!("the task was not stopped: {}", cl_view::chain(&error));
+pub(super) fn not_stopped(error: &StopError) -> Refusal {
+    let message = format!("the task was not stopped: {}", cl_view::chain(error));
     match error {
         StopError::External { .. } => Refusal::conflict(message),
         StopError::TimedOut { .. } => {

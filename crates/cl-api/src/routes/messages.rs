@@ -357,15 +357,16 @@ fn append_once(bus: &Bus, mut draft: Draft, key: &str, now: Timestamp) -> Answer
                 || earlier
                     .meta
                     .contains_key(cl_bus::attach::ATTACHMENT_KEYS[0]));
-        return match is_same {
-            true => Ok(Posted {
+        return if is_same {
+            Ok(Posted {
                 msg_id: earlier.id.clone(),
                 timestamp: earlier.timestamp,
-            }),
-            false => Err(Refusal::conflict(
-                "the same Idempotency-Key was used for another message",
+            })
+        } else {
+            Err(
+                Refusal::conflict("the same Idempotency-Key was used for another message")
+                    .detail("msg_id", earlier.id.as_str()),
             )
-            .detail("msg_id", earlier.id.as_str())),
         };
     }
     draft.meta.insert(KEY_META.to_owned(), key.to_owned());

@@ -201,13 +201,11 @@ async fn forget(State(app): State<App>, Path(agent): Path<String>) -> Answer<Jso
                 add(&key, Some(copy.display().to_string()));
             }
         }
-        match cleared.is_empty() {
-            false => Ok(Json(Forgotten { cleared })),
-            true => Err(
-                Refusal::not_found("nothing is known of the limits of this agent")
-                    .detail("agent", wanted),
-            ),
+        if cleared.is_empty() {
+            let message = "nothing is known of the limits of this agent";
+            return Err(Refusal::not_found(message).detail("agent", wanted));
         }
+        Ok(Json(Forgotten { cleared }))
     })
     .await
 }

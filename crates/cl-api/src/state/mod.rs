@@ -33,6 +33,5 @@ mod view;
 mod watches;
 
 pub(crate) use ears::Ear;
-pub(crate) use index::{Following, Index, IndexHealth, Mode};
-pub(crate) use tasks::Tasks;
+pub(crate) use index::{Following, Index, Mode};
 pub(crate) use view::{Change, ProjectView, RunFacts, TaskEntry, View};

@@ -27,11 +27,6 @@ impl Tasks {
         self.len
     }
 
-    /// Tells whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Returns the task `id`.
     pub(crate) fn get(&self, id: &TaskId) -> Option<&Arc<TaskEntry>> {
         let (block, place) = self.find(id);

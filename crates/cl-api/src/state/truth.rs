@@ -276,7 +276,7 @@ impl Truth {
             // What changed before the watch is told by nobody.
             self.dirty.insert(key.clone());
         }
-        self.put(key, before, entry);
+        self.put(key, before.as_deref(), entry);
         let Some(project) = self.projects.get_mut(&key.0) else {
             return;
         };
@@ -289,7 +289,7 @@ impl Truth {
     }
 
     /// Puts what was read of a task in the place of what is known.
-    fn put(&mut self, key: &Key, before: Option<Arc<TaskEntry>>, entry: Option<Arc<TaskEntry>>) {
+    fn put(&mut self, key: &Key, before: Option<&TaskEntry>, entry: Option<Arc<TaskEntry>>) {
         let Some(project) = self.projects.get_mut(&key.0) else {
             return;
         };
@@ -300,7 +300,7 @@ impl Truth {
                 project.is_changed = true;
                 self.changes
                     .push(Change::TaskGone(key.0.clone(), key.1.clone()));
-                self.replaced(key, before.as_deref(), None);
+                self.replaced(key, before, None);
             }
             return;
         };
@@ -309,14 +309,14 @@ impl Truth {
         } else {
             project.are_chains_stale |= project.blocked.insert(key.1.clone());
             // Until it is found out again.
-            if let (Some(before), Some(entry)) = (&before, Arc::get_mut(&mut entry)) {
+            if let (Some(before), Some(entry)) = (before, Arc::get_mut(&mut entry)) {
                 entry
                     .row
                     .deadlocked_by
                     .clone_from(&before.row.deadlocked_by);
             }
         }
-        if let Some(before) = &before
+        if let Some(before) = before
             && before.is_shown_as(&entry)
         {
             before.seen.take_over(&entry.seen);
@@ -325,7 +325,7 @@ impl Truth {
         project.tasks.insert(Arc::clone(&entry));
         project.is_changed = true;
         self.changes.push(Change::Task(Arc::clone(&entry)));
-        self.replaced(key, before.as_deref(), Some(&entry));
+        self.replaced(key, before, Some(&entry));
     }
 
     /// Looks at those that show something of a task that is another than before.

@@ -65,6 +65,10 @@ pub(super) struct Piece {
 
 /// Text that was read.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "as in the pieces that it is made of"
+)]
 pub(super) struct Text {
     /// As in [`Piece`].
     pub(super) reset: Option<&'static str>,

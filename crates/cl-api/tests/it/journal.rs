@@ -217,7 +217,7 @@ fn runs_of_others_are_counted_as_they_end() {
     let folder = task.join("runs").join(scene::RUN);
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(task.join("TASK.md"), "do it\n").unwrap();
-    let now = jiff::Timestamp::now().to_string();
+    let now = cl_storage::Clock::now(&cl_storage::SystemClock).to_string();
     let known = scene::task_folder(&server).join("runs").join(scene::RUN);
     let record = std::fs::read_to_string(known.join("run-info.yaml")).unwrap();
     let record = record

@@ -53,7 +53,10 @@ fn limits_are_shown_and_forgotten() {
     let key = cl_storage::ledger::AccountKey::parse("claude", "claude").unwrap();
     cl_storage::ledger::Ledger::of(&root)
         .update(&key, |account| {
-            account.attempted(Some(cl_storage::FailureKind::Auth), jiff::Timestamp::now());
+            account.attempted(
+                Some(cl_storage::FailureKind::Auth),
+                cl_storage::Clock::now(&cl_storage::SystemClock),
+            );
         })
         .unwrap();
     let limits = get(&server, "/api/v1/limits");

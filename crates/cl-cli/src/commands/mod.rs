@@ -70,7 +70,7 @@ use crate::scope::{Request, TaskRule};
 /// Runs the command of `cli`.
 pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
     let Some(command) = &cli.command else {
-        return no_command(ctx);
+        return Ok(no_command(ctx));
     };
     if cli.global.config.is_some() {
         // A file that was named is wrong or right whether or not it is needed.
@@ -147,11 +147,11 @@ pub fn run(ctx: &mut Context, cli: &Cli) -> Result<Exit, CliError> {
 }
 
 /// Says what can be done. `conductor` without a command was parsed as its `serve`.
-fn no_command(ctx: &mut Context) -> Result<Exit, CliError> {
+fn no_command(ctx: &mut Context) -> Exit {
     let help = crate::args::grammar(ctx.binary).render_help();
     // Help that nobody reads to its end is no failure.
     write!(ctx.console.err(), "{help}").ok();
-    Ok(Exit::Usage)
+    Exit::Usage
 }
 
 /// What a command asks of the scope resolver.

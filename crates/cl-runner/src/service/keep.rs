@@ -19,7 +19,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A server that ran for this long was well, so that the pauses begin anew.
-const WELL: Duration = Duration::from_secs(60);
+const WELL: Duration = Duration::from_mins(1);
 /// How many restarts there are within [`WINDOW`]; one more, and it is given up.
 const MOST: usize = 10;
 const WINDOW: Duration = Duration::from_mins(10);

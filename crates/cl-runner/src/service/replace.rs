@@ -163,13 +163,12 @@ fn run(
         told.send(said).ok();
     });
     let said = lines.recv_timeout(wait);
-    let text = match said {
-        Ok(said) => said.unwrap_or_default(),
-        Err(_) => {
-            child.kill()?;
-            child.wait()?;
-            return Err(TryError::TimedOut { waited: wait });
-        }
+    let text = if let Ok(said) = said {
+        said.unwrap_or_default()
+    } else {
+        child.kill()?;
+        child.wait()?;
+        return Err(TryError::TimedOut { waited: wait });
     };
     if matches!(heard(&text), End::Kills)
         && let Some(identity) = identity

@@ -476,10 +476,8 @@ impl Ticket {
     pub fn try_take(&self, limit: u32, run: &RunId) -> Result<Turn, QueueError> {
         let folder = folder_of(&self.root);
         match first_live(&folder)? {
-            Some((name, _)) if name == self.name => {
-                if self.yields(&folder)? {
-                    return Ok(Turn::First);
-                }
+            Some((name, _)) if name == self.name && self.yields(&folder)? => {
+                return Ok(Turn::First);
             }
             Some(_) if self.path.exists() => return Ok(Turn::Behind),
             // Somebody has removed the ticket by hand, and with it the place.
