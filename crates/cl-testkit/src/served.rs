@@ -49,6 +49,7 @@ impl Served {
                 .map(|line| line.trim_end_matches('/').parse());
             assert!(
                 !(address.is_none() && running.has_ended()),
+                address.is_some() || !running.has_ended(),
                 "the server has ended: {}",
                 running.said()
             );
@@ -127,6 +128,7 @@ impl Reply {
     /// Panics with the body unless the status is `status`.
     #[must_use = "the answer says more than its status"]
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "the check may be all")]
     pub fn expect(self, status: u16) -> Self {
         let body = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, status, "{body}");
@@ -180,11 +182,14 @@ impl Caller {
         );
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
+        for &(name, value) in headers {
+            head.extend([name, ": ", value, "\r\n"]);
         }
         if let Some(body) = &body {
-            let length = body.len();
+            let length = body.len().to_string();
             head.push_str("content-type: application/json\r\n");
             head += &format!("content-length: {length}\r\n");
+            head.extend(["content-length: ", &length, "\r\n"]);
         }
         head.push_str("\r\n");
         head.push_str(body.as_deref().unwrap_or_default());

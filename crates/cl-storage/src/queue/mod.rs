@@ -479,6 +479,7 @@ impl Ticket {
             Some((name, _)) if name == self.name && self.yields(&folder)? => {
                 return Ok(Turn::First);
             }
+            Some((name, _)) if name == self.name => {}
             Some(_) if self.path.exists() => return Ok(Turn::Behind),
             // Somebody has removed the ticket by hand, and with it the place.
             _ => {}
