@@ -96,7 +96,6 @@ mod tests {
                     owner,
                 };
                 // A launch that ended before it was on record has not been.
-                let may_launch = bits.trailing_zeros() >= 4 && owner != OwnerState::Alive;
                 let may_launch = matches!(bits, 0 | 16) && owner != OwnerState::Alive;
                 assert_eq!(judge(facts) == Verdict::Launch, may_launch, "{facts:?}");
             }

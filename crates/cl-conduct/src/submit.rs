@@ -24,6 +24,8 @@ pub struct Submitted {
     pub launch_id: String,
     /// The run that its first attempt is; none if that cannot be known any more.
     pub run: Option<RunId>,
+    /// Its place in the queue, from one; none if it was launched already.
+    pub queue_position: Option<usize>,
     /// It was accepted before, under the same key.
     pub is_repeated: bool,
 }
@@ -135,10 +137,13 @@ pub fn submit(
         request: serde_json::to_value(submission).map_err(std::io::Error::other)?,
         may_begin: !is_blocked(root, task, now),
     };
-    queue::submit(root, accepted, now)?;
+    let queued = queue::submit(root, accepted, now)?;
+    // It may have been launched since; then it waits for nobody.
+    let position = queue::position_of(root, &queued)?;
     Ok(Submitted {
         launch_id,
         run: Some(run),
+        queue_position: Some(position),
         is_repeated: false,
     })
 }
@@ -165,18 +170,14 @@ fn earlier(
             Err(SubmitError::Conflict(message.to_owned()))
         }
     };
-    let names = queue::submitted_names(root)?;
-    let mut entries = names.iter().filter_map(|name| queue::submitted(root, name));
-    let is_its = |entry: &queue::Entry| {
-        entry.launch.as_deref() == Some(launch_id)
-            && entry.task == *task.id()
-            && entry.project == *task.project()
-    };
-    if let Some(found) = entries.find(|found| is_its(&found.entry)) {
+    let entries = queue::submitted_of(root, task.project(), task.id())?;
+    let is_its = |found: &queue::Submitted| found.entry.launch.as_deref() == Some(launch_id);
+    if let Some(found) = entries.into_iter().find(is_its) {
         let kept = Submission::of(&found.entry).ok().and_then(|s| s.prompt);
         same(kept.as_deref())?;
         return Ok(Some(Submitted {
             launch_id: launch_id.to_owned(),
+            queue_position: Some(queue::position_of(root, &found)?),
             run: found.entry.run,
             is_repeated: true,
         }));
@@ -188,6 +189,7 @@ fn earlier(
     Ok(Some(Submitted {
         launch_id: launch_id.to_owned(),
         run: file.first_run,
+        queue_position: None,
         is_repeated: true,
     }))
 }

@@ -62,6 +62,9 @@ mod tests {
         let mut ours = serde_json::to_value(&item).unwrap();
         ours["issue_id"] = serde_json::json!("");
         ours["parents"][0]["meta"] = serde_json::json!({});
+        for flag in ["truncated", "edited", "lossy"] {
+            ours[flag] = serde_json::json!(false);
+        }
         assert_eq!(ours, serde_json::to_value(&message).unwrap());
     }
 }

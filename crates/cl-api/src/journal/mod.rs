@@ -184,9 +184,9 @@ impl Drop for End {
             return;
         }
         if let Some(log) = &self.observer.access {
-            log.tell(line())
+            log.tell(line());
         } else {
-            tracing::info!(target: "access", "{}", line())
+            tracing::info!(target: "access", "{}", line());
         }
     }
 }

@@ -188,7 +188,7 @@ fn is_no_bus(error: &FileError) -> bool {
     ) || error.is_in_the_way()
 }
 
-fn unreadable(error: ReadError) -> Refusal {
+pub(crate) fn unreadable(error: ReadError) -> Refusal {
     match error {
         ReadError::UnknownMessage { id, .. } => {
             Refusal::not_found("message id not found").detail("msg_id", id.as_str())

@@ -11,7 +11,7 @@ mod health;
 mod imports;
 mod keeping;
 mod listing;
-mod messages;
+pub(crate) mod messages;
 mod place;
 pub(crate) mod projects;
 mod resources;

@@ -10,7 +10,6 @@ use cl_runner::launch::{
     Gate, Kind, LaunchFile, OrderError, Policy, add_gates, configured_gate, configured_policy,
 };
 use cl_storage::dependencies::DependencyError;
-use cl_storage::queue::Queue;
 use cl_storage::task_config::TaskConfig;
 use cl_storage::thread_link::ThreadLink;
 use cl_storage::{ProjectId, TaskDir, TaskId, work_folder};
@@ -125,8 +124,7 @@ fn submit(app: &App, task: &TaskDir, asked: TaskCreate, key: Option<&str>) -> An
         threads::tell(app, task, &link, submitted.run.as_ref(), &prompt);
     }
     let config = TaskConfig::read(task).unwrap_or_default();
-    let queue = Queue::read(root).unwrap_or_default();
-    let queue_position = queue.position(task.project(), task.id());
+    let queue_position = submitted.queue_position;
     Ok(TaskCreated {
         project_id: task.project().clone(),
         task_id: task.id().clone(),

@@ -72,10 +72,12 @@ fn readiness(app: &App, view: &View) -> Readiness {
     let index = app.index.health();
     let projects = view.projects.values();
     let of_projects = projects.flat_map(|project| project.problems.iter());
+    let of_queue = app.conductor.problems();
     let problems = index
         .problem
         .iter()
         .chain(&*view.problems)
+        .chain(&of_queue)
         .chain(of_projects);
     Readiness {
         index_built: !index.is_building,

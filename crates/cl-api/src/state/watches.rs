@@ -145,6 +145,10 @@ impl Notifier for System {
     fn watch(&mut self, folder: &Path) -> Result<(), WatchError> {
         match self.0.watch(folder, RecursiveMode::NonRecursive) {
             Ok(()) => Ok(()),
+            // It may have come and gone, or gone and come, meanwhile: the next look tells.
+            Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {
+                Err(WatchError::Missing)
+            }
             Err(_) if !folder.is_dir() => Err(WatchError::Missing),
             Err(error) => Err(WatchError::Exhausted(format!(
                 "{} cannot be watched: {error}",

@@ -18,7 +18,7 @@ use cl_wire::sse::Event;
 use super::next_look;
 use super::outlet::{Outlet, respond};
 use super::place::{Beginning, Resuming};
-use crate::answer::{Answer, Refusal, blocking};
+use crate::answer::{Answer, blocking};
 use crate::app::App;
 
 /// Messages are read together up to this size.
@@ -31,10 +31,8 @@ pub(crate) async fn follow_bus(app: App, path: PathBuf, resuming: Resuming) -> A
     // Ids of messages have had many forms: one that is none is one that is not there.
     let beginning = resuming.beginning::<MessageId>().ok();
     let seat = app.seats.take(format!("bus {}", path.display()))?;
-    let opened = blocking(move || {
-        Tail::open(path, beginning)
-            .map_err(|error| Refusal::internal("the message bus could not be read", &error))
-    });
+    let opened =
+        blocking(move || Tail::open(path, beginning).map_err(crate::routes::messages::unreadable));
     let (tail, first) = opened.await?;
     Ok(respond(&app, seat, |outlet| {
         run(app.clone(), tail, first, outlet)

@@ -399,6 +399,8 @@ const EFFECTS: &[Effect] = &[
         "delegation: {max_children: 5}",
         "",
     ),
+    effect("update", "update: {enabled: true}", ""),
+    effect("update.enabled", "update: {enabled: true}", ""),
     effect("limits", "limits: {auto_resume: false}", ""),
     effect("limits.auto_resume", "limits: {auto_resume: false}", ""),
     effect(

@@ -39,7 +39,11 @@ impl Supervisor {
             launch: &self.record.launch_id,
         };
         let ticket = match queue::enter(&self.root, limit, who, self.now())? {
-            Admission::Slot(slot) => return Ok(Some((slot, false))),
+            Admission::Slot(slot) => {
+                // Whoever waits behind was not woken as long as this place was before it.
+                self.wake_first_in_queue();
+                return Ok(Some((slot, false)));
+            }
             Admission::Wait(ticket) => ticket,
         };
         cl_storage::crash::point("queued");

@@ -6,8 +6,8 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{
-    Entry, FOLDER, KNOWN_VERSION, Kind, QueueError, Waiter, add, folder_of, import, io_error,
-    is_of_server, locked, names, read_entry, sequence_of,
+    Entry, FOLDER, KNOWN_VERSION, Kind, QueueError, Waiter, add, digest_of, folder_of, import,
+    io_error, is_of_server, locked, may_be_of, names, read_entry, sequence_of,
 };
 use crate::durable::{self, Mode};
 use crate::id::{ProjectId, RunId, TaskId};
@@ -80,6 +80,35 @@ pub fn submitted_names(root: &Root) -> Result<Vec<String>, QueueError> {
     let mut names = names(&folder).map_err(io_error(&folder))?;
     names.retain(|name| is_of_server(name));
     Ok(names)
+}
+
+/// Returns the position of an entry of a server, from one; reads no other entry of a server.
+pub fn position_of(root: &Root, found: &Submitted) -> Result<usize, QueueError> {
+    let folder = folder_of(root);
+    let names = names(&folder).map_err(io_error(&folder))?;
+    let before = names
+        .iter()
+        .filter(|name| sequence_of(name) < Some(found.entry.sequence))
+        .filter(|name| {
+            let is_live = || read_entry(&folder.join(name)).is_some_and(|entry| entry.is_live());
+            is_of_server(name) || is_live()
+        });
+    Ok(before.count() + 1)
+}
+
+/// Reads what servers have accepted of one task.
+pub fn submitted_of(
+    root: &Root,
+    project: &ProjectId,
+    task: &TaskId,
+) -> Result<Vec<Submitted>, QueueError> {
+    let digest = digest_of(project, task);
+    let names = submitted_names(root)?.into_iter();
+    let found = names
+        .filter(|name| may_be_of(name, &digest))
+        .filter_map(|name| submitted(root, &name));
+    let is_its = |found: &Submitted| found.entry.project == *project && found.entry.task == *task;
+    Ok(found.filter(is_its).collect())
 }
 
 /// Reads one entry by its file name; none if it is gone, or cannot be read, which is told.

@@ -4,7 +4,8 @@
 //! <root>/.conductor/queue/
 //!     lock                                   held while somebody enters
 //!     <sequence>-run-<random>.yaml           a supervisor that waits: its ticket
-//!     <sequence>-server-<random>.yaml        a task that a server is to launch
+//!     <sequence>-server-<digest>-<random>.yaml    a task that a server is to launch; the
+//!                                            digest of project and task spares reading it
 //! ```
 //!
 //! Whoever needs a slot enters: if nobody waits and a slot is free it is taken at
@@ -51,8 +52,8 @@ use crate::record::{self, RecordError};
 use crate::slot::{Slot, SlotError};
 
 pub use accepted::{
-    Accepted, Submitted, hold_place, remove_entry, submit, submitted, submitted_names,
-    waiting_supervisors,
+    Accepted, Submitted, hold_place, position_of, remove_entry, submit, submitted, submitted_names,
+    submitted_of, waiting_supervisors,
 };
 pub use import::import_planner;
 pub use places::{Place, Queue, has_server_entry, position, turn};
@@ -207,6 +208,19 @@ fn is_of_server(name: &str) -> bool {
     name.split('-').nth(1) == Some("server")
 }
 
+/// Returns what stands for a task in the names of a server's entries.
+fn digest_of(project: &ProjectId, task: &TaskId) -> String {
+    let digest = crate::digest::sha256_hex(format!("{project}/{task}").as_bytes());
+    digest[..16].to_owned()
+}
+
+/// Tells whether an entry may be of the task that `digest` stands for, by its name alone.
+fn may_be_of(name: &str, digest: &str) -> bool {
+    let mut parts = name.split('-').skip(1);
+    // Tickets, and entries of earlier builds, do not say.
+    parts.next() != Some("server") || parts.clone().count() < 2 || parts.next() == Some(digest)
+}
+
 /// Reads an entry; none if it is gone, or cannot be read, which is told.
 fn read_entry(path: &Path) -> Option<Entry> {
     record::read(path, KNOWN_VERSION).unwrap_or_else(|error| {
@@ -232,8 +246,10 @@ pub(crate) fn check_file(path: &Path) -> Result<(), RecordError> {
 /// For a task that was given up or deleted.
 pub fn drop_entries(root: &Root, project: &ProjectId, task: &TaskId) -> Result<usize, QueueError> {
     let folder = folder_of(root);
+    let digest = digest_of(project, task);
     let mut dropped = 0;
-    for name in names(&folder).map_err(io_error(&folder))? {
+    let names = names(&folder).map_err(io_error(&folder))?.into_iter();
+    for name in names.filter(|name| may_be_of(name, &digest)) {
         let path = folder.join(&name);
         let entry = read_entry(&path);
         let is_its = entry.is_some_and(|entry| {
@@ -364,9 +380,10 @@ fn accepted_entry(
     folder: &Path,
     who: Applicant<'_>,
 ) -> Result<Option<(String, Entry)>, QueueError> {
-    let of_server = |name: &String| is_of_server(name);
+    let digest = digest_of(who.project, who.task);
+    let may_be_its = |name: &String| is_of_server(name) && may_be_of(name, &digest);
     let names = names(folder).map_err(io_error(folder))?;
-    Ok(names.into_iter().filter(of_server).find_map(|name| {
+    Ok(names.into_iter().filter(may_be_its).find_map(|name| {
         let entry = read_entry(&folder.join(&name))?;
         let is_its = entry.launch.as_deref() == Some(who.launch)
             && entry.project == *who.project
@@ -407,8 +424,8 @@ fn add(folder: &Path, mut entry: Entry) -> Result<(PathBuf, u64), QueueError> {
             .map_or(1, |last| last + 1);
     }
     let kind = match entry.kind {
-        Kind::Run => "run",
-        Kind::Server => "server",
+        Kind::Run => "run".to_owned(),
+        Kind::Server => format!("server-{}", digest_of(&entry.project, &entry.task)),
     };
     // The random part: a number may come again once its ticket is gone.
     let name = format!(

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::{Entry, FOLDER, Kind, folder_of, is_of_server, names, read_entry};
+use super::{
+    Entry, FOLDER, Kind, digest_of, folder_of, is_of_server, may_be_of, names, read_entry,
+};
 use crate::id::{ProjectId, TaskId};
 use crate::layout::Root;
 use crate::look::Look;
@@ -151,9 +153,10 @@ impl Queue {
 /// Tells whether a server has accepted `task` and not launched it yet.
 pub fn has_server_entry(root: &Root, project: &ProjectId, task: &TaskId) -> bool {
     let folder = folder_of(root);
+    let digest = digest_of(project, task);
     let of_server = names(&folder).unwrap_or_default().into_iter();
     of_server
-        .filter(|name| is_of_server(name))
+        .filter(|name| is_of_server(name) && may_be_of(name, &digest))
         .filter_map(|name| read_entry(&folder.join(name)))
         .any(|entry| entry.project == *project && entry.task == *task)
 }
