@@ -127,7 +127,6 @@ pub fn submit(
         let text = format!("{}\n", prompt.trim_end_matches('\n'));
         durable::replace(&task.prompt(), text.as_bytes(), Mode::Private)?;
     }
-    cl_storage::crash::point("submission-unqueued");
     let run = RunId::generate(now);
     let accepted = Accepted {
         project: task.project(),

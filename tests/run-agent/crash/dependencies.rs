@@ -199,6 +199,12 @@ fn a_launch_that_dies_with_its_dependencies_written_can_be_repeated() {
 
 #[test]
 fn whoever_dies_with_a_ticket_in_hand_holds_up_nobody() {
+    for point in ["entry-adopted", "queued"] {
+        die_with_a_ticket_in_hand(point);
+    }
+}
+
+fn die_with_a_ticket_in_hand(point: &str) {
     let waits = "version: 1\nsteps:\n  - wait_for: {file: go, timeout: 300s}\n  - done: true\n";
     let rig = Rig::new(waits).settings("defaults: {max_concurrent_runs: 1}\n");
     let start = |task: &str| {
@@ -209,8 +215,8 @@ fn whoever_dies_with_a_ticket_in_hand_holds_up_nobody() {
     };
     start(OTHER).ok();
     until("the holder", || rig.scenario.begun().len() == 1);
-    rig.start(&["--detach"]).crash_at("queued").run();
-    rig.assert_crashed_at("queued");
+    rig.start(&["--detach"]).crash_at(point).run();
+    rig.assert_crashed_at(point);
     let root = rig.scenario.root();
     assert_eq!(
         Queue::read(&root).unwrap().entries().count(),
