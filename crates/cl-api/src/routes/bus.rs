@@ -13,6 +13,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::messages::{is_no_bus, unreadable};
 use super::place;
 use crate::answer::{Answer, Json, Refusal, blocking};
 use crate::app::App;
@@ -70,6 +71,7 @@ async fn read(State(app): State<App>, Query(parts): Query<Parts>) -> Answer<Json
             BusPageError::NoPlace(_) => Refusal::bad_request(error.to_string()).hint(
                 "write a time such as 2026-01-31, a duration such as 24h, or an id or cursor that `bus read --json` printed",
             ),
+            BusPageError::Read(error) => unreadable(error),
             error => Refusal::internal("the message bus could not be read", &error),
         })
     })
@@ -181,6 +183,9 @@ fn refused(error: &AppendError) -> Refusal {
     match error {
         AppendError::Draft(error) => Refusal::bad_request(error.to_string())
             .hint("`run-agent bus post --help` shows what a message needs"),
+        AppendError::File(error) if is_no_bus(error) => {
+            Refusal::conflict("something else stands where the messages should be")
+        }
         AppendError::Misplaced { .. } => Refusal::conflict(error.to_string())
             .hint("name the right bus with --project and --task"),
         error => Refusal::new(

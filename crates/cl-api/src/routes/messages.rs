@@ -181,13 +181,14 @@ async fn read(
 }
 
 /// Tells whether something else stands in the place of a bus: a link is not followed.
-fn is_no_bus(error: &FileError) -> bool {
+pub(super) fn is_no_bus(error: &FileError) -> bool {
     matches!(
         error,
         FileError::Symlink { .. } | FileError::NotRegular { .. }
     ) || error.is_in_the_way()
 }
 
+/// Says why messages cannot be read.
 pub(crate) fn unreadable(error: ReadError) -> Refusal {
     match error {
         ReadError::UnknownMessage { id, .. } => {
