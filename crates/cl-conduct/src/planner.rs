@@ -133,7 +133,8 @@ impl Planner {
                     stepped.changed.insert(key_of(&found));
                 }
                 Verdict::Block => self.set_held_place(&found, false)?,
-                Verdict::Launch if draining => {}
+                // The supervisor may have ended since the room was counted.
+                Verdict::Launch if draining || room == 0 => {}
                 Verdict::Launch => {
                     self.set_held_place(&found, true)?;
                     room -= 1;
@@ -180,7 +181,9 @@ impl Planner {
         let names = queue::submitted_names(&self.root)?;
         let names: BTreeSet<String> = names.into_iter().collect();
         self.known.retain(|name, _| names.contains(name));
-        self.in_flight.retain(|name, _| names.contains(name));
+        // A supervisor that ended before it took its task takes up no room.
+        self.in_flight
+            .retain(|name, supervisor| names.contains(name) && supervisor.is_alive());
         self.held.retain(|name, _| names.contains(name));
         for name in names {
             if !self.known.contains_key(&name)
@@ -367,5 +370,52 @@ fn order(asked: Submission, task: TaskDir) -> Order {
         takes_up_cancelled: false,
         is_detached: true,
         step: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cl_storage::SystemClock;
+    use cl_storage::queue::Accepted;
+
+    use super::*;
+
+    const ENTRIES: usize = MOST_AHEAD as usize + 4;
+
+    #[test]
+    fn supervisors_that_died_before_they_took_their_task_take_up_no_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let settings = Settings {
+            config: Arc::default(),
+            source: cl_config::Source::None,
+            environment: cl_config::Environment::new([("PATH", "/nowhere")], "/"),
+            executable: "/nowhere/run-agent".into(),
+            url: None,
+        };
+        let mut planner = Planner::new(root.clone(), settings, Arc::new(SystemClock));
+        let dead = ProcessIdentity {
+            pid: i32::MAX,
+            ..ProcessIdentity::current().unwrap()
+        };
+        for number in 0..ENTRIES {
+            let task = TaskId::parse(&format!("task-20260101-000000-t{number:03}")).unwrap();
+            let accepted = Accepted {
+                project: &ProjectId::parse("p").unwrap(),
+                task: &task,
+                launch: &format!("launch-{number}"),
+                run: None,
+                request: serde_json::json!("nothing that can be launched"),
+                may_begin: true,
+            };
+            let found = queue::submit(&root, accepted, Timestamp::UNIX_EPOCH).unwrap();
+            planner.in_flight.insert(found.name, dead.clone());
+        }
+        let stepped = planner.step(false).unwrap();
+        assert_eq!((stepped.launched, stepped.waiting), (0, ENTRIES));
+        assert_eq!(stepped.problems.len(), MOST_AHEAD as usize);
+        // Those were put aside, so the others get their turn.
+        let stepped = planner.step(false).unwrap();
+        assert_eq!(stepped.problems.len(), ENTRIES);
     }
 }

@@ -24,7 +24,8 @@ pub struct Submitted {
     pub launch_id: String,
     /// The run that its first attempt is; none if that cannot be known any more.
     pub run: Option<RunId>,
-    /// Its place in the queue, from one; none if it was launched already.
+    /// Its place in the queue, from one; none if that cannot be told, or a repeated one was
+    /// launched already.
     pub queue_position: Option<usize>,
     /// It was accepted before, under the same key.
     pub is_repeated: bool,
@@ -137,12 +138,12 @@ pub fn submit(
         may_begin: !is_blocked(root, task, now),
     };
     let queued = queue::submit(root, accepted, now)?;
-    // It may have been launched since; then it waits for nobody.
-    let position = queue::position_of(root, &queued)?;
+    // It is accepted, whether or not its place can be told.
+    let queue_position = queue::position_of(root, &queued).ok();
     Ok(Submitted {
         launch_id,
         run: Some(run),
-        queue_position: Some(position),
+        queue_position,
         is_repeated: false,
     })
 }

@@ -130,8 +130,8 @@ fn submit(app: &App, task: &TaskDir, asked: TaskCreate, key: Option<&str>) -> An
         task_id: task.id().clone(),
         run_id: submitted.run,
         status: match queue_position {
-            Some(_) => Admission::Queued,
-            None => Admission::Started,
+            None if submitted.is_repeated => Admission::Started,
+            _ => Admission::Queued,
         },
         queue_position,
         depends_on: config.depends_on,
