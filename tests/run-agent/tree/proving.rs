@@ -120,6 +120,7 @@ fn there_is_nothing_to_verify_without_evidence() {
     let lost = stage.command(&format!("verify {}", id("lost"))).run();
     lost.assert_code(3);
     assert!(lost.stderr.contains("1.yaml is missing"), "{lost:?}");
+    assert!(lost.stderr.contains("is damaged"), "{lost:?}");
 }
 
 #[test]

@@ -51,12 +51,18 @@ fn no_proof(task: &TaskDir, error: NoProof) -> CliError {
         NoProof::None | NoProof::Missing(_) => Exit::NotFound,
         _ => Exit::Failed,
     };
-    CliError::new(
-        exit,
-        format!("there is nothing to verify for {}", task.id()),
-    )
-    .caused_by(error)
-    .hint("only a task that was completed by passing gates has evidence; see `run-agent task show`")
+    let id = task.id();
+    let (text, hint) = match error {
+        NoProof::None => (
+            format!("there is nothing to verify for {id}"),
+            "only a task that was completed by passing gates has evidence; see `run-agent task show`",
+        ),
+        _ => (
+            format!("the evidence of {id} is damaged and proves nothing"),
+            "put the file back, or `run-agent task resume` the task to have its gates asked again",
+        ),
+    };
+    CliError::new(exit, text).caused_by(error).hint(hint)
 }
 
 fn cannot_tell(task: &TaskDir) -> CliError {

@@ -103,7 +103,11 @@ fn print(
     ctx.console.line(format_args!(
         "promoted {new} fact(s), {present} already present"
     ))?;
-    let what = if new > 0 { "written" } else { "unchanged" };
+    let what = match (new, present) {
+        (0, 0) => "nothing to write",
+        (0, _) => "unchanged",
+        _ => "written",
+    };
     ctx.console.line(format_args!("{what}: {file}"))
 }
 
