@@ -314,6 +314,20 @@ fn the_older_queue_shows_once_it_was_taken_over() {
 }
 
 #[test]
+fn no_task_counts_in_the_place_of_one_that_counts_in_its_own() {
+    let (place, first, _) = chain();
+    let cancel = |task: &str, successor: &str| {
+        let line = format!("task cancel {task} --project demo --reason x --superseded-by");
+        place.run(&format!("{line} {successor}"))
+    };
+    cancel(CHILD, TASK).ok();
+    let refused = cancel(TASK, CHILD);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("which it supersedes"), "{refused:?}");
+    assert!(!Marker::Cancelled.path(&first).exists());
+}
+
+#[test]
 fn bad_input_is_refused_before_anything_is_changed() {
     let (place, ..) = chain();
     let cancel = format!("task cancel {TASK} --project {PROJECT}");

@@ -5,7 +5,8 @@
 //! parent of the agents. Commands and servers only launch, watch ([`attach`])
 //! and ask ([`stop`]); killing them never hurts a run. What a dead supervisor
 //! left behind is settled by whoever owns the task next ([`settle`]) and taken
-//! up again by [`recover`]; a task that nobody needs is deleted ([`delete`]). What gates
+//! up again by [`recover`]; a task that nobody needs is given up
+//! ([`cancel`]) or deleted ([`delete`]). What gates
 //! found is checked again by [`verify`]. The end of a task is told to its project by
 //! [`propagate`]. What a review says is read by [`verdict`]. Runs that no loop makes are adopted processes ([`adopt`])
 //! and wrapped sessions ([`wrap`]). The server's own process is started in the background, kept
@@ -29,7 +30,9 @@ pub mod acp_agent;
 pub mod activity;
 pub mod adopt;
 pub mod attach;
+pub mod cancel;
 mod claim;
+pub mod decision;
 pub mod delete;
 mod evidence;
 pub mod inspect;

@@ -79,6 +79,19 @@ pub enum StopReport {
     },
 }
 
+impl StopReport {
+    /// Returns how many processes could not be ended.
+    pub fn survivors(&self) -> u32 {
+        match self {
+            Self::Stopped { survivors, .. }
+            | Self::ChildrenStopped { survivors, .. }
+            | Self::EndedDeleted { survivors, .. }
+            | Self::SettledLost { survivors, .. } => *survivors,
+            Self::NothingRunning { .. } | Self::StillRunning => 0,
+        }
+    }
+}
+
 /// Why a task could not be stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -36,7 +36,7 @@ pub use message::message_item;
 pub use place::complete;
 pub use processes::{processes, totals};
 pub use run::run_row;
-pub use shown::{activities, marker_key, not_among, run_listing, show, stop_answer};
+pub use shown::{activities, cancelled, marker_key, not_among, run_listing, show, stop_answer};
 pub use survey::{Survey, in_two_halves};
 pub use task::{ended_task_row, task_row};
 pub use thread::thread_parent;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use cl_runner::cancel::Cancelled;
 use cl_runner::stop::StopReport;
 use cl_storage::marker::{self, Marker, Presence};
 use cl_storage::snapshot::TaskView;
 use cl_storage::{Root, RunId, TaskDir};
 use cl_wire::TaskRow;
+use cl_wire::changes::TaskCancelled;
 use cl_wire::facts::ResultFact;
 use cl_wire::shown::{
     CancellationShown, LaunchShown, OwnerShown, RunListing, StateShown, StopAnswer, StopOutcome,
@@ -18,6 +20,25 @@ use crate::{ActivityFact, complete, run_row, task_row};
 
 /// From when on a task that reports nothing that matters counts as adrift.
 const DRIFT_AFTER: Duration = Duration::from_mins(20);
+
+/// Makes the core view of the giving up of `task`.
+pub fn cancelled(task: &TaskDir, cancelled: Cancelled) -> TaskCancelled {
+    let outcome = if cancelled.is_new {
+        "cancelled"
+    } else {
+        "already_cancelled"
+    };
+    let said = cancelled.cancellation;
+    TaskCancelled {
+        cancelled_at: said.at,
+        outcome: outcome.to_owned(),
+        project: task.project().clone(),
+        reason: said.reason,
+        stopped: cancelled.has_stopped,
+        superseded_by: said.superseded_by,
+        task: task.id().clone(),
+    }
+}
 
 /// Makes the core view of a task; reads files beside those of `view`.
 pub fn show(root: &Root, view: TaskView, now: Timestamp) -> TaskShown {

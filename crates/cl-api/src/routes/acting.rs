@@ -3,10 +3,11 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use cl_bus::{Bus, Draft};
+use cl_runner::cancel::uncancel_task;
+use cl_runner::decision;
 use cl_runner::wake::{WakeError, WakeReport, wake_task};
 use cl_storage::dependencies::{self, DependencyError, joined};
-use cl_storage::marker::{self, Cancellation, Marker, StopMark};
+use cl_storage::marker::{self, StopMark};
 use cl_storage::task_config::TaskConfig;
 use cl_storage::{RunId, TaskDir, TaskId, queue};
 use cl_wire::projects::{Cancel, Outcome, TaskActed, Unblock};
@@ -15,7 +16,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::place;
-use super::steering::{BY, changed, end, is_external, is_ours, look};
+use super::steering::{
+    BY, changed, end, is_external, is_ours, look, mark_cancelled, not_cancelled,
+};
 use crate::answer::{Answer, Refusal, blocking, json};
 use crate::app::App;
 use crate::guard::OptionalBody;
@@ -123,33 +126,11 @@ async fn cancel(
     OptionalBody(asked): OptionalBody<Cancel>,
 ) -> Answer<Response> {
     act(app, ids, move |app, task| {
-        if asked.superseded_by.as_ref() == Some(task.id()) {
-            let message = "a task cannot be superseded by itself";
-            return Err(Refusal::bad_request(message));
-        }
-        let reason = Some(asked.reason.trim()).filter(|reason| !reason.is_empty());
-        let cancellation = Cancellation {
-            at: app.now(),
-            reason: reason.map_or_else(|| format!("through the {BY}"), str::to_owned),
-            superseded_by: asked.superseded_by,
-        };
         let view = look(app, task)?;
-        let is_new = marker::cancel(task, &cancellation)
-            .map_err(|error| failed("the task could not be given up", &error))?;
-        queue::drop_entries(&app.root, task.project(), task.id())
-            .map_err(|error| failed("the queue could not be changed", &error))?;
-        if is_new {
-            let successor = cancellation.superseded_by.as_ref();
-            let successor = successor.map(|id| format!("; superseded by {id}"));
-            let successor = successor.unwrap_or_default();
-            post(
-                task,
-                format!("task cancelled: {}{successor}", cancellation.reason),
-            );
-        }
+        let cancelled = mark_cancelled(app, task, &asked.reason, asked.superseded_by)?;
         end(app, task);
         let runs = view.runs.iter().filter(|run| is_ours(run));
-        let outcome = if is_new {
+        let outcome = if cancelled.is_new {
             Outcome::Cancelled
         } else {
             Outcome::AlreadyCancelled
@@ -170,12 +151,12 @@ async fn cancel(
 )]
 async fn uncancel(State(app): State<App>, Path(ids): Path<(String, String)>) -> Answer<Response> {
     act(app, ids, |_, task| {
-        if !Marker::Cancelled.path(task).is_file() {
+        let Some(warnings) = uncancel_task(task).map_err(|error| not_cancelled(&error))? else {
             return Ok(Outcome::NotCancelled.into());
+        };
+        for warning in warnings {
+            tracing::warn!(task = %task.id(), "{warning}");
         }
-        marker::clear(task, Marker::Cancelled)
-            .map_err(|error| failed("the mark could not be removed", &error))?;
-        post(task, "task uncancelled".to_owned());
         Ok(Outcome::Uncancelled.into())
     })
     .await
@@ -216,10 +197,10 @@ async fn unblock(
         cl_runner::wake(task);
         let why = Some(reason).filter(|why| !why.is_empty());
         let why = why.map(|why| format!("; {why}")).unwrap_or_default();
-        post(
-            task,
-            format!("dependencies lifted: {}{why}", joined(&unblocked, ", ")),
-        );
+        let text = format!("dependencies lifted: {}{why}", joined(&unblocked, ", "));
+        if let Err(error) = decision::post(task, text) {
+            tracing::warn!(task = %task.id(), "{error}");
+        }
         Ok(Acted {
             unblocked,
             ..Outcome::Unblocked.into()
@@ -261,15 +242,6 @@ async fn wake(State(app): State<App>, Path(ids): Path<(String, String)>) -> Answ
         }
     })
     .await
-}
-
-/// Posts a decision on the bus of a task; what was decided holds without it.
-fn post(task: &TaskDir, text: String) {
-    let draft = Draft::new("DECISION", task.project().clone(), text).task(task.id().clone());
-    if let Err(error) = Bus::new(task.bus()).append(&draft) {
-        let error: &dyn std::error::Error = &error;
-        tracing::warn!(error, "a decision was not posted");
-    }
 }
 
 fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Refusal {

@@ -4,27 +4,28 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
-use cl_bus::{Bus, Draft};
 use cl_conduct::{Attach, Submission};
+use cl_runner::cancel::{self, cancel_task, uncancel_task};
 use cl_runner::delete::{DeleteError, WhenActive, delete_task};
 use cl_runner::launch::{Gate, Kind, LaunchFile, OnChildTimeout, OnDeadlock, Policy, add_gates};
 use cl_runner::settle::clear_for_resume;
-use cl_runner::stop::{StopOptions, StopReport, stop_task};
+use cl_runner::stop::StopOptions;
 use cl_runner::wake::{WakeError, WakeReport, wake_task};
 use cl_storage::budget::Usd;
 use cl_storage::marker::{self, Cancellation, Command, Marker, Rule, rule};
-use cl_storage::owner::{Owner, OwnerState};
+use cl_storage::owner::Owner;
 use cl_storage::queue::{self, Queue};
 use cl_storage::{TaskDir, gc};
 use cl_wire::ProblemCode;
 use cl_wire::changes::{
     CancelAnswer, CancelRequest, ClearRequest, DeleteAnswer, DeleteRequest, LaunchKind,
-    LaunchPolicy, LaunchRequest, Launched, TaskCancelled, TaskChanged, TaskDeleted, TaskStartable,
+    LaunchPolicy, LaunchRequest, Launched, TaskChanged, TaskDeleted, TaskStartable,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::core::{changeable, folder, look, not_stopped};
+use super::core::{changeable, folder};
+use super::steering::not_cancelled;
 use super::{place, submission};
 use crate::answer::{Answer, Json, Refusal, blocking};
 use crate::app::App;
@@ -221,33 +222,10 @@ async fn cancel(
 
 /// The wish is on disk before anything is ended.
 fn give_up(app: &App, task: &TaskDir, asked: &CancelRequest) -> Answer<CancelAnswer> {
-    let id = task.id();
     let reason = asked.reason.trim();
     if reason.is_empty() {
         return Err(
             Refusal::bad_request("the reason is empty").hint("say why the task is given up")
-        );
-    }
-    let mut warnings = Vec::new();
-    if let Some(successor) = &asked.superseded_by {
-        if successor == id {
-            let text = format!("task {id} cannot be superseded by itself");
-            return Err(Refusal::bad_request(text));
-        }
-        let there = app.root.task(task.project(), successor);
-        if !there.is_ok_and(|there| there.exists()) {
-            warnings.push(format!("task {successor} does not exist"));
-        }
-    }
-    let view = look(app, task)?;
-    let active = view.runs.iter().find(|run| run.is_active);
-    let active = active.map(|run| format!("run {}", run.run.id()));
-    let child = view.active_children.first();
-    let active = active.or_else(|| child.map(|child| format!("child task {}", child.task)));
-    if let Some(active) = active.filter(|_| !asked.force) {
-        return Err(
-            Refusal::conflict(format!("{active} of task {id} is active"))
-                .hint("wait for its end, or add --force to stop it first"),
         );
     }
     let cancellation = Cancellation {
@@ -255,69 +233,23 @@ fn give_up(app: &App, task: &TaskDir, asked: &CancelRequest) -> Answer<CancelAns
         reason: reason.to_owned(),
         superseded_by: asked.superseded_by.clone(),
     };
-    let is_new = marker::cancel(task, &cancellation)
-        .map_err(|error| Refusal::internal("the task could not be given up", &error))?;
-    let mut stopped = false;
-    if view.is_active() || view.owner_state != OwnerState::None {
-        let options = StopOptions {
+    let when_active = if asked.force {
+        cancel::WhenActive::Stop(StopOptions {
             by: format!("conductor task cancel: {reason}"),
             grace: Duration::from_millis(asked.grace_ms),
             kills: true,
             suppression: None,
-        };
-        let report = stop_task(&app.root, task, &options, &*app.clock)
-            .map_err(|error| not_stopped(&error))?;
-        let left = cl_view::stop_answer(task, &report, Vec::new())
-            .stopped
-            .survivors;
-        if left > 0 {
-            return Err(Refusal::new(
-                ProblemCode::Internal,
-                format!(
-                    "task {id} was given up, but {left} processes of it survive; `run-agent ps` shows them"
-                ),
-            ));
-        }
-        stopped = !matches!(report, StopReport::NothingRunning { .. });
-    }
-    unqueue(app, task)?;
-    // What was said first is what counts.
-    let said = marker::cancellation(task).unwrap_or(cancellation);
-    if is_new {
-        let successor = said.superseded_by.as_ref();
-        let successor = successor.map(|id| format!("; superseded by {id}"));
-        let successor = successor.unwrap_or_default();
-        warnings.extend(decide(
-            task,
-            format!("task cancelled: {}{successor}", said.reason),
-        ));
-    }
-    let outcome = if is_new {
-        "cancelled"
+        })
     } else {
-        "already_cancelled"
+        cancel::WhenActive::Refuse
     };
+    let mut cancelled = cancel_task(&app.root, task, cancellation, &when_active, &*app.clock)
+        .map_err(|error| not_cancelled(&error))?;
+    let warnings = std::mem::take(&mut cancelled.warnings);
     Ok(CancelAnswer {
-        cancelled: TaskCancelled {
-            cancelled_at: said.at,
-            outcome: outcome.to_owned(),
-            project: task.project().clone(),
-            reason: said.reason,
-            stopped,
-            superseded_by: said.superseded_by,
-            task: id.clone(),
-        },
+        cancelled: cl_view::cancelled(task, cancelled),
         warnings,
     })
-}
-
-/// Posts a decision; returns a warning if that failed, for the decision itself is on disk.
-fn decide(task: &TaskDir, text: String) -> Option<String> {
-    let draft = Draft::new("DECISION", task.project().clone(), text).task(task.id().clone());
-    let error = Bus::new(task.bus()).append(&draft).err()?;
-    let bus = task.bus();
-    let bus = bus.display();
-    Some(format!("the decision was not posted to {bus}: {error}"))
 }
 
 /// Takes a task out of the queue.
@@ -340,19 +272,11 @@ async fn uncancel(
     let (project, id) = (place::project_id(&project)?, place::task_id(&task)?);
     blocking(move || {
         let task = changeable(folder(&app, &project, &id)?, "uncancel")?;
-        let was_cancelled = Marker::Cancelled.path(&task).is_file();
-        if was_cancelled {
-            marker::clear(&task, Marker::Cancelled)
-                .map_err(|error| Refusal::internal("the marker could not be removed", &error))?;
-            if let Some(warning) = decide(&task, "task uncancelled".to_owned()) {
-                tracing::warn!("{warning}");
-            }
-        }
+        let taken_back = uncancel_task(&task).map_err(|error| not_cancelled(&error))?;
         app.index.look_again(&project, &id);
-        let outcome = if was_cancelled {
-            "uncancelled"
-        } else {
-            "not_cancelled"
+        let outcome = match taken_back {
+            Some(_) => "uncancelled",
+            None => "not_cancelled",
         };
         Ok(Json(changed(&task, outcome)))
     })

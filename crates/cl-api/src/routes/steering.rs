@@ -5,14 +5,14 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cl_bus::{Bus, Draft};
+use cl_runner::cancel::{self, CancelError, Cancelled, cancel_task};
 use cl_runner::delete::{DeleteError, WhenActive, delete_task};
 use cl_runner::settle::clear_for_resume;
 use cl_runner::stop::{StopOptions, stop_task};
 use cl_storage::marker::{self, Cancellation, Marker, Markers, StopMark};
 use cl_storage::run_info::RunInfo;
 use cl_storage::snapshot::{RunView, TaskView};
-use cl_storage::{ProjectId, RunId, TaskDir, queue};
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId, queue};
 use cl_wire::projects::{Resume, Resumed, RunStopping};
 use cl_wire::v1::{Stopped, Stopping};
 use serde::Deserialize;
@@ -74,27 +74,43 @@ async fn cancel(
 fn give_up(app: &App, task: &TaskDir) -> Answer<Stopped> {
     let view = look(app, task)?;
     let stopped_runs = view.runs.iter().filter(|run| is_ours(run)).count();
-    let cancellation = Cancellation {
-        at: app.now(),
-        reason: format!("through the {BY}"),
-        superseded_by: None,
-    };
-    let failed = |error: &(dyn std::error::Error + 'static)| {
-        Refusal::internal("the task could not be given up", error)
-    };
-    let is_new = marker::cancel(task, &cancellation).map_err(|error| failed(&error))?;
-    queue::drop_entries(&app.root, task.project(), task.id()).map_err(|error| failed(&error))?;
-    if is_new {
-        let text = format!("task cancelled: {}", cancellation.reason);
-        let draft = Draft::new("DECISION", task.project().clone(), text);
-        if let Err(error) = Bus::new(task.bus()).append(&draft.task(task.id().clone())) {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "a decision was not posted");
-        }
-    }
+    mark_cancelled(app, task, "", None)?;
     end(app, task);
     changed(app, task);
     Ok(Stopped { stopped_runs })
+}
+
+/// Writes down that a task is given up; what runs is for the caller to end.
+pub(super) fn mark_cancelled(
+    app: &App,
+    task: &TaskDir,
+    reason: &str,
+    superseded_by: Option<TaskId>,
+) -> Answer<Cancelled> {
+    let reason = Some(reason.trim()).filter(|reason| !reason.is_empty());
+    let cancellation = Cancellation {
+        at: app.now(),
+        reason: reason.map_or_else(|| format!("through the {BY}"), str::to_owned),
+        superseded_by,
+    };
+    let when_active = cancel::WhenActive::Leave;
+    let cancelled = cancel_task(&app.root, task, cancellation, &when_active, &*app.clock)
+        .map_err(|error| not_cancelled(&error))?;
+    for warning in &cancelled.warnings {
+        tracing::warn!(task = %task.id(), "{warning}");
+    }
+    Ok(cancelled)
+}
+
+pub(super) fn not_cancelled(error: &CancelError) -> Refusal {
+    let message = cl_view::chain(error);
+    if error.is_usage() {
+        Refusal::bad_request(message)
+    } else if error.is_conflict() {
+        Refusal::conflict(message).hint("wait for its end, or add --force to stop it first")
+    } else {
+        Refusal::internal("the task could not be given up", error)
+    }
 }
 
 /// Stops a run, by its id alone.

@@ -6,7 +6,6 @@ pub mod bus;
 pub mod cancel;
 pub mod completion;
 pub mod config;
-mod decision;
 pub mod delete;
 pub mod doctor;
 mod doctor_agents;

@@ -1,11 +1,12 @@
 //! `task unblock`.
 
+use cl_runner::decision;
 use cl_storage::dependencies::{self, DependencyError, joined};
 use cl_storage::task_config::{TaskConfig, parse_ids};
 use cl_storage::{TaskDir, TaskId};
 use serde_json::json;
 
-use super::{decision, flat};
+use super::flat;
 use crate::args::UnblockArgs;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -39,7 +40,9 @@ pub fn run(ctx: &mut Context, args: &UnblockArgs) -> Result<Exit, CliError> {
         let why = Some(reason).filter(|why| !why.is_empty());
         let why = why.map(|why| format!("; {why}")).unwrap_or_default();
         let text = format!("dependencies lifted: {}{why}", joined(&lifted, ", "));
-        decision::post(ctx, &task, text);
+        if let Err(error) = decision::post(&task, text) {
+            ctx.console.warn(error);
+        }
     }
     tell(ctx, &task, &lifted)
 }
