@@ -3,13 +3,15 @@ import { Tooltip } from "radix-ui";
 import { Toaster } from "sonner";
 import { queries } from "./api/queries";
 import { Shell } from "./shell/Shell";
+import { useSettings } from "./shell/settings";
 
 export function App() {
+  const { theme } = useSettings();
   return (
     <QueryClientProvider client={queries}>
       <Tooltip.Provider delayDuration={400}>
         <Shell />
-        <Toaster position="bottom-right" closeButton />
+        <Toaster position="bottom-right" theme={theme} closeButton visibleToasts={4} />
       </Tooltip.Provider>
     </QueryClientProvider>
   );

@@ -92,3 +92,12 @@ export const useTaskDetail = (project: string | undefined, task: string | undefi
       return got(api.GET("/api/projects/{project_id}/tasks/{task_id}", { params: { path }, signal }));
     },
   });
+
+export const useProjectStats = (project: string) =>
+  useQuery({
+    queryKey: ["project", project, "stats"],
+    queryFn: ({ signal }) => {
+      const path = { project_id: project };
+      return got(api.GET("/api/projects/{project_id}/stats", { params: { path }, signal }));
+    },
+  });
