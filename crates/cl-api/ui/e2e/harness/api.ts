@@ -1,0 +1,86 @@
+import { expect } from "@playwright/test";
+import type { Server } from "./server";
+
+/** The project of the tests. */
+export const PROJECT = "garden";
+
+// biome-ignore lint/suspicious/noExplicitAny: the tests look at what they need of an answer
+type Answer = any;
+
+/** Asks the server as a program does, with its token. */
+export class Api {
+  constructor(private readonly server: () => Server) {}
+
+  async ask(method: string, path: string, body?: unknown): Promise<Answer> {
+    const server = this.server();
+    const answer = await fetch(server.origin + path, {
+      method,
+      headers: { authorization: `Bearer ${server.token()}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (!answer.ok) {
+      throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    }
+    return text ? JSON.parse(text) : undefined;
+  }
+
+  get(path: string): Promise<Answer> {
+    return this.ask("GET", path);
+  }
+
+  /** Launches a task, as the command line does; `policy` has gates and limits. */
+  async launch(task: string, agent: string, more: Launch = {}): Promise<string> {
+    const id = taskId(task);
+    const { policy, project = PROJECT, ...rest } = more;
+    await this.ask("POST", `/api/v1/core/projects/${project}/tasks/${id}/launch`, {
+      kind: "task",
+      agent,
+      prompt: `Do what ${task} is about.`,
+      env: {},
+      force: false,
+      policy: { restart_delay_ms: 50, gates: [], require_change: false, resume_session: false, ...policy },
+      ...rest,
+    });
+    return id;
+  }
+
+  task(id: string, project = PROJECT): Promise<Answer> {
+    return this.get(`/api/projects/${project}/tasks/${id}`);
+  }
+
+  /** Waits until a task has a status. */
+  async reaches(id: string, status: string | RegExp, project = PROJECT): Promise<void> {
+    const now = async () => (await this.task(id, project).catch(() => ({ status: "unknown" }))).status;
+    await expect.poll(now, { message: `status of ${id}`, timeout: 30_000 }).toMatch(status);
+  }
+
+  async post(task: string | null, type: string, body: string, more: object = {}): Promise<string> {
+    const scope = task ? `tasks/${task}/messages` : "messages";
+    const posted = await this.ask("POST", `/api/projects/${PROJECT}/${scope}`, { type, body, ...more });
+    return posted.msg_id;
+  }
+
+  async messages(task: string): Promise<Answer[]> {
+    return (await this.get(`/api/projects/${PROJECT}/tasks/${task}/messages?limit=500`)).messages;
+  }
+
+  /** A new link that logs a browser in, once. */
+  async loginLink(): Promise<string> {
+    return (await this.ask("POST", "/api/v1/admin/login-link")).login_url;
+  }
+}
+
+/** What a launch may say besides. */
+export interface Launch {
+  policy?: Record<string, unknown>;
+  project?: string;
+  prompt?: string;
+  cwd?: string;
+  depends_on?: string[];
+}
+
+/** The id of a task by its short name. */
+export function taskId(name: string): string {
+  return `task-20260101-120000-${name}`;
+}
