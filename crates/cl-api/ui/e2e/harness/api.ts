@@ -11,11 +11,14 @@ type Answer = any;
 export class Api {
   constructor(private readonly server: () => Server) {}
 
+  /** What lets a program in. */
+  token = (): string => this.server().token();
+
   async ask(method: string, path: string, body?: unknown): Promise<Answer> {
     const server = this.server();
     const answer = await fetch(server.origin + path, {
       method,
-      headers: { authorization: `Bearer ${server.token()}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${this.token()}`, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await answer.text();
@@ -65,6 +68,12 @@ export class Api {
     return (await this.get(`/api/projects/${PROJECT}/tasks/${task}/messages?limit=500`)).messages;
   }
 
+  /** One number of the server's metrics. */
+  async metric(name: string): Promise<number> {
+    const answer = await fetch(`${this.server().origin}/metrics`);
+    return metric(await answer.text(), name);
+  }
+
   /** A new link that logs a browser in, once. */
   async loginLink(): Promise<string> {
     return (await this.ask("POST", "/api/v1/admin/login-link")).login_url;
@@ -83,4 +92,12 @@ export interface Launch {
 /** The id of a task by its short name. */
 export function taskId(name: string): string {
   return `task-20260101-120000-${name}`;
+}
+
+/** Reads one number of the server's metrics; series of one name are added up. */
+export function metric(text: string, name: string): number {
+  const lines = text
+    .split("\n")
+    .filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }

@@ -57,3 +57,20 @@ function read(path: string): string {
     return "";
   }
 }
+
+/** The processes below `pid` whose program has `name` in its path. */
+export function familyOf(pid: number, name: string): number[] {
+  const parents = new Map<number, number>();
+  for (const entry of readdirSync("/proc")) {
+    const stat = read(`/proc/${entry}/stat`);
+    if (stat) {
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      parents.set(Number(entry), Number(fields[1]));
+    }
+  }
+  const below = (child: number): boolean => {
+    const parent = parents.get(child);
+    return parent !== undefined && parent > 1 && (parent === pid || below(parent));
+  };
+  return [...parents.keys()].filter((child) => below(child) && read(`/proc/${child}/cmdline`).includes(name));
+}

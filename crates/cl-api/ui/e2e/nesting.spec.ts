@@ -1,0 +1,55 @@
+import { parent, release, stumbler } from "./agents";
+import { PROJECT, taskId } from "./harness/api";
+import { pictures } from "./harness/picture";
+import { expect, test } from "./harness/stage";
+import { Ui } from "./harness/ui";
+
+test("children stand below their parent", async ({ stage, page }) => {
+  parent(stage.place);
+  await stage.serve();
+  const top = await stage.api.launch("top", "parent", { cwd: stage.place.work });
+  await stage.open(page, `/p/${PROJECT}/t/${top}`);
+  const ui = new Ui(page);
+  await expect(ui.row("top")).toHaveAttribute("aria-level", "1");
+  for (const name of ["roots", "leaves"]) {
+    await expect(ui.row(name)).toHaveAttribute("aria-level", "2");
+  }
+  await pictures(page, "children");
+
+  // Left closes it, right opens it again.
+  await ui.row("top").click();
+  await page.keyboard.press("ArrowLeft");
+  await expect(ui.row("roots")).toHaveCount(0);
+  await page.keyboard.press("ArrowRight");
+  await expect(ui.row("roots")).toBeVisible();
+
+  for (const name of ["roots", "leaves"]) {
+    release(stage.place, taskId(name), "end");
+  }
+  await expect(ui.status).toHaveAttribute("data-status", /completed|all_finished/);
+});
+
+test("a run that was restarted stands below the one that replaced it", async ({ stage, page }) => {
+  stumbler(stage.place);
+  await stage.serve();
+  const id = await stage.api.launch("stumbling", "stumbler", { cwd: stage.place.work });
+  await stage.open(page, `/p/${PROJECT}/t/${id}`);
+  const ui = new Ui(page);
+  await expect.poll(async () => (await stage.api.task(id)).runs.length).toBe(3);
+  const runs: { id: string }[] = (await stage.api.task(id)).runs;
+  // The newest on top, and each one deeper than the one that replaced it.
+  const levels = await expect
+    .poll(async () => {
+      const found = [];
+      for (const run of [...runs].reverse()) {
+        const row = ui.tree.locator(`[data-key="${run.id}"]`);
+        found.push((await row.count()) ? await row.getAttribute("aria-level") : null);
+      }
+      return found.join(" ");
+    })
+    .toBe("2 3 4")
+    .then(() => true);
+  expect(levels).toBe(true);
+  release(stage.place, id, "end");
+  await expect(ui.status).toHaveAttribute("data-status", /completed|all_finished/);
+});

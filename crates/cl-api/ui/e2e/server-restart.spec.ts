@@ -1,0 +1,71 @@
+import { counter, steady } from "./agents";
+import { PROJECT } from "./harness/api";
+import { pictures } from "./harness/picture";
+import { expect, test } from "./harness/stage";
+import { numbersOf, Ui } from "./harness/ui";
+
+const LINES = 2000;
+
+test("the server is killed and comes back below the open page", async ({ stage, page }) => {
+  counter(stage.place, "counter", 400, LINES);
+  steady(stage.place);
+  await stage.serve();
+  const id = await stage.api.launch("counting", "counter", {
+    cwd: stage.place.work,
+    policy: { max_attempts: 1 },
+  });
+  await stage.open(page, `/p/${PROJECT}/t/${id}?tab=log`);
+  const ui = new Ui(page);
+  await expect(ui.log).toContainText("line 000000");
+  // A reload would lose it.
+  await page.evaluate(() => Object.assign(window, { stillTheSame: true }));
+
+  await stage.server.kill();
+  await expect(ui.offline).toBeVisible();
+  // What was known is still shown.
+  await expect(ui.row("counting")).toBeVisible();
+  await pictures(page, "offline");
+
+  await stage.serve();
+  await expect(ui.offline).toBeHidden();
+  await expect(ui.log).toContainText(`line ${String(LINES).padStart(9, "0")}`, { timeout: 40_000 });
+  expect(await numbersOf(ui)).toEqual(Array.from({ length: LINES }, (_, index) => index + 1));
+
+  // What happens after that is told, too.
+  await stage.api.launch("afterwards", "steady", { cwd: stage.place.work });
+  await expect(ui.row("afterwards").locator("[data-status=running]").first()).toBeVisible();
+  expect(await page.evaluate(() => "stillTheSame" in window)).toBe(true);
+});
+
+test("messages of the time without a server are there afterwards, once and in order", async ({
+  stage,
+  page,
+}) => {
+  steady(stage.place);
+  await stage.serve();
+  const id = await stage.api.launch("talk", "steady", { cwd: stage.place.work });
+  await stage.open(page, `/p/${PROJECT}/t/${id}?tab=messages`);
+  const ui = new Ui(page);
+  const post = (number: number) => stage.api.post(id, "INFO", `number ${number}.`);
+  for (let number = 1; number <= 10; number++) {
+    await post(number);
+  }
+  await expect(ui.message(/number \d+\./)).toHaveCount(10);
+  await stage.server.kill();
+  await expect(ui.offline).toBeVisible();
+  await stage.serve();
+  // Some come while the page is still waiting, some when it is back.
+  for (let number = 11; number <= 15; number++) {
+    await post(number);
+  }
+  await expect(ui.offline).toBeHidden();
+  for (let number = 16; number <= 20; number++) {
+    await post(number);
+  }
+  await expect(ui.message("number 20.")).toHaveCount(1);
+  await expect(ui.message(/number \d+\./)).toHaveCount(20);
+  const texts = await ui.message(/number \d+\./).allInnerTexts();
+  const numbers = texts.map((text) => Number(/number (\d+)\./.exec(text)?.[1]));
+  const up = Array.from({ length: 20 }, (_, index) => index + 1);
+  expect([numbers, [...numbers].reverse()]).toContainEqual(up);
+});
