@@ -1,8 +1,8 @@
 import type { CDPSession, Page } from "@playwright/test";
 
 /** Writes down in the page when something was first drawn there, in milliseconds since it began to load. */
-export function noteFirst(page: Page, selector: string): Promise<void> {
-  return page.addInitScript((wanted) => {
+export async function noteFirst(page: Page, selector: string): Promise<void> {
+  await page.addInitScript((wanted) => {
     const notes = { first: 0 };
     Object.assign(window, { notes });
     const look = () => {
