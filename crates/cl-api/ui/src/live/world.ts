@@ -22,6 +22,8 @@ export interface Grown {
   size: number;
   /** Grows when the file became another one: what was read of it no longer counts. */
   epoch: number;
+  /** When it was written last, as the server says. */
+  modified?: string | null;
 }
 
 export interface TaskState {

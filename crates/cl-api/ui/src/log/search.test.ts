@@ -1,14 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Found, type Hit, hitFrom, placesOf, type Search, searching } from "./search";
 
-const hit = (at: number): Hit => ({
-  at,
-  length: 1,
-  line_start: at,
-  excerpt: "x",
-  excerpt_at: 0,
-  excerpt_length: 1,
-});
+const hit = (at: number): Hit => ({ at, excerpt: "x" });
 
 function server(places: readonly number[], size: number, step: number) {
   return async (_text: string, from: number, limit: number): Promise<Found> => {
@@ -16,7 +9,7 @@ function server(places: readonly number[], size: number, step: number) {
     const all = places.filter((at) => at >= from && at < end);
     const last = all[limit - 1];
     const next = all.length > limit && last !== undefined ? last + 1 : end;
-    return { hits: all.slice(0, limit).map(hit), next: next < size ? next : null, size };
+    return { hits: all.slice(0, limit).map(hit), next: next < size ? next : null, size_bytes: size };
   };
 }
 
@@ -82,7 +75,11 @@ describe("a search", () => {
   });
 
   it("does not go on with a server that does not get on", async () => {
-    const ask = async (_text: string, from: number): Promise<Found> => ({ hits: [], next: from, size: 10 });
+    const ask = async (_text: string, from: number): Promise<Found> => ({
+      hits: [],
+      next: from,
+      size_bytes: 10,
+    });
     expect(await all(searching(ask, "x", 0, new AbortController().signal))).toHaveLength(1);
   });
 });

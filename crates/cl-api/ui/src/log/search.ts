@@ -5,15 +5,8 @@
 /** A place where the text was found. */
 export interface Hit {
   readonly at: number;
-  /** How many bytes were found. */
-  readonly length: number;
-  /** Where its line begins, as far as the server has looked back. */
-  readonly line_start: number;
-  /** What stands around it. */
+  /** What stands around it in its line. */
   readonly excerpt: string;
-  /** Where in `excerpt` it stands, in characters. */
-  readonly excerpt_at: number;
-  readonly excerpt_length: number;
 }
 
 /** What one request found. */
@@ -21,7 +14,7 @@ export interface Found {
   readonly hits: readonly Hit[];
   /** Where to go on; nothing at the end. */
   readonly next: number | null;
-  readonly size: number;
+  readonly size_bytes: number;
 }
 
 /** Asks for what is found from `from` on. */
@@ -78,8 +71,8 @@ export async function* searching(
     search = {
       ...search,
       hits,
-      size: found.size,
-      scanned: next ?? found.size,
+      size: found.size_bytes,
+      scanned: next ?? found.size_bytes,
       state: isFull ? "full" : isOn ? "running" : "done",
     };
     yield search;

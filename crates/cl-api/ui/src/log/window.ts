@@ -17,7 +17,7 @@ const HIGHEST = 8_000_000;
 /** How many bytes a line is taken to have. */
 const USUAL_LINE = 80;
 /** How much is laid out above and below the view, in px. */
-const BEYOND = 400;
+const BEYOND = 600;
 /** How much is fetched at once around what is missing. */
 const AROUND = 64 * 1024;
 
@@ -134,8 +134,9 @@ export class ScrollWindow {
   /** Takes note of where the reader has scrolled to. */
   scrolled(scrollTop: number): void {
     const frame = this.#frame;
-    const isUp = scrollTop < this.#scrollTop - 0.5;
-    const isMoved = Math.abs(scrollTop - this.#scrollTop) > 0.5;
+    const isUp = scrollTop < this.#scrollTop - 1;
+    // Browsers round to the pixels that they have.
+    const isMoved = Math.abs(scrollTop - this.#scrollTop) > 1;
     this.#scrollTop = scrollTop;
     if (!isMoved) {
       return;
@@ -181,9 +182,9 @@ export class ScrollWindow {
       if (begin === null || this.pieces.piece(begin) === null) {
         return this.#waiting(at);
       }
-      const top = y ?? Math.max(begin * this.#scale(), this.#view * share);
+      const top = y ?? Math.round(Math.max(begin * this.#scale(), this.#view * share));
       if (y === null) {
-        this.#scrollTop = top - this.#view * share;
+        this.#scrollTop = top - Math.round(this.#view * share);
       }
       this.#hold = { kind: "place", at: begin, y: top };
     }
@@ -223,11 +224,30 @@ export class ScrollWindow {
       return { ...this.#frame, missing, isFollowing: true, scrollTop: this.#scrollTop };
     }
     rows.reverse();
-    const top = behind === 0 ? 0 : Math.max(BEYOND, behind * this.#scale());
+    const top = behind === 0 ? 0 : this.#topFrom(rows, behind, sum);
     const laid = this.#stacked(rows, top);
     const height = top + sum;
     const scrollTop = Math.max(0, height - this.#view);
     return { rows: laid, height, scrollTop, missing, isFollowing: true, hasEnd: true };
+  }
+
+  /**
+   * Returns where the first of `pieces` is laid out: so that what was laid out already stays
+   * where it is, and the reader sees nothing but scrolling.
+   */
+  #topFrom(pieces: readonly Piece[], behind: number, sum: number): number {
+    const usual = Math.max(BEYOND, Math.round(behind * this.#scale()));
+    const known = new Map(this.#frame.rows.map((row) => [row.piece.start, row.top]));
+    let above = 0;
+    for (const piece of pieces) {
+      const at = known.get(piece.start);
+      if (at !== undefined) {
+        const top = at - above;
+        return top >= BEYOND && top + sum < 1.5 * HIGHEST ? top : usual;
+      }
+      above += this.#heightOf(piece);
+    }
+    return usual;
   }
 
   #fromPlace(hold: { at: number; y: number }): Frame {
@@ -267,12 +287,12 @@ export class ScrollWindow {
     if (behind === 0) {
       shift = -top;
     } else if (top < BEYOND) {
-      shift = Math.max(behind * scale, 2 * BEYOND) - top;
+      shift = Math.max(Math.round(behind * scale), 2 * BEYOND) - top;
     }
     above.reverse();
     const rows = this.#stacked([...above, ...below], top + shift);
     const hasEnd = next >= size;
-    const height = bottom + shift + (size - next) * scale;
+    const height = bottom + shift + Math.round((size - next) * scale);
     // A file shorter than the view begins at its top.
     const most = hasEnd ? Math.max(0, height - this.#view) : Number.POSITIVE_INFINITY;
     const scrollTop = Math.min(Math.max(0, this.#scrollTop + shift), most);
