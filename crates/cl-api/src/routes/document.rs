@@ -43,12 +43,41 @@ pub(super) fn empty() -> OpenApi {
 fn text() -> &'static Bytes {
     static TEXT: OnceLock<Bytes> = OnceLock::new();
     TEXT.get_or_init(|| {
-        let document = super::assembled().1;
+        let document = with_names(super::assembled().1);
         // A document is made of strings and lists of them, which always become JSON.
         let mut text = document.to_pretty_json().unwrap_or_default();
         text.push('\n');
         text.into()
     })
+}
+
+/// Gives each operation a name of its own, made of method and path: our functions share theirs,
+/// and clients that are generated take one for the other then.
+fn with_names(mut document: OpenApi) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ] {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}{}", name_of(path)));
+            }
+        }
+    }
+    document
+}
+
+/// Makes `_api_v1_tasks_task_id` of `/api/v1/tasks/{task_id}`.
+fn name_of(path: &str) -> String {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    parts
+        .map(|part| part.trim_matches(['{', '}']))
+        .flat_map(|part| std::iter::once('_').chain(part.chars().map(plain)))
+        .collect()
 }
 
 /// Describes everything that can be asked.
@@ -87,6 +116,23 @@ mod tests {
         assert!(
             kept == text()[..],
             "docs/user/api/openapi.json differs; UPDATE_EXPECTED=1 writes it anew"
+        );
+    }
+
+    #[test]
+    fn each_operation_has_a_name_of_its_own() {
+        let document: serde_json::Value = serde_json::from_slice(text()).unwrap();
+        let mut names = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap_or_default();
+                assert!(names.insert(name.to_owned()), "{method} {path}: {name:?}");
+            }
+        }
+        assert!(names.contains("post_api_v1_tasks"), "{names:?}");
+        assert!(
+            names.contains("get_api_projects_project_id_tree"),
+            "{names:?}"
         );
     }
 
