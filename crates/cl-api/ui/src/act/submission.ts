@@ -30,7 +30,8 @@ export type Happening =
   | { type: "accepted"; task_id: string; queue_position?: number | undefined }
   | { type: "failed"; trouble: Trouble }
   | { type: "edited" }
-  | { type: "found"; sent: Sent };
+  | { type: "found"; sent: Sent }
+  | { type: "discarded" };
 
 export const IDLE: Submission = { state: "idle" };
 
@@ -61,6 +62,8 @@ export function next(now: Submission, happened: Happening): Submission {
     case "edited":
       // What may have arrived is not forgotten because a field was touched.
       return now.state === "error" && !now.sent ? IDLE : now;
+    case "discarded":
+      return now.state === "submitting" ? now : IDLE;
     case "found":
       return now.state === "idle" ? { state: "error", trouble: INTERRUPTED, sent: happened.sent } : now;
   }
