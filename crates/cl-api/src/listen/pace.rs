@@ -163,6 +163,8 @@ impl AsyncRead for Paced {
         }
         if self.pace.get() == Phase::Idle && buffer.filled().len() > before {
             self.pace.set(Phase::Head);
+            // Whatever is waited for next has its time from its own beginning.
+            self.reading = None;
         }
         if self.pace.get() == Phase::Answer {
             self.reading = None;

@@ -63,6 +63,19 @@ fn an_idle_connection_ends_in_time() {
 }
 
 #[test]
+fn a_connection_in_use_is_not_idle_however_long_it_lasts() {
+    let limit = Duration::from_secs(1);
+    let server = Server::with(&Setup::yaml("api: {limits: {idle_timeout: 1s}}"));
+    let request = server.anonymous("GET", "/api/v1/version");
+    let mut connection = server.connect();
+    let started = Instant::now();
+    while started.elapsed() < 2 * limit {
+        connection.send(request.bytes());
+        connection.reply().expect(200);
+    }
+}
+
+#[test]
 fn a_large_head_is_refused() {
     let server = Server::start();
     let large = "x".repeat(70_000);
