@@ -1,24 +1,28 @@
 //! A server of the released form, asked over loopback.
 //!
 //! - S1: from its start until it is healthy, and until a listing is answered
-//! - S2: listings of 3 000 runs over eight connections, next to a path that answers one word
-//! - S6: what an idle server costs
+//! - S2: listings of 3 000 runs over eight connections, next to a thread that writes as many bytes
+//! - S6: what an idle server costs, alone and with ten clients of event streams
 //! - S7: a burst of tasks that do nothing, from the first submission to the last end
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cl_storage::Root;
 use cl_storage::queue::Queue;
-use cl_testkit::bench_rows::{Goal, Plan, Row, Samples, data_folder, millis};
+use cl_testkit::bench_rows::{Goal, Plan, Row, Samples, data_folder, millis, percentile};
+use cl_testkit::bench_server::{Place, cpu_seconds, memory_mb, shell_agent};
 use cl_testkit::run_agent::RunAgent;
 use cl_testkit::served::{Caller, Served};
 use cl_testkit::{bench_data, patience};
 use serde_json::json;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_run-agent");
 /// Connections of S2 and S7.
 const CONNECTIONS: u32 = 8;
 /// How long S6 looks on.
@@ -27,16 +31,15 @@ const IDLE: Duration = Duration::from_secs(30);
 fn main() -> io::Result<()> {
     let mut plan = Plan::from_args(std::env::args());
     let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let tasks = plan.amount(1000, 10);
-    let full = bench_data::root(&data_folder(own.path()), tasks, 3)?;
+    let full = bench_data::root(&data_folder(own.path()), plan.amount(1000, 10), 3)?;
     if plan.wants("S1") {
-        start(&mut plan, own.path(), &full, tasks * 3)?;
+        start(&mut plan, own.path())?;
     }
     if plan.wants("S2") {
-        listings(&mut plan, &Place::new(own.path(), "s2", &full)?, tasks * 3);
+        listings(&mut plan, &place(own.path(), "s2", &full)?);
     }
     if plan.wants("S6") {
-        idle(&mut plan, &Place::new(own.path(), "s6", &full)?)?;
+        idle(&mut plan, &place(own.path(), "s6", &full)?)?;
     }
     if plan.wants("S7") {
         burst(&mut plan, own.path(), "disk")?;
@@ -47,60 +50,37 @@ fn main() -> io::Result<()> {
     plan.finish()
 }
 
-/// A home and a configuration, for a root.
-struct Place {
-    folder: PathBuf,
-    root: PathBuf,
+/// What every server of this file is told: an agent that does nothing but note that it began.
+fn settings() -> String {
+    let agent = "touch $JRUN_TASK_FOLDER/DONE; echo $JRUN_TASK_ID >>began";
+    let agent = shell_agent("nothing", agent);
+    format!("agents:\n{agent}defaults: {{max_concurrent_runs: 8}}\n")
 }
 
-impl Place {
-    fn new(parent: &Path, name: &str, root: &Path) -> io::Result<Self> {
-        let folder = parent.join(name);
-        for part in ["home", "work"] {
-            fs::create_dir_all(folder.join(part))?;
-        }
-        let agent = "touch $JRUN_TASK_FOLDER/DONE; echo $JRUN_TASK_ID >>began";
-        fs::write(
-            folder.join("conductor.yaml"),
-            format!(
-                "agents:\n  nothing: {{type: command, version_args: [], \
-                 command: [/bin/sh, -c, \"{agent}\"]}}\ndefaults: {{max_concurrent_runs: 8}}\n"
-            ),
-        )?;
-        Ok(Self {
-            folder,
-            root: root.to_owned(),
-        })
-    }
+fn place(parent: &Path, name: &str, root: &Path) -> io::Result<Place> {
+    Place::new(parent, name, root, &settings())
+}
 
-    fn serve(&self) -> Served {
-        let program = Path::new(env!("CARGO_BIN_EXE_run-agent"));
-        let home = self.folder.join("home");
-        let command = RunAgent::new(program, &self.folder, &self.folder.join("work"))
-            .args(&["serve", "--port", "0"])
-            .env("HOME", home.clone())
-            .env("CONDUCTOR_ROOT", self.root.clone())
-            .env("CONDUCTOR_CONFIG", self.folder.join("conductor.yaml"));
-        Served::spawn(command, &home)
-    }
+fn serve(place: &Place) -> Served {
+    place.serve(Path::new(PROGRAM))
 }
 
 fn get(caller: &mut Caller, path: &str) -> Vec<u8> {
     caller.get(path).expect("an answer").expect(200).body
 }
 
-fn start(plan: &mut Plan, own: &Path, full: &Path, runs: u32) -> io::Result<()> {
+fn start(plan: &mut Plan, own: &Path) -> io::Result<()> {
+    let data = data_folder(own);
     let empty = own.join("s1-empty-root");
     fs::create_dir_all(&empty)?;
-    for (what, root) in [
-        ("an empty root".to_owned(), empty.as_path()),
-        (format!("{runs} runs"), full),
-    ] {
-        let place = Place::new(own, "s1", root)?;
+    let few = bench_data::root(&data, plan.amount(1000, 10), 3)?;
+    let many = bench_data::root(&data, plan.amount(33_334, 20), 3)?;
+    let mut add = |what: &str, root: &Path, rounds, reference| -> io::Result<()> {
+        let place = place(own, "s1", root)?;
         let mut listed = Vec::new();
         let mut healthy = || {
             let started = Instant::now();
-            let server = place.serve();
+            let server = serve(&place);
             let mut caller = server.caller();
             get(&mut caller, "/api/v1/health");
             let took = started.elapsed().as_secs_f64() * 1e3;
@@ -109,69 +89,115 @@ fn start(plan: &mut Plan, own: &Path, full: &Path, runs: u32) -> io::Result<()> 
             server.kill();
             took
         };
-        let [ours] = plan.take_turns_for(plan.amount(15, 1), [&mut healthy]);
-        let what = format!("server start to healthy: {what}");
-        let row = Row::new("S1", &what, "ms", &ours).goal(Goal::AtMost(10.0));
+        let mut floor = || millis(|| version(&place));
+        let [ours, floor] = plan.take_turns_for(rounds, [&mut healthy, &mut floor]);
+        let what = format!("server start to healthy: {what}; floor: a command that does nothing");
+        let row = Row::new("S1", &what, "ms", &ours).floor(&floor);
         let listed = Samples::new(listed).median();
-        // The start is seen by looking every 10 ms at what the server says.
-        let note = format!("first listing after {listed:.0} ms; seen to 10 ms");
-        plan.push(row.reference("5 ms").note(note));
-    }
-    Ok(())
+        let note = format!("first listing after {listed:.0} ms; seen to a tenth");
+        let row = row.goal(Goal::AtMost(10.0)).reference(reference).note(note);
+        plan.push(row);
+        Ok(())
+    };
+    add("an empty root", &empty, 15, "5 ms")?;
+    add("3 000 runs", &few, 15, "5 ms")?;
+    add("100 000 runs", &many, 3, "–")
 }
 
-fn listings(plan: &mut Plan, place: &Place, runs: u32) {
-    let server = place.serve();
+fn version(place: &Place) {
+    let command = RunAgent::new(Path::new(PROGRAM), &place.work(), &place.work());
+    command.arg("version").ok();
+}
+
+fn listings(plan: &mut Plan, place: &Place) {
+    let server = serve(place);
     let mut caller = server.caller();
-    let flat = format!("/api/projects/{}/runs/flat", bench_data::PROJECT);
-    patience::until("the whole index", || {
-        let text = get(&mut caller, &flat);
-        text.windows(8)
-            .filter(|part| *part == b"\"run_id\"")
-            .count()
-            > 0
-            || !plan.is_test() && text.len() > 100_000
-            || plan.is_test()
-    });
+    // Answered when all is read.
+    get(&mut caller, "/api/v1/runs");
     let project = bench_data::PROJECT;
     let paths = [
         ("projects", "/api/projects".to_owned(), "2.8/s"),
         ("tasks", format!("/api/projects/{project}/tasks"), "40/s"),
-        ("runs", flat, "200/s"),
+        (
+            "runs",
+            format!("/api/projects/{project}/runs/flat"),
+            "200/s",
+        ),
     ];
     for (what, path, reference) in paths {
-        let (mut ours, mut worst) = (0.0, 0.0);
-        let mut one = || {
-            let measured = ask_at_once(&server, &path, plan.turn());
-            (ours, worst) = measured;
-            ours
-        };
-        let mut floor = || ask_at_once(&server, "/api/v1/health", plan.turn()).0;
-        let [samples, floor] = plan.take_turns_for(3, [&mut one, &mut floor]);
-        let bytes = get(&mut caller, &path).len();
-        let what = format!("GET {what} of {runs} runs, {CONNECTIONS} connections; floor: health");
-        let row = Row::new("S2", &what, "1/s", &samples).floor(&floor);
-        let note = format!("{bytes} bytes each; p99 of the last turn {worst:.1} ms");
-        plan.push(
-            row.goal(Goal::AtLeast(5000.0))
-                .reference(reference)
-                .note(note),
-        );
+        let reply = caller.get(&path).expect("an answer").expect(200);
+        let (bytes, tag) = (reply.body.len(), reply.tag.unwrap_or_default());
+        let pump = caller.elsewhere(pump(bytes).expect("a socket"));
+        let mut times = Vec::new();
+        let mut whole = || ask_at_once(&caller, &path, &[], plan.turn(), &mut times);
+        let mut raw = || ask_at_once(&pump, &path, &[], plan.turn(), &mut Vec::new());
+        let known = [("if-none-match", tag.as_str())];
+        let mut unchanged = || ask_at_once(&caller, &path, &known, plan.turn(), &mut Vec::new());
+        let [whole, raw, unchanged] = plan.take_turns([&mut whole, &mut raw, &mut unchanged]);
+        let of = format!("GET {what} of 3 000 runs, {CONNECTIONS} connections");
+        let goal = Goal::AtLeast(5000.0);
+        let floor = "floor: as many bytes from a thread that only writes them";
+        let row = Row::new("S2", &format!("{of}; {floor}"), "1/s", &whole).floor(&raw);
+        let note = format!("{bytes} bytes each");
+        plan.push(row.goal(goal).reference(reference).note(note));
+        let slowest = Samples::one(percentile(times, 99));
+        let row = Row::new("S2", &format!("{of}; p99"), "ms", &slowest);
+        plan.push(row.goal(Goal::AtMost(10.0)));
+        let what = format!("{of}; unchanged since the client asked (304)");
+        plan.push(Row::new("S2", &what, "1/s", &unchanged).goal(goal));
     }
     server.end();
 }
 
-/// Returns how many answers there are in a second, and the 99th percentile of their times.
-fn ask_at_once(server: &Served, path: &str, turn: Duration) -> (f64, f64) {
+/// Answers whatever is asked with `bytes` bytes, on threads that end with their connections.
+fn pump(bytes: usize) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").into_bytes();
+    answer.resize(answer.len() + bytes, b' ');
+    let answer: Arc<[u8]> = answer.into();
+    std::thread::spawn(move || {
+        // Ends with the benchmark.
+        for stream in listener.incoming().map_while(Result::ok) {
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || serve_raw(stream, &answer));
+        }
+    });
+    Ok(address)
+}
+
+fn serve_raw(mut stream: TcpStream, answer: &[u8]) {
+    stream.set_nodelay(true).unwrap_or_default();
+    let mut request = [0; 4096];
+    // A request comes in one piece.
+    while stream.read(&mut request).is_ok_and(|read| read > 0) {
+        if stream.write_all(answer).is_err() {
+            break;
+        }
+    }
+}
+
+/// Returns how many answers there are in a second, and adds their times in milliseconds.
+fn ask_at_once(
+    caller: &Caller,
+    path: &str,
+    headers: &[(&str, &str)],
+    turn: Duration,
+    times: &mut Vec<f64>,
+) -> f64 {
     let started = Instant::now();
-    let times: Vec<f64> = std::thread::scope(|scope| {
+    let took: Vec<f64> = std::thread::scope(|scope| {
         let asking: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
-                let mut caller = server.caller();
+                let mut caller = caller.clone();
                 scope.spawn(move || {
                     let mut times = Vec::new();
                     while started.elapsed() < turn {
-                        times.push(millis(|| get(&mut caller, path)));
+                        times.push(millis(|| {
+                            let reply = caller.ask("GET", path, headers, None);
+                            let status = reply.expect("an answer").status;
+                            assert!(matches!(status, 200 | 304), "{status}");
+                        }));
                     }
                     times
                 })
@@ -181,66 +207,76 @@ fn ask_at_once(server: &Served, path: &str, turn: Duration) -> (f64, f64) {
         times.flat_map(|times| times.expect("answers")).collect()
     });
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    let rate = times.len() as f64 / started.elapsed().as_secs_f64();
-    let mut sorted = times;
-    sorted.sort_by(f64::total_cmp);
-    (rate, sorted[(sorted.len() - 1) * 99 / 100])
+    let rate = took.len() as f64 / started.elapsed().as_secs_f64();
+    times.extend(took);
+    rate
 }
 
 fn idle(plan: &mut Plan, place: &Place) -> io::Result<()> {
-    let server = place.serve();
+    let server = serve(place);
     let mut caller = server.caller();
-    get(&mut caller, "/api/projects");
+    get(&mut caller, "/api/v1/runs");
     let time = plan.amount(IDLE, Duration::from_millis(100));
-    let before = cpu_seconds(server.pid())?;
-    std::thread::sleep(time);
-    let used = cpu_seconds(server.pid())? - before;
-    let memory = memory_mb(server.pid())?;
     let seconds = time.as_secs();
+    let used = used_in(&server, time)?;
     let row = |what: &str, unit: &str, figure| Row::new("S6", what, unit, &Samples::one(figure));
     plan.push(
         row(&format!("idle server: CPU in {seconds} s"), "s", used)
             .goal(Goal::AtMost(0.01))
             .reference("0.01 s"),
     );
+    let memory = memory_mb(server.pid())?;
     plan.push(
         row("idle server with 3 000 runs: RSS", "MB", memory)
             .goal(Goal::AtMost(15.0))
             .reference("12 MB"),
     );
+    let project = bench_data::PROJECT;
+    let paths = [
+        "/api/stream".to_owned(),
+        "/api/v1/runs/stream/all".to_owned(),
+        format!("/api/projects/{project}/stream"),
+        format!("/api/projects/{project}/messages/stream"),
+        format!("/api/v1/messages/stream?project_id={project}"),
+    ];
+    let clients: Vec<_> = (paths.iter().cycle().take(10))
+        .map(|path| caller.follow(path, None))
+        .collect::<io::Result<_>>()?;
+    let used = used_in(&server, time)?;
+    let what = format!(
+        "idle server, {} clients of streams: CPU in {seconds} s",
+        clients.len()
+    );
+    // A hundredth of a processor.
+    let most = time.as_secs_f64() / 100.0;
+    plan.push(row(&what, "s", used).goal(Goal::AtMost(most)));
+    drop(clients);
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let size = fs::metadata(PROGRAM)?.len() as f64 / 1e6;
+    plan.push(
+        row("size of the binary", "MB", size)
+            .goal(Goal::AtMost(15.0))
+            .reference("16.6 MB"),
+    );
     server.end();
     Ok(())
 }
 
-/// Returns the CPU time that a process has used, in hundredths of a second exactly.
-fn cpu_seconds(pid: i32) -> io::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
-    let ticks = fields.iter().skip(11).take(2);
-    let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
-    #[expect(clippy::cast_precision_loss, reason = "it is 100")]
-    let per_second = rustix::param::clock_ticks_per_second() as f64;
-    Ok(ticks / per_second)
-}
-
-fn memory_mb(pid: i32) -> io::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes
-        .map(|kilobytes| kilobytes / 1024.0)
-        .ok_or_else(|| io::Error::other("no VmRSS"))
+fn used_in(server: &Served, time: Duration) -> io::Result<f64> {
+    let before = cpu_seconds(server.pid())?;
+    std::thread::sleep(time);
+    Ok(cpu_seconds(server.pid())? - before)
 }
 
 fn burst(plan: &mut Plan, parent: &Path, name: &str) -> io::Result<()> {
     let count = plan.amount(1000, 8);
     let root = parent.join("s7-root");
-    let place = Place::new(parent, "s7", &root)?;
-    let server = place.serve();
+    let place = place(parent, "s7", &root)?;
+    let server = serve(&place);
     let started = Instant::now();
     std::thread::scope(|scope| {
         for first in 0..CONNECTIONS {
-            let (mut caller, work) = (server.caller(), place.folder.join("work"));
+            let (mut caller, work) = (server.caller(), place.work());
             scope.spawn(move || {
                 for number in (first..count).step_by(CONNECTIONS as usize) {
                     let body = json!({
@@ -255,7 +291,7 @@ fn burst(plan: &mut Plan, parent: &Path, name: &str) -> io::Result<()> {
         }
     });
     let accepted = started.elapsed().as_secs_f64();
-    let path = place.folder.join("work/began");
+    let path = place.work().join("began");
     let root = Root::at(&root).map_err(io::Error::other)?;
     let began = || fs::read_to_string(&path).unwrap_or_default();
     let all = patience::within(Duration::from_mins(10), || {

@@ -361,6 +361,16 @@ pub fn millis<T>(one: impl FnOnce() -> T) -> f64 {
     took.as_secs_f64() * 1e3
 }
 
+/// Returns the figure that `percent` of all are not above; at least one is there.
+pub fn percentile(mut figures: Vec<f64>, percent: usize) -> f64 {
+    assert!(!figures.is_empty(), "a measurement has figures");
+    figures.sort_by(f64::total_cmp);
+    figures[(figures.len() * percent)
+        .div_ceil(100)
+        .clamp(1, figures.len())
+        - 1]
+}
+
 /// Appends rows to a file, one line of JSON each.
 pub fn append_json(path: &Path, rows: &[Row]) -> io::Result<()> {
     let mut lines = String::new();
@@ -419,6 +429,16 @@ pub fn figure(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_percentile_is_a_figure_that_was_there() {
+        let figures: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        for (percent, expected) in [(1, 2.0), (50, 100.0), (99, 198.0), (100, 200.0)] {
+            let found = percentile(figures.clone(), percent);
+            assert!((found - expected).abs() < 0.1, "{percent}: {found}");
+        }
+        assert!((percentile(vec![7.0], 99) - 7.0).abs() < 0.1);
+    }
 
     fn plan(args: &[&str]) -> Plan {
         let args = std::iter::once("bench").chain(args.iter().copied());

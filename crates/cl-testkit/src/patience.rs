@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 /// machine is slow; a test that passes never waits so long.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Between two looks: a tenth of the time that was waited already, within these bounds.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Waits until `look` returns something; panics with `what` after [`PATIENCE`].
 #[track_caller]
@@ -29,9 +30,10 @@ pub fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option
         if let Some(found) = look() {
             return Some(found);
         }
-        if started.elapsed() > limit {
+        let waited = started.elapsed();
+        if waited > limit {
             return None;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep((waited / 10).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
 }

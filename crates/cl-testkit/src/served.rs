@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::following::Follower;
 use crate::patience::eventually;
 use crate::run_agent::{Finished, RunAgent, Running};
 use crate::scenario::Scenario;
@@ -100,6 +101,8 @@ impl Served {
 }
 
 /// A client with one connection.
+///
+/// A clone has a connection of its own.
 #[derive(Debug)]
 pub struct Caller {
     address: SocketAddr,
@@ -114,6 +117,8 @@ pub struct Reply {
     pub status: u16,
     /// What came with it.
     pub body: Vec<u8>,
+    /// Its `ETag`.
+    pub tag: Option<String>,
 }
 
 impl Reply {
@@ -174,13 +179,7 @@ impl Caller {
             None => connect(self.address)?,
         };
         let body = body.map(Value::to_string);
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n",
-            self.address, self.token
-        );
-        for &(name, value) in headers {
-            head.extend([name, ": ", value, "\r\n"]);
-        }
+        let mut head = self.head(method, path, headers);
         if let Some(body) = &body {
             let length = body.len().to_string();
             head.push_str("content-type: application/json\r\n");
@@ -193,6 +192,54 @@ impl Caller {
         self.stream = goes_on.then_some(stream);
         Ok(reply)
     }
+
+    /// Returns a client that asks another server in the same way.
+    #[must_use]
+    pub fn elsewhere(&self, address: SocketAddr) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
+    /// Follows the event stream at `path`, behind the event `last_id`, on a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached, or answers with something else than a stream.
+    pub fn follow(&self, path: &str, last_id: Option<&str>) -> io::Result<Follower> {
+        let mut stream = connect(self.address)?;
+        let place = last_id.map(|id| ("last-event-id", id));
+        let mut head = self.head("GET", path, place.as_slice());
+        head.push_str("\r\n");
+        stream.get_mut().write_all(head.as_bytes())?;
+        let head = read_head(&mut stream)?;
+        if head.status != 200 || !head.is_chunked {
+            return Err(io::Error::other(format!("answers {}", head.status)));
+        }
+        Ok(Follower::new(stream, last_id))
+    }
+
+    fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n",
+            self.address, self.token
+        );
+        for &(name, value) in headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head
+    }
+}
+
+impl Clone for Caller {
+    fn clone(&self) -> Self {
+        Self {
+            address: self.address,
+            token: self.token.clone(),
+            stream: None,
+        }
+    }
 }
 
 fn connect(address: SocketAddr) -> io::Result<BufReader<TcpStream>> {
@@ -202,26 +249,49 @@ fn connect(address: SocketAddr) -> io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// Reads an answer, and whether another may follow on the connection.
-fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<(Reply, bool)> {
+/// The head of an answer.
+#[derive(Debug, Default)]
+struct Head {
+    status: u16,
+    length: usize,
+    is_chunked: bool,
+    goes_on: bool,
+    tag: Option<String>,
+}
+
+fn read_head(stream: &mut BufReader<TcpStream>) -> io::Result<Head> {
     let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let first = read_line(stream)?;
     let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let status = status.ok_or_else(cut)?;
-    let (mut length, mut is_chunked, mut goes_on) = (None, false, true);
+    let mut head = Head {
+        status: status.ok_or_else(cut)?,
+        goes_on: true,
+        ..Head::default()
+    };
     loop {
-        let line = read_line(stream)?.to_ascii_lowercase();
-        match line.split_once(": ") {
-            Some(("content-length", value)) => length = value.parse::<usize>().ok(),
-            Some(("transfer-encoding", "chunked")) => is_chunked = true,
-            Some(("connection", "close")) => goes_on = false,
-            Some(_) => {}
-            None if line.is_empty() => break,
-            None => return Err(cut()),
+        let line = read_line(stream)?;
+        let Some((name, value)) = line.split_once(": ") else {
+            return if line.is_empty() {
+                Ok(head)
+            } else {
+                Err(cut())
+            };
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => head.length = value.parse().map_err(io::Error::other)?,
+            "transfer-encoding" => head.is_chunked = value.eq_ignore_ascii_case("chunked"),
+            "connection" => head.goes_on = !value.eq_ignore_ascii_case("close"),
+            "etag" => head.tag = Some(value.to_owned()),
+            _ => {}
         }
     }
+}
+
+/// Reads an answer, and whether another may follow on the connection.
+fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<(Reply, bool)> {
+    let head = read_head(stream)?;
     let mut body = Vec::new();
-    if is_chunked {
+    if head.is_chunked {
         loop {
             let size = usize::from_str_radix(&read_line(stream)?, 16).map_err(io::Error::other)?;
             let start = body.len();
@@ -233,10 +303,17 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<(Reply, bool)> {
             }
         }
     } else {
-        body.resize(length.unwrap_or(0), 0);
+        // What is not modified has a length and no body.
+        let length = if head.status == 304 { 0 } else { head.length };
+        body.resize(length, 0);
         stream.read_exact(&mut body)?;
     }
-    Ok((Reply { status, body }, goes_on))
+    let reply = Reply {
+        status: head.status,
+        body,
+        tag: head.tag,
+    };
+    Ok((reply, head.goes_on))
 }
 
 fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {

@@ -23,7 +23,7 @@ use crate::checks;
 use crate::workspace::{Depth, Workspace};
 
 /// Tasks of the generated roots, and runs of each task.
-const ROOTS: &[(u32, u32)] = &[(1000, 3), (10_000, 3)];
+const ROOTS: &[(u32, u32)] = &[(1000, 3), (10_000, 3), (33_334, 3)];
 /// Messages of the generated buses.
 const BUSES: &[u32] = &[1000, 100_000, 1_000_000];
 
