@@ -29,7 +29,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_openapi_json"];
         put?: never;
         post?: never;
         delete?: never;
@@ -120,10 +119,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects"];
-        put?: never;
-        /** Makes a project, with the folder that its agents work in. */
-        post: operations["post_api_projects"];
         delete?: never;
         options?: never;
         head?: never;
@@ -157,7 +152,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_home_dirs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -270,11 +264,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id"];
-        put?: never;
-        post?: never;
-        /** Deletes a project with all its tasks; not through browsers. */
-        delete: operations["delete_api_projects_project_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -342,7 +331,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_gc"];
         delete?: never;
         options?: never;
         head?: never;
@@ -451,10 +439,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_messages"];
-        put?: never;
-        /** Posts a message to a project. */
-        post: operations["post_api_projects_project_id_messages"];
         delete?: never;
         options?: never;
         head?: never;
@@ -510,7 +494,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_messages_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -577,7 +560,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_runs_flat"];
         put?: never;
         post?: never;
         delete?: never;
@@ -637,7 +619,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_stats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -695,7 +676,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -764,7 +744,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -869,11 +848,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id"];
-        put?: never;
-        post?: never;
-        /** Deletes a task with all its files; not through browsers, and not while anything of it runs. */
-        delete: operations["delete_api_projects_project_id_tasks_task_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -931,7 +905,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_tasks_task_id_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -976,7 +949,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_evidence"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1043,7 +1015,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_evidence_number_output"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1107,7 +1078,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1175,7 +1145,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_file_raw"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1288,10 +1257,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_messages"];
-        put?: never;
-        /** Posts a message to a task. */
-        post: operations["post_api_projects_project_id_tasks_task_id_messages"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1348,7 +1313,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_messages_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1417,7 +1381,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_tasks_task_id_resume"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1481,7 +1444,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_runs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1540,7 +1502,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_runs_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1652,11 +1613,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_runs_run_id"];
-        put?: never;
-        post?: never;
-        /** Deletes a run with all its files; not through browsers, and not while it runs. */
-        delete: operations["delete_api_projects_project_id_tasks_task_id_runs_run_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1726,7 +1682,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_runs_run_id_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1803,7 +1758,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_runs_run_id_file_raw"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1861,7 +1815,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_tasks_task_id_runs_run_id_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1920,7 +1873,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tasks_task_id_runs_run_id_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1985,7 +1937,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_tasks_task_id_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2044,7 +1995,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_tasks_task_id_unblock"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2091,7 +2041,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_tasks_task_id_uncancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2154,7 +2103,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_projects_project_id_tasks_task_id_wake"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2215,7 +2163,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_projects_project_id_tree"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2263,7 +2210,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2301,7 +2247,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_admin_login_link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2384,10 +2329,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_admin_self_update"];
-        put?: never;
-        /** Puts another build of the program in the place of this one, as soon as no root run is active. */
-        post: operations["post_api_v1_admin_self_update"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2435,7 +2376,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_audit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2484,7 +2424,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_core_activities"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2604,10 +2543,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_core_messages"];
-        put?: never;
-        /** Posts a message; it is as durable as was asked for when this is answered. */
-        post: operations["post_api_v1_core_messages"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2641,7 +2576,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_core_projects"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2696,7 +2630,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_core_projects_project_id_tasks_task_id"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2765,7 +2698,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_core_projects_project_id_tasks_task_id_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2824,7 +2756,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_core_projects_project_id_tasks_task_id_clear"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2891,7 +2822,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_core_projects_project_id_tasks_task_id_delete"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2958,7 +2888,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_core_projects_project_id_tasks_task_id_launch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3011,7 +2940,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_core_projects_project_id_tasks_task_id_runs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3072,7 +3000,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_core_projects_project_id_tasks_task_id_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3127,7 +3054,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_core_projects_project_id_tasks_task_id_uncancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3182,7 +3108,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_core_projects_project_id_tasks_task_id_wake"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3237,7 +3162,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_core_tasks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3273,7 +3197,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3309,7 +3232,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_limits"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3358,7 +3280,6 @@ export interface paths {
                 };
             };
         };
-        delete: operations["delete_api_v1_limits_agent"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3472,10 +3393,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_messages"];
-        put?: never;
-        /** Posts a message to a project or, with a task, to that task. */
-        post: operations["post_api_v1_messages"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3539,7 +3456,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_messages_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3586,7 +3502,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_ps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3639,7 +3554,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_runs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3687,7 +3601,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_runs_stream_all"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3749,7 +3662,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_runs_run_id"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3811,7 +3723,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_runs_run_id_info"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3867,7 +3778,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_api_v1_runs_run_id_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3931,7 +3841,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_runs_run_id_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3967,7 +3876,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_status"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4072,10 +3980,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_tasks"];
-        put?: never;
-        /** Accepts a task; it is on disk, in the queue, when this is answered. */
-        post: operations["post_api_v1_tasks"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4180,11 +4084,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_tasks_task_id"];
-        put?: never;
-        post?: never;
-        /** Gives a task up: what runs is stopped, what waits is not begun. */
-        delete: operations["delete_api_v1_tasks_task_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4243,7 +4142,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4279,7 +4177,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_api_v1_version"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4315,7 +4212,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_healthz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4351,7 +4247,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4394,7 +4289,6 @@ export interface paths {
                 };
             };
         };
-        get: operations["get_ui_login"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4430,7 +4324,6 @@ export interface paths {
                 };
             };
         };
-        post: operations["post_ui_logout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -7274,3214 +7167,3 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;
-export interface operations {
-    get_api_openapi_json: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description This document */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-        };
-    };
-    get_api_projects: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Projects"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    post_api_projects: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ProjectCreate"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Project"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_home_dirs: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HomeDirs"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Project"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_api_projects_project_id: {
-        parameters: {
-            query?: {
-                /** @description Stop what runs, and delete it, too; 1 or 0. */
-                force?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ProjectDeleted"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_gc: {
-        parameters: {
-            query?: {
-                /** @description How old a run is at the least, such as `24h`; `168h` unless given. */
-                older_than?: string;
-                /** @description Only tell what would be deleted; 1 or 0. */
-                dry_run?: string;
-                /** @description Keep the runs that failed; 1 or 0. */
-                keep_failed?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["GcResult"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_messages: {
-        parameters: {
-            query?: {
-                /** @description Only those behind this message; also `after` */
-                since?: string;
-                /** @description Only those before this message */
-                before?: string;
-                /** @description The last so many of them, at most 5000 */
-                limit?: number;
-                /** @description Only these types, with commas between them */
-                type?: string;
-                /** @description Only those of this run */
-                run_id?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Messages"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_messages: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The same key, the same message */
-                "Idempotency-Key"?: string | null;
-            };
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Post"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Posted"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_messages_stream: {
-        parameters: {
-            query?: {
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_runs_flat: {
-        parameters: {
-            query?: {
-                /** @description Only those that run, and what connects them; 1 or 0. */
-                active_only?: string;
-                /** @description The runs of this task, and what connects them. */
-                selected_task_id?: string;
-                /** @description Only so many of that task, the latest; at most 200, and 0 for all. */
-                selected_task_limit?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FlatRuns"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_stats: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ProjectStats"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_stream: {
-        parameters: {
-            query?: {
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks: {
-        parameters: {
-            query?: {
-                /** @description Only those of this status, or `active`, `done`, `postponed`; a word that is none of these counts as not given. */
-                status?: string;
-                /** @description How many there are in an answer; 50 unless given, at most 500. */
-                limit?: string;
-                /** @description How many stand before. */
-                offset?: string;
-                /** @description Instead of `offset`: the `next` of the answer before, or nothing for the first one; the answer then has `next`. */
-                after?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_TaskItem"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id: {
-        parameters: {
-            query?: {
-                /** @description Whether the files of the runs are listed; 1 unless given. */
-                include_files?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskDetail"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_api_projects_project_id_tasks_task_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_cancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["Cancel"] | null;
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskActed"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_evidence: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskEvidence"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_evidence_number_output: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description One range of bytes */
-                Range?: string | null;
-            };
-            path: {
-                project_id: string;
-                task_id: string;
-                /** @description The number of the piece of evidence */
-                number: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            206: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The file has no such range */
-            416: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_file: {
-        parameters: {
-            query?: {
-                /** @description `TASK.md`, which is also the default */
-                name?: string;
-                /** @description From this byte on */
-                offset?: number;
-                /** @description At most so many bytes; never more than 4 MiB */
-                limit?: number;
-                /** @description Only the last so many lines */
-                tail?: number;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FileContent"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_file_raw: {
-        parameters: {
-            query?: {
-                /** @description `TASK.md`, which is also the default */
-                name?: string;
-            };
-            header?: {
-                /** @description One range of bytes */
-                Range?: string | null;
-            };
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            206: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The file has no such range */
-            416: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_messages: {
-        parameters: {
-            query?: {
-                /** @description Only those behind this message; also `after` */
-                since?: string;
-                /** @description Only those before this message */
-                before?: string;
-                /** @description The last so many of them, at most 5000 */
-                limit?: number;
-                /** @description Only these types, with commas between them */
-                type?: string;
-                /** @description Only those of this run */
-                run_id?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Messages"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_messages: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The same key, the same message */
-                "Idempotency-Key"?: string | null;
-            };
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Post"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Posted"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_messages_stream: {
-        parameters: {
-            query?: {
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_resume: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["Resume"] | null;
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Resumed"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_runs: {
-        parameters: {
-            query?: {
-                /** @description How many there are in an answer; 50 unless given, at most 500. */
-                limit?: string;
-                /** @description How many stand before. */
-                offset?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Run"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_runs_stream: {
-        parameters: {
-            query?: {
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_runs_run_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Run"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_api_projects_project_id_tasks_task_id_runs_run_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_runs_run_id_file: {
-        parameters: {
-            query?: {
-                /** @description `stdout` (unless given), `stderr`, `prompt` or `output.md` */
-                name?: string;
-                /** @description From this byte on */
-                offset?: number;
-                /** @description At most so many bytes; never more than 4 MiB */
-                limit?: number;
-                /** @description Only the last so many lines */
-                tail?: number;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FileContent"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_runs_run_id_file_raw: {
-        parameters: {
-            query?: {
-                /** @description `stdout` (unless given), `stderr`, `prompt` or `output.md` */
-                name?: string;
-            };
-            header?: {
-                /** @description One range of bytes */
-                Range?: string | null;
-            };
-            path: {
-                project_id: string;
-                task_id: string;
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            206: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The file has no such range */
-            416: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_runs_run_id_stop: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunStopping"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tasks_task_id_runs_run_id_stream: {
-        parameters: {
-            query?: {
-                name?: string;
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                project_id: string;
-                task_id: string;
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_stop: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskActed"];
-                };
-            };
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskActed"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_unblock: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["Unblock"] | null;
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskActed"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_uncancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskActed"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_projects_project_id_tasks_task_id_wake: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskActed"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_projects_project_id_tree: {
-        parameters: {
-            query?: {
-                /** @description The task whose runs are there whatever else is left out. */
-                task_id?: string;
-            };
-            header?: never;
-            path: {
-                project_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tree"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_stream: {
-        parameters: {
-            query?: {
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_admin_login_link: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LoginLink"];
-                };
-            };
-        };
-    };
-    get_api_v1_admin_self_update: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SelfUpdateStatus"];
-                };
-            };
-        };
-    };
-    post_api_v1_admin_self_update: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SelfUpdate"];
-            };
-        };
-        responses: {
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SelfUpdateStatus"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_audit: {
-        parameters: {
-            query?: {
-                /** @description At most so many; 50 unless given, never more than 500 */
-                limit?: number;
-                project_id?: string;
-                task_id?: string;
-                request_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditTrail"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_core_activities: {
-        parameters: {
-            query: {
-                project_id?: string;
-                task_id?: string;
-                /** @description From when on a task that reports nothing that matters counts as adrift */
-                drift_after_ms: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskActivity"][];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_core_messages: {
-        parameters: {
-            query: {
-                project_id: string;
-                task_id?: string;
-                /** @description Only those behind this message, or behind this cursor */
-                after?: string;
-                /** @description Only those before it */
-                before?: string;
-                /** @description Only those posted later */
-                later_than?: string;
-                /** @description Only these types, with commas between them */
-                type?: string;
-                /** @description Only those whose body holds this text */
-                text?: string;
-                run_id?: string;
-                issue_id?: string;
-                /** @description At most so many, and never more than 1000 */
-                limit?: number;
-                /** @description The first ones rather than the last */
-                oldest?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_messages: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["BusPost"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BusPosted"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_core_projects: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ProjectNames"];
-                };
-            };
-        };
-    };
-    get_api_v1_core_projects_project_id_tasks_task_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskShown"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_projects_project_id_tasks_task_id_cancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CancelRequest"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CancelAnswer"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_projects_project_id_tasks_task_id_clear: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ClearRequest"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskStartable"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_projects_project_id_tasks_task_id_delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["DeleteRequest"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DeleteAnswer"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_projects_project_id_tasks_task_id_launch: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LaunchRequest"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Launched"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_core_projects_project_id_tasks_task_id_runs: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunListing"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_projects_project_id_tasks_task_id_stop: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["StopRequest"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["StopAnswer"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_projects_project_id_tasks_task_id_uncancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskChanged"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_core_projects_project_id_tasks_task_id_wake: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                project_id: string;
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskChanged"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_core_tasks: {
-        parameters: {
-            query?: {
-                /** @description Only those of this project */
-                project_id?: string;
-                /** @description Only these, with commas between them; needs project_id */
-                task_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskListing"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_health: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Health"];
-                };
-            };
-        };
-    };
-    get_api_v1_limits: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Limits"];
-                };
-            };
-        };
-    };
-    delete_api_v1_limits_agent: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                agent: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Forgotten"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_messages: {
-        parameters: {
-            query: {
-                project_id: string;
-                task_id?: string;
-                /** @description Only those behind this message; also `since` */
-                after?: string;
-                /** @description Only those before this message */
-                before?: string;
-                /** @description The last so many of them, at most 5000 */
-                limit?: number;
-                /** @description Only these types, with commas between them */
-                type?: string;
-                /** @description Only those of this run */
-                run_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Messages"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_messages: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The same key, the same message */
-                "Idempotency-Key"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PostTo"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Posted"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_messages_stream: {
-        parameters: {
-            query: {
-                project_id: string;
-                task_id?: string;
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_ps: {
-        parameters: {
-            query?: {
-                project_id?: string;
-                task_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Processes"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_runs: {
-        parameters: {
-            query?: {
-                /** @description The project; all if it is left out. */
-                project_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Runs"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_runs_stream_all: {
-        parameters: {
-            query?: {
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_runs_run_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunResponse"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_runs_run_id_info: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-yaml": string;
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_runs_run_id_stop: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Stopping"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_runs_run_id_stream: {
-        parameters: {
-            query?: {
-                from?: string;
-            };
-            header?: {
-                "Last-Event-ID"?: string | null;
-            };
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_status: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Status"];
-                };
-            };
-        };
-    };
-    get_api_v1_tasks: {
-        parameters: {
-            query?: {
-                /** @description The project; all if it is left out. */
-                project_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tasks"];
-                };
-            };
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_api_v1_tasks: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The same key, the same submission */
-                "Idempotency-Key"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TaskCreate"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskCreated"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_tasks_task_id: {
-        parameters: {
-            query?: {
-                /** @description The project; all if it is left out. */
-                project_id?: string;
-            };
-            header?: never;
-            path: {
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Task"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_api_v1_tasks_task_id: {
-        parameters: {
-            query?: {
-                project_id?: string;
-            };
-            header?: never;
-            path: {
-                task_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Stopped"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_usage: {
-        parameters: {
-            query?: {
-                project_id?: string;
-                /** @description Needs `project_id` */
-                task_id?: string;
-                /** @description `agent` (unless given), `task`, `project`, `day` or `model` */
-                by?: string;
-                /** @description Only runs that began then or later */
-                since?: string;
-                /** @description Only runs of the last so many days, in UTC */
-                days?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UsageReport"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_api_v1_version: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Version"];
-                };
-            };
-        };
-    };
-    get_healthz: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Healthz"];
-                };
-            };
-        };
-    };
-    get_metrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-        };
-    };
-    get_ui_login: {
-        parameters: {
-            query: {
-                /** @description The code of the link; it works once */
-                code: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    post_ui_logout: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-}
