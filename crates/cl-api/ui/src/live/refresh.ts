@@ -76,7 +76,15 @@ export function startRefresh(queries: QueryClient): () => void {
     if (world.connection.resets !== resets) {
       resets = world.connection.resets;
       // Also the first time: what was fetched before may be older than what was told first.
-      void queries.invalidateQueries();
+      const asked = queries.getQueryCache().findAll({ fetchStatus: "fetching" });
+      void queries.invalidateQueries({ predicate: (query) => query.state.fetchStatus !== "fetching" });
+      // What is on its way is shown as it comes, and asked for once more.
+      for (const query of asked) {
+        const { queryKey, promise } = query;
+        void Promise.resolve(promise)
+          .catch(() => {})
+          .then(() => queries.invalidateQueries({ queryKey, exact: true }));
+      }
     }
     const concerned = watcher.look(told);
     for (const project of concerned.trees) trees.ask(project);

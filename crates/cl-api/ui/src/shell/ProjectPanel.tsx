@@ -8,6 +8,7 @@ import { StatusGlyph } from "../parts/Status";
 import { Time } from "../parts/Time";
 import { formatBytes } from "../parts/time";
 import { go, href } from "../route/route";
+import { taskName } from "../task/policy";
 import { mixOf } from "./counts";
 import styles from "./Detail.module.css";
 import { openDialog } from "./dialogs";
@@ -113,7 +114,7 @@ function ProjectOverview({ project }: { project: string }) {
     <li key={task.task_id}>
       <a className={styles.line} href={href({ project, task: task.task_id })}>
         <StatusGlyph status={task.status} label />
-        <span>{task.task_id}</span>
+        <span title={task.task_id}>{taskName(task.task_id)}</span>
         <small>{note}</small>
       </a>
     </li>

@@ -93,7 +93,7 @@ function Glance({
         <dd>
           <Status status={row.status} plain />
           {row.suspicious && <small className={styles.bad}>done, but nothing was seen of any work</small>}
-          {row.owner !== "none" && row.owner !== "live" && (
+          {row.owner !== "none" && row.owner !== "alive" && (
             <small>owner: {String(row.owner).replaceAll("_", " ")}</small>
           )}
         </dd>

@@ -14,7 +14,8 @@ export function policyOf(task: TaskRow): Policy {
   if (task.status === "cancelled") return { text: "Given up", detail: "until it is taken up again" };
   if (task.blocked_by.length > 0)
     return { text: "Blocked by dependencies", detail: "begins when they are done" };
-  if (task.queue_position) return { text: `Queued for a run slot (#${task.queue_position})` };
+  if (task.status === "queued" && task.queue_position)
+    return { text: `Queued for a run slot (#${task.queue_position})` };
   if (task.status === "waiting")
     return { text: "Waits for a limit to end", detail: "then goes on by itself" };
   if (task.done) return { text: "Restart disabled", detail: "stays final until you resume it" };

@@ -17,7 +17,7 @@ export function aTask(of: Partial<TaskRow> = {}): TaskRow {
     claim: null,
     suspicious: false,
     pid_alive: true,
-    owner: "live",
+    owner: "alive",
     goes_on: false,
     waiting_for: null,
     wake_at: null,

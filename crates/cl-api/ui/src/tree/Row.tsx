@@ -71,7 +71,8 @@ function Task({ node, project, isFaint }: { node: TaskNode; project: string; isF
   const status = live?.task.status ?? node.status;
   const run = live?.run?.run_id === live?.task.latest_run ? live?.run : undefined;
   const blocked = live?.task.blocked_by ?? node.blocked_by;
-  const queue = live ? live.task.queue_position : node.queue_position;
+  // What has begun may keep its entry; its place says something only as long as it waits.
+  const queue = status === "queued" ? (live ? live.task.queue_position : node.queue_position) : undefined;
   const isRunning =
     (live?.task.latest_status ?? (node.ended ? undefined : "running")) === "running" && status !== "idle";
   const started = run?.started ?? node.started;

@@ -17,6 +17,8 @@ import {
   type Shown,
   type StatusFilter,
   selectedAt,
+  settle,
+  shown,
   type TreeRow,
 } from "./rows";
 import styles from "./Tree.module.css";
@@ -183,9 +185,19 @@ function Rows({ project, rows: newest, filter, task, run, onClear }: RowsProps) 
   const selection = useMemo(() => ({ task, run }), [task, run]);
   // What was asked for by hand is shown at once, whatever is held.
   const asked = `${task}/${run}/${filter.text}/${filter.status}`;
-  const { value: rows, hold, pointedAt, setPointedAt } = useHeld(newest, asked);
-  const { list, toggle } = useChoices(project, rows, filter, selection);
+  const isQuiet = useRef<(rows: readonly TreeRow[]) => boolean>(() => true);
+  const { value: rows, hold, pointedAt, setPointedAt } = useHeld(newest, asked, isQuiet);
+  const { list, choices, toggle } = useChoices(project, rows, filter, selection);
   const [room, setRoom] = useState({ above: 0, below: 0 });
+  useLayoutEffect(() => {
+    isQuiet.current = (rows) => {
+      const element = scroller.current;
+      if (!element) return true;
+      const after = shown(rows, settle(rows, choices, selection, false), filter, selection);
+      const place = anchoredAt(element, list, after, room.above, pointedAt.current);
+      return place.scroll === element.scrollTop && place.above === room.above && place.below === room.below;
+    };
+  });
   const virtual = useVirtualizer({
     count: list.length,
     getScrollElement: () => scroller.current,
@@ -334,6 +346,30 @@ export function keyTarget(
   }
 }
 
+/** Where to scroll so that the row that counts stays where it is: the given one, else the first in view. */
+function anchoredAt(
+  element: HTMLElement,
+  before: readonly Shown[],
+  after: readonly Shown[],
+  room: number,
+  key: string | undefined,
+): ReturnType<typeof anchored> {
+  const old = before.map((row) => row.key);
+  const first = Math.max(0, Math.floor((element.scrollTop - room) / ROW_HEIGHT));
+  const at = key === undefined ? -1 : old.indexOf(key);
+  const isInView = at >= first && at * ROW_HEIGHT + room < element.scrollTop + element.clientHeight;
+  return anchored({
+    before: old,
+    after: after.map((row) => row.key),
+    // At the very top with nobody in it, new rows may show themselves.
+    look: isInView ? old.slice(at) : element.scrollTop > 0 ? old.slice(first) : [],
+    scroll: element.scrollTop,
+    room,
+    rowHeight: ROW_HEIGHT,
+    viewHeight: element.clientHeight,
+  });
+}
+
 /** Keeps the row that is pointed at, else the one in focus, else the first in view where it is. */
 function useAnchor(of: {
   list: readonly Shown[];
@@ -343,50 +379,37 @@ function useAnchor(of: {
   look: [React.RefObject<string | undefined>, string | undefined];
 }) {
   const { list, scroller, room, setRoom, look } = of;
-  const before = useRef<{ list: readonly Shown[]; keys: string[] }>({ list: [], keys: [] });
-  const scrollTo = useRef<number | undefined>(undefined);
+  const before = useRef<readonly Shown[]>([]);
+  const wanted = useRef<{ scroll: number; above: number; below: number } | undefined>(undefined);
   useLayoutEffect(() => {
     const element = scroller.current;
-    if (!element || before.current.list === list) return;
+    if (!element || before.current === list) return;
+    const old = before.current;
     const keys = list.map((row) => row.key);
-    const old = before.current.keys;
-    before.current = { list, keys };
-    if (old.length === 0 || (old.length === keys.length && old.every((key, at) => key === keys[at]))) return;
-    const first = Math.max(0, Math.floor((element.scrollTop - room.above) / ROW_HEIGHT));
-    const inView = (key: string | undefined) => {
-      const at = key === undefined ? -1 : old.indexOf(key);
-      return at >= first && at * ROW_HEIGHT + room.above < element.scrollTop + element.clientHeight;
-    };
+    before.current = list;
+    if (old.length === 0 || (old.length === keys.length && old.every((row, at) => row.key === keys[at])))
+      return;
     const [{ current: pointed }, focused] = look;
     const isFocused = element.contains(document.activeElement);
-    // At the very top with nobody in it, new rows may show themselves.
-    const rest = element.scrollTop > 0 ? old.slice(first) : [];
-    const anchors =
-      pointed !== undefined && inView(pointed)
-        ? old.slice(old.indexOf(pointed))
-        : isFocused && focused !== undefined && inView(focused)
-          ? [focused, ...rest]
-          : rest;
-    const { scroll, above, below } = anchored({
-      before: old,
-      after: keys,
-      look: anchors,
-      scroll: element.scrollTop,
-      room: room.above,
-      rowHeight: ROW_HEIGHT,
-      viewHeight: element.clientHeight,
-    });
+    const { scroll, above, below } = anchoredAt(
+      element,
+      old,
+      list,
+      room.above,
+      pointed ?? (isFocused ? focused : undefined),
+    );
     // Room is left only while somebody points here; otherwise the list may move to its end.
     const next = pointed === undefined ? { above: 0, below: 0 } : { above, below };
     if (next.above !== room.above || next.below !== room.below) setRoom(next);
-    scrollTo.current = scroll;
+    wanted.current = { scroll, ...next };
     element.scrollTop = scroll;
   }, [list, scroller, room, setRoom, look]);
   // The room is there only after it was drawn; then the place can be reached.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new room is what it waits for
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new list may be what it waits for
   useLayoutEffect(() => {
-    if (scrollTo.current === undefined || !scroller.current) return;
-    scroller.current.scrollTop = scrollTo.current;
-    scrollTo.current = undefined;
+    const place = wanted.current;
+    if (!place || !scroller.current || place.above !== room.above || place.below !== room.below) return;
+    scroller.current.scrollTop = place.scroll;
+    wanted.current = undefined;
   }, [room, list, scroller]);
 }

@@ -19,7 +19,7 @@ export function useChoices(
   rows: readonly TreeRow[],
   filter: Filter,
   selection: Selection,
-): { list: Shown[]; toggle: (row: Shown) => void } {
+): { list: Shown[]; choices: Choices; toggle: (row: Shown) => void } {
   const [state, setState] = useState(() => ({
     rows: undefined as readonly TreeRow[] | undefined,
     selection: {} as Selection,
@@ -47,5 +47,5 @@ export function useChoices(
     [project],
   );
   const list = useMemo(() => shown(rows, choices, filter, selection), [rows, choices, filter, selection]);
-  return { list, toggle };
+  return { list, choices, toggle };
 }

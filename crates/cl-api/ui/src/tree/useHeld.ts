@@ -1,17 +1,19 @@
 import { type RefObject, useCallback, useEffect, useRef, useState } from "react";
 
 /** How long what changes is held back after somebody moved in it, in milliseconds. */
-export const HOLD = 1200;
-/** The longest time in one go: whoever moves all the time gets to see something new in the end. */
-const LONGEST = 15_000;
+const HOLD = 1200;
+/** The longest time in one go: whoever points here for a minute gets to see something new in the end. */
+const LONGEST = 60_000;
 
 /**
- * Holds a new value back while somebody moves within what it shows; `hold` says that he does.
- * A change of `asked` shows the newest at once.
+ * Holds a new value back while somebody points at what it shows. It is shown once he leaves; while
+ * he rests, if that moves nothing below the pointer (`isQuiet`); and at once when `asked` changes,
+ * which is what he asked for by hand. `hold` says that he moves.
  */
 export function useHeld<T>(
   newest: T,
   asked: string,
+  isQuiet: RefObject<(value: T) => boolean>,
 ): {
   value: T;
   hold: () => void;
@@ -22,7 +24,8 @@ export function useHeld<T>(
   const until = useRef(0);
   const heldSince = useRef<number | undefined>(undefined);
   const pointedAt = useRef<string | undefined>(undefined);
-  let value = state.value;
+  const look = useRef(() => {});
+  let { value } = state;
   if (state.asked !== asked) {
     value = newest;
     setState({ value: newest, asked });
@@ -30,27 +33,31 @@ export function useHeld<T>(
   useEffect(() => {
     if (state.value === newest) {
       heldSince.current = undefined;
+      look.current = () => {};
       return;
     }
     heldSince.current ??= Date.now();
     const longest = heldSince.current + LONGEST;
-    let timer: ReturnType<typeof setTimeout>;
-    const look = () => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    look.current = () => {
+      clearTimeout(timer);
       const now = Date.now();
-      const end = Math.min(until.current, longest);
-      if (now >= end) setState({ value: newest, asked });
-      else timer = setTimeout(look, end - now);
+      const isFree = pointedAt.current === undefined || now >= longest;
+      if (isFree || (now >= until.current && isQuiet.current(newest))) {
+        setState({ value: newest, asked });
+      } else {
+        timer = setTimeout(() => look.current(), Math.max(50, Math.min(until.current - now, HOLD)));
+      }
     };
-    look();
+    look.current();
     return () => clearTimeout(timer);
-  }, [newest, asked, state.value]);
+  }, [newest, asked, state.value, isQuiet]);
   const hold = useCallback(() => {
     until.current = Date.now() + HOLD;
   }, []);
   const setPointedAt = useCallback((key: string | undefined) => {
     pointedAt.current = key;
-    // Who leaves holds nothing any more; the next look shows the newest.
-    if (key === undefined) until.current = 0;
+    if (key === undefined) look.current();
   }, []);
   return { value, hold, pointedAt, setPointedAt };
 }
