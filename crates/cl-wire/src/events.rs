@@ -23,6 +23,8 @@ pub mod name {
     pub const MESSAGE: &str = "message";
     /// Something below the root is another than before.
     pub const CHANGE: &str = "change";
+    /// How large a followed file is.
+    pub const GROWN: &str = "grown";
     /// What was followed is not what it was, or the place to resume from is unknown.
     pub const RESET: &str = "reset";
     /// The beginning of all that there is, told as changes.
@@ -194,6 +196,35 @@ pub enum Changed {
     Reset,
 }
 
+/// How large a followed file is now; what is new in it is fetched by its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Grown {
+    /// The project.
+    #[schema(value_type = String, example = "p")]
+    pub project_id: ProjectId,
+    /// The task.
+    #[schema(value_type = String, example = "task-20260223-204858-docs-pass")]
+    pub task_id: TaskId,
+    /// The run.
+    #[schema(value_type = String, example = "20260223-2048580000-66788-1")]
+    pub run_id: RunId,
+    /// The name of the file.
+    #[schema(example = "stdout")]
+    pub file: String,
+    /// Its size in bytes; 0 where there is none.
+    #[schema(example = 4711)]
+    pub size: u64,
+    /// Another one for another file of this name; `null` where there is no file.
+    #[schema(example = "fd00-2a41-18b2c3")]
+    pub identity: Option<String>,
+    /// When it was written last; `null` where there is no file.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-02-23T21:03:10Z")]
+    pub modified: Option<Timestamp>,
+    /// It is not the file that was told before, or has become shorter: what was read of it
+    /// counts no more.
+    pub replaced: bool,
+}
+
 /// An event of a stream, understood.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -208,6 +239,8 @@ pub enum Event {
     Message(Box<messages::Item>),
     /// Something below the root is another than before.
     Change(Box<Change>),
+    /// How large a followed file is.
+    Grown(Box<Grown>),
     /// What was followed is not what it was, or the place to resume from is unknown.
     Reset(Reset),
     /// All that there is follows.
@@ -244,6 +277,7 @@ impl Event {
             name::HEARTBEAT => Ok(Self::Heartbeat),
             name::MESSAGE => serde_json::from_str(&event.data).map(Self::Message),
             name::CHANGE => serde_json::from_str(&event.data).map(Self::Change),
+            name::GROWN => serde_json::from_str(&event.data).map(Self::Grown),
             name::RESET => serde_json::from_str(&event.data).map(Self::Reset),
             name::SNAPSHOT => serde_json::from_str(&event.data).map(Self::Snapshot),
             name::READY => serde_json::from_str(&event.data).map(Self::Ready),

@@ -316,6 +316,33 @@ pub struct FileContent {
     pub masked: bool,
 }
 
+/// Where a text stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileHits {
+    /// The name of the file.
+    #[schema(example = "stdout")]
+    pub name: String,
+    /// The places, in their order.
+    pub hits: Vec<FileHit>,
+    /// Where to go on, in bytes; `null` at the end of the file.
+    #[schema(example = 67_108_864)]
+    pub next: Option<u64>,
+    /// How large the whole file is, in bytes.
+    #[schema(example = 1_073_741_824)]
+    pub size_bytes: u64,
+}
+
+/// A place in a file where a text stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileHit {
+    /// The place, in bytes from the beginning of the file.
+    #[schema(example = 4711)]
+    pub at: u64,
+    /// What stands around it in its line. Bytes that are no UTF-8 and secrets of the configuration are replaced.
+    #[schema(example = "error: not found")]
+    pub excerpt: String,
+}
+
 /// The answer of `GET /api/projects/{p}/runs/flat`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FlatRuns {

@@ -139,7 +139,7 @@ pub(super) const THIRD_PARTY: &[(&str, Libraries)] = &[
     ("process-wrap", Only(&["cl-runner"])),
     ("tempfile", Only(&["cl-storage", "cl-testkit", "xtask"])),
     // Already in the tree through serde_json.
-    ("memchr", Only(&["cl-bus"])),
+    ("memchr", Only(&["cl-bus", "cl-api"])),
     ("notify", Only(&["cl-bus", "cl-config", "cl-api"])),
     ("sha2", Only(&["cl-storage", "xtask"])),
     // Already in the tree through tempfile.

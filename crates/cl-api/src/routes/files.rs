@@ -191,7 +191,7 @@ async fn run_bytes(
 }
 
 /// Parses the ids of a run; what is returned finds its folder, and blocks.
-fn run_of(
+pub(super) fn run_of(
     app: &App,
     (project, task, run): &(String, String, String),
 ) -> Answer<impl FnOnce() -> Answer<RunDir> + Send + 'static + use<>> {
@@ -209,7 +209,7 @@ fn of_task(task: &TaskDir, name: &str) -> Answer<PathBuf> {
 }
 
 /// Returns where a file of a run stands: where it always does, else where its record says.
-fn of_run(app: &App, run: &RunDir, name: &str) -> Answer<PathBuf> {
+pub(crate) fn of_run(app: &App, run: &RunDir, name: &str) -> Answer<PathBuf> {
     let (usual, recorded): (_, fn(RunInfo) -> String) = match name {
         "stdout" => (run.stdout(), |info| info.stdout_path),
         "stderr" => (run.stderr(), |info| info.stderr_path),
@@ -249,8 +249,8 @@ fn unknown(what: &str, name: &str) -> Refusal {
 /// A file that was opened, as it was then.
 #[derive(Debug)]
 pub(super) struct Opened {
-    file: File,
-    size: u64,
+    pub(super) file: File,
+    pub(super) size: u64,
     modified: Timestamp,
 }
 
@@ -370,12 +370,12 @@ fn last_lines(file: &mut File, size: u64, lines: u64, limit: u64) -> io::Result<
     Ok(furthest)
 }
 
-fn is_inner(byte: u8) -> bool {
+pub(super) fn is_inner(byte: u8) -> bool {
     byte & 0b1100_0000 == 0b1000_0000
 }
 
 /// Counts the bytes at the end that begin a character and do not end it.
-fn unfinished(bytes: &[u8]) -> usize {
+pub(super) fn unfinished(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let byte = bytes[bytes.len() - back];
         if is_inner(byte) {

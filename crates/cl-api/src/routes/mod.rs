@@ -15,6 +15,7 @@ pub(crate) mod messages;
 mod place;
 pub(crate) mod projects;
 mod resources;
+mod search;
 mod self_update;
 mod shape;
 mod steering;
@@ -56,6 +57,7 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(acting::routes())
         .merge(messages::routes())
         .merge(files::routes())
+        .merge(search::routes())
         .merge(streams::routes())
         .merge(accounts::routes())
         .merge(resources::routes())

@@ -1,15 +1,17 @@
 //! Event streams: which there are.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place;
+use super::{files, place};
 use crate::answer::{Answer, Refusal, blocking};
 use crate::app::App;
-use crate::stream::{self, Of, Resuming};
+use crate::stream::{self, MOST_FILES, Of, Resuming, Wanted};
 
 /// Returns the routes of this module.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -199,16 +201,65 @@ async fn follow_bus(
     stream::follow_bus(app, path, resuming).await
 }
 
-/// Follows what changes below the root: a snapshot, then changes.
+/// Follows what changes below the root: a snapshot, then changes, and how followed files grow.
+///
+/// Of each file that is followed a `grown` event says how large it is: at once, and when it is
+/// another size or another file, at most ten times a second.
 #[utoipa::path(
     get, path = "/api/stream", tag = "streams",
-    params(("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
+    params(
+        ("follow" = Option<Vec<String>>, Query, description = "A file that is followed, as `PROJECT/TASK/RUN/FILE`; may be given 64 times"),
+        ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
+    ),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"), (status = 429, body = cl_wire::Problem)
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 400, body = cl_wire::Problem), (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
-async fn follow_root(State(app): State<App>, resuming: Resuming) -> Answer<Response> {
-    stream::follow_changes(app, None, resuming).await
+async fn follow_root(
+    State(app): State<App>,
+    Query(asked): Query<Vec<(String, String)>>,
+    resuming: Resuming,
+) -> Answer<Response> {
+    let asked = asked.into_iter().filter(|(key, _)| key == "follow");
+    let asked: BTreeSet<String> = asked.map(|(_, file)| file).collect();
+    if asked.len() > MOST_FILES {
+        let refusal = format!("follow may be given {MOST_FILES} times");
+        return Err(Refusal::bad_request(refusal));
+    }
+    let files = match asked.is_empty() {
+        true => Vec::new(),
+        false => {
+            let from = app.clone();
+            let wanted = move || asked.iter().map(|file| wanted(&from, file)).collect();
+            blocking(wanted).await?
+        }
+    };
+    stream::follow_changes(app, None, files, resuming).await
+}
+
+/// Reads `PROJECT/TASK/RUN/FILE`.
+///
+/// The run may be gone: whoever shows it should hear so and not lose the stream.
+fn wanted(app: &App, text: &str) -> Answer<Wanted> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [project, task, run, file] = parts.as_slice() else {
+        return Err(Refusal::bad_request("follow must be PROJECT/TASK/RUN/FILE"));
+    };
+    let (project, task) = (place::project_id(project)?, place::task_id(task)?);
+    let run = place::run_id(run)?;
+    let folder = place::known_task(app, &project, &task);
+    let path = match folder.and_then(|task| place::one_run(&task, &run)) {
+        Ok(dir) => Some(files::of_run(app, &dir, file)?),
+        Err(_) => None,
+    };
+    Ok(Wanted {
+        project,
+        task,
+        run,
+        file: (*file).to_owned(),
+        path,
+    })
 }
 
 /// Follows what changes in a project: a snapshot, then changes.
@@ -226,5 +277,5 @@ async fn follow_project(
     resuming: Resuming,
 ) -> Answer<Response> {
     let project = place::project_id(&project)?;
-    stream::follow_changes(app, Some(project), resuming).await
+    stream::follow_changes(app, Some(project), Vec::new(), resuming).await
 }

@@ -8,6 +8,9 @@
 //! comes back while its number is still there gets what it missed, any other a new snapshot,
 //! after a `reset`. A client that falls behind is treated alike, so it never holds up others.
 //!
+//! A client may name files that it follows; of these it hears besides, from the first moment
+//! on, and without a place in the journal: see [`grown`](super::grown).
+//!
 //! Messages are told by the newest id of their bus; of buses in folders of ended tasks, which
 //! nobody watches, they are told as soon as the index looks there.
 
@@ -27,6 +30,7 @@ use cl_wire::sse::Event;
 use tokio::sync::broadcast::{Receiver, error::RecvError, error::TryRecvError};
 use tokio::sync::watch;
 
+use super::grown::{Files, Wanted};
 use super::outlet::{Outlet, respond};
 use super::place::{Beginning, Resuming};
 use crate::answer::{Answer, Refusal, blocking};
@@ -348,10 +352,11 @@ fn bus_told(app: &App, view: &View, path: &Path) -> Option<Told> {
     })
 }
 
-/// Answers with what changes below the root, or in one project.
+/// Answers with what changes below the root, or in one project, and how `files` grow.
 pub(crate) async fn follow_changes(
     app: App,
     project: Option<ProjectId>,
+    files: Vec<Wanted>,
     resuming: Resuming,
 ) -> Answer<Response> {
     let beginning: Beginning<String> = resuming.beginning()?;
@@ -367,17 +372,22 @@ pub(crate) async fn follow_changes(
             return Err(Refusal::not_found("project not found"));
         }
     }
-    let streaming = |outlet| run(app.clone(), project, beginning, outlet);
+    let streaming = |outlet| run(app.clone(), project, files, beginning, outlet);
     Ok(respond(&app, seat, streaming))
 }
 
 async fn run(
     app: App,
     project: Option<ProjectId>,
+    files: Vec<Wanted>,
     beginning: Beginning<String>,
     mut outlet: Outlet,
 ) {
     let journal = &app.journal;
+    let mut files = Files::new(&app, files);
+    // Whoever waits for a file need not wait for everything else.
+    files.tell(&app, &mut outlet).await;
+    outlet.flush().await;
     let mut news = journal.0.news.subscribe();
     let mut reset = false;
     // The next entry, and the version of which everything was told.
@@ -417,8 +427,17 @@ async fn run(
         at = Some((next, version));
         outlet.flush().await;
         if entries.is_empty() {
-            // Closed only with the application, and the stream ends before that.
-            outlet.wait_for(news.changed()).await.unwrap_or_default();
+            let woken = async {
+                tokio::select! {
+                    // Closed only with the application, and the stream ends before that.
+                    _ = news.changed() => false,
+                    // What it has heard it remembers.
+                    () = files.due() => true,
+                }
+            };
+            if outlet.wait_for(woken).await {
+                files.tell(&app, &mut outlet).await;
+            }
         }
     }
 }

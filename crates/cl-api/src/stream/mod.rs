@@ -22,11 +22,12 @@
 //!   is. All streams end with the server.
 //! - Who may be here: [`seats`]. Lines of a file: [`log_file`]. One run: [`one_run`]; several:
 //!   [`many_runs`]; one file as it is: [`file`]; one bus: [`bus`]; what changes below the root:
-//!   [`changes`], made once for all clients.
+//!   [`changes`], made once for all clients; files of which only the size is told: [`grown`].
 
 mod bus;
 mod changes;
 mod file;
+mod grown;
 mod lane;
 mod log_file;
 mod many_runs;
@@ -38,6 +39,7 @@ mod seats;
 pub(crate) use bus::follow_bus;
 pub(crate) use changes::{Journal, follow_changes};
 pub(crate) use file::follow_file;
+pub(crate) use grown::{MOST_FILES, Wanted};
 pub(crate) use many_runs::{Of, follow_runs};
 pub(crate) use one_run::follow_run;
 pub(crate) use place::Resuming;

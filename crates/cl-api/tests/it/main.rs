@@ -7,6 +7,7 @@
 
 mod bodies;
 mod files;
+mod grown;
 mod guard;
 mod http;
 mod journal;
@@ -16,6 +17,7 @@ mod messages;
 mod reads;
 mod resources;
 mod scene;
+mod search;
 mod server;
 mod streams;
 mod traversal;

@@ -19,21 +19,21 @@ use crate::server::{Place, Server, Setup};
 
 /// How long a test waits for an event.
 const PATIENCE: Duration = Duration::from_mins(1);
-const PROJECT: &str = "p";
+pub(crate) const PROJECT: &str = "p";
 
 /// A client of one stream.
-struct Client {
+pub(crate) struct Client {
     connection: Connection,
     decoder: Decoder,
     ready: std::collections::VecDeque<Event>,
     /// The place of the last event.
-    last_id: Option<String>,
+    pub(crate) last_id: Option<String>,
     has_ended: bool,
 }
 
 impl Client {
     #[track_caller]
-    fn open(server: &Server, path: &str, last_id: Option<&str>) -> Self {
+    pub(crate) fn open(server: &Server, path: &str, last_id: Option<&str>) -> Self {
         let mut request = server.request("GET", path);
         if let Some(last_id) = last_id {
             request = request.header("last-event-id", last_id);
@@ -58,7 +58,7 @@ impl Client {
 
     /// Returns the next event; none at the end of the stream.
     #[track_caller]
-    fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<Event> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -84,7 +84,7 @@ impl Client {
 
     /// Returns the next event with this name, passing over others.
     #[track_caller]
-    fn next_named(&mut self, name: &str) -> Event {
+    pub(crate) fn next_named(&mut self, name: &str) -> Event {
         let deadline = Instant::now() + PATIENCE;
         loop {
             assert!(Instant::now() < deadline, "no {name} came");
@@ -120,12 +120,12 @@ impl Client {
     }
 }
 
-fn json(event: &Event) -> serde_json::Value {
+pub(crate) fn json(event: &Event) -> serde_json::Value {
     serde_json::from_str(&event.data).unwrap()
 }
 
 /// A task below the root of a server.
-fn task_at(place: &Place, name: &str) -> TaskDir {
+pub(crate) fn task_at(place: &Place, name: &str) -> TaskDir {
     let root = Root::at(&place.root()).unwrap();
     let id = TaskId::parse(&format!("task-20260101-000000-{name}")).unwrap();
     let task = root.task(&ProjectId::parse(PROJECT).unwrap(), &id).unwrap();
@@ -134,13 +134,13 @@ fn task_at(place: &Place, name: &str) -> TaskDir {
 }
 
 /// Begins a run of a task; its agent is this process.
-fn begin_run(task: &TaskDir) -> RunDir {
+pub(crate) fn begin_run(task: &TaskDir) -> RunDir {
     let now = SystemClock.now();
     let first = |run: &RunDir| RunInfo::preparing(run, "scripted", now);
     run_info::begin(task, now, first).unwrap().0
 }
 
-fn end_run(run: &RunDir, exit_code: i32) {
+pub(crate) fn end_run(run: &RunDir, exit_code: i32) {
     run_info::update(run, |info| {
         info.status = if exit_code == 0 {
             RunStatus::Completed
@@ -153,7 +153,7 @@ fn end_run(run: &RunDir, exit_code: i32) {
     .unwrap();
 }
 
-fn append(path: PathBuf, text: &str) {
+pub(crate) fn append(path: PathBuf, text: &str) {
     let mut file = File::options()
         .append(true)
         .create(true)
