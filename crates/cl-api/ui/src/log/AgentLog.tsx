@@ -62,6 +62,7 @@ export function AgentLog({
   const box = useRef<HTMLDivElement>(null);
   const [isFollowing, setFollowing] = useState(at === null);
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
+  const last = useRef({ top: 0, height: 0 });
   const rows = useVirtualizer({
     count: items.length,
     getScrollElement: () => box.current,
@@ -119,6 +120,16 @@ export function AgentLog({
     [goTo, items, rows, isFollowing],
   );
 
+  const choose = useCallback(
+    (place: number) => {
+      // It is in sight.
+      gone.current = place;
+      setFollowing(false);
+      onPlace(place);
+    },
+    [onPlace],
+  );
+
   const toggle = useCallback((key: string) => {
     setOpened((before) => {
       const after = new Set(before);
@@ -147,8 +158,11 @@ export function AgentLog({
       onScroll={(event) => {
         const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
         const isNear = scrollHeight - scrollTop - clientHeight <= NEAR;
-        if (!isNear) setFollowing(false);
-        else if (!isFollowing && scrollHeight > clientHeight) setFollowing(true);
+        const { top, height: before } = last.current;
+        last.current = { top: scrollTop, height: scrollHeight };
+        // Rows that turn out higher or lower move the end, not the reader.
+        if (scrollTop < top - 1 && !isNear && scrollHeight >= before) setFollowing(false);
+        else if (scrollTop > top && isNear) setFollowing(true);
       }}
     >
       {left > 0 && (
@@ -178,7 +192,7 @@ export function AgentLog({
                   isPlace={at !== null && item.at === at}
                   isRunning={isRunning}
                   onToggle={toggle}
-                  onPlace={onPlace}
+                  onPlace={choose}
                 />
               </div>
             )

@@ -194,7 +194,7 @@ describe("the log viewer", () => {
     files.set("stdout", "plain text\n");
     grown("stdout");
     await screen.findByText("plain text");
-    expect(screen.getByRole("button", { name: "stdout" })).toHaveAttribute("aria-pressed", "true");
+    expect(screen.getByRole("button", { name: "stdout, raw" })).toHaveAttribute("aria-pressed", "true");
   });
 
   it("names the command that may say more where an ended run has nothing", async () => {
@@ -261,7 +261,7 @@ describe("an agent's stream", () => {
     files.set("stdout", said("hello"));
     render(<LogViewer {...OF} file="agent" />);
     await screen.findByText("hello");
-    fireEvent.click(screen.getByRole("button", { name: "stdout" }));
+    fireEvent.click(screen.getByRole("button", { name: "stdout, raw" }));
     expect(location.hash).toContain("file=stdout");
   });
 

@@ -33,7 +33,7 @@ import { formatBytes, formatClock, formatDate, useNow } from "../parts/time";
 import { go, href, useRoute } from "../route/route";
 import { AgentLog } from "./AgentLog";
 import type { Item } from "./agent/items";
-import { decode, LogDocument } from "./document";
+import { BEGINNING, decode, LogDocument } from "./document";
 import { exported } from "./exported";
 import { agoOf, freshnessOf } from "./freshness";
 import { targetOf } from "./goto";
@@ -57,8 +57,6 @@ const SHOWN = ["stdout", "stderr", "output.md", "prompt"];
 const NONE: readonly Item[] = [];
 /** How much is copied at once. */
 const MOST_COPIED = 1024 * 1024;
-/** By how much it is told what kind of file it is. */
-const BEGINNING = 4096;
 
 /** A file of a run, read in parts, and followed while it grows. */
 export function LogViewer(props: LogViewerProps) {
@@ -111,7 +109,7 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
 
   const onPlace = useCallback((at: number) => go({ at: String(at) }, { replace: true }), []);
   const addressOf = useCallback(
-    (at: number) => href({ project, task, run, tab: "logs", file, at: String(at) }),
+    (at: number) => href({ project, task, run, tab: "log", file, at: String(at) }),
     [project, task, run, file],
   );
   const follow = () => {
@@ -144,14 +142,14 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
           <fieldset className={styles.tabs}>
             <legend className="visually-hidden">What is shown</legend>
             {(kind === "agent" || name === "stderr") && (
-              <Tab isOn={shown === "agent"} onClick={() => show("agent")}>
+              <Tab isOn={shown === "agent"} name="Agent" onClick={() => show("agent")}>
                 Agent
               </Tab>
             )}
-            <Tab isOn={shown === "stdout"} onClick={() => show("stdout")}>
+            <Tab isOn={shown === "stdout"} name="stdout, raw" onClick={() => show("stdout")}>
               stdout
             </Tab>
-            <Tab isOn={shown === "stderr"} onClick={() => show("stderr")}>
+            <Tab isOn={shown === "stderr"} name="stderr, raw" onClick={() => show("stderr")}>
               stderr
             </Tab>
           </fieldset>
@@ -318,9 +316,10 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
   );
 }
 
-function Tab({ isOn, onClick, children }: { isOn: boolean; onClick: () => void; children: ReactNode }) {
+function Tab(props: { isOn: boolean; name: string; onClick: () => void; children: ReactNode }) {
+  const { isOn, name, onClick, children } = props;
   return (
-    <button type="button" className={styles.tab} aria-pressed={isOn} onClick={onClick}>
+    <button type="button" className={styles.tab} aria-pressed={isOn} aria-label={name} onClick={onClick}>
       {children}
     </button>
   );
@@ -544,10 +543,10 @@ interface Opened {
 
 /** Tells what kind of file it is, by its beginning; the same file never becomes another kind. */
 function useKind(document: LogDocument | null, matters: boolean): "unknown" | "agent" | "plain" {
-  const [known, setKnown] = useState<{ generation: number; kind: "agent" | "plain" } | null>(null);
+  const [known, setKnown] = useState<Kind | null>(null);
   const generation = document?.generation ?? 0;
   const version = document?.version ?? 0;
-  const isOpen = known?.generation === generation;
+  const isOpen = known?.generation === generation && known.isSure;
   // biome-ignore lint/correctness/useExhaustiveDependencies: looked at with every version until it is known
   useEffect(() => {
     if (!document || !matters || isOpen || document.size === 0) return;
@@ -557,9 +556,8 @@ function useKind(document: LogDocument | null, matters: boolean): "unknown" | "a
       if (isOver || !piece || document.generation !== generation) return;
       const { text } = document.text(piece, BEGINNING);
       const isWhole = piece.next < document.size || document.size >= BEGINNING || text.endsWith("}");
-      if (isWhole || !text.trimStart().startsWith("{")) {
-        setKnown({ generation, kind: isStream(text) ? "agent" : "plain" });
-      }
+      const isSure = isWhole || !text.trimStart().startsWith("{");
+      setKnown({ generation, kind: isSure && isStream(text) ? "agent" : "plain", isSure });
     });
     return () => {
       isOver = true;
@@ -567,7 +565,14 @@ function useKind(document: LogDocument | null, matters: boolean): "unknown" | "a
   }, [document, matters, isOpen, generation, version]);
   if (!document || document.size === 0) return "unknown";
   if (!matters) return "plain";
-  return isOpen && known ? known.kind : "unknown";
+  return known?.generation === generation ? known.kind : "unknown";
+}
+
+interface Kind {
+  generation: number;
+  kind: "agent" | "plain";
+  /** The first line is there, so it will not be another kind. */
+  isSure: boolean;
 }
 
 /** The place that the address names. */

@@ -114,8 +114,19 @@ export function RawLog({
 
   useEffect(() => onFollowing(frame.isFollowing), [frame.isFollowing, onFollowing]);
 
+  // What is chosen here is in sight.
+  const chosen = useRef<number>(undefined);
+  const choose = useCallback(
+    (place: number) => {
+      chosen.current = place;
+      view.stay();
+      schedule();
+      onPlace(place);
+    },
+    [view, schedule, onPlace],
+  );
   useEffect(() => {
-    if (at !== null) {
+    if (at !== null && at !== chosen.current) {
       view.goTo(at);
       schedule();
     }
@@ -236,7 +247,7 @@ export function RawLog({
               needle={needle}
               isPlace={at !== null && piece.start <= at && at < Math.max(piece.next, piece.start + 1)}
               onOpen={open}
-              onPlace={onPlace}
+              onPlace={choose}
               addressOf={addressOf}
             />
           ))}

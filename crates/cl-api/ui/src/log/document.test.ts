@@ -145,8 +145,9 @@ describe("a file", () => {
     const document = new LogDocument(file);
     await document.look();
     file.asked.length = 0;
+    expect(document.missing(0, 4096)).toBeNull();
     await Promise.all([document.load(0, 100_000), document.load(0, 100_000), document.load(50, 200)]);
-    expect(file.asked).toEqual([[0, 2 * BLOCK]]);
+    expect(file.asked).toEqual([[4096, 2 * BLOCK]]);
   });
 
   it("that becomes shorter is another one", async () => {
@@ -168,6 +169,17 @@ describe("a file", () => {
     expect(document.generation).toBe(1);
     await document.load(0, 15);
     expect(document.text(document.piece(0) as Piece, 99).text).toBe("new and longer");
+  });
+
+  it("is not another one because an old size is told late", async () => {
+    const file = new FakeFile("0123456789\n");
+    const document = new LogDocument(file);
+    document.grown(5, "a");
+    await document.load(0, 5);
+    expect(document.size).toBe(11);
+    document.grown(8, "a");
+    expect(document.generation).toBe(0);
+    expect(document.size).toBe(11);
   });
 
   it("that an answer shows to be shorter is another one", async () => {

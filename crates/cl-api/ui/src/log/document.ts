@@ -12,6 +12,8 @@ import { type ByteSource, joined, Missing } from "./source";
 
 /** How many bytes are asked for at once. */
 const MOST_ASKED = 16 * BLOCK;
+/** By how much it is told what kind of file it is. */
+export const BEGINNING = 4096;
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 
@@ -96,12 +98,18 @@ export class LogDocument implements Pieces {
     return () => this.#heard.delete(listener);
   }
 
-  /** Takes note of how large the file is now, and which one it is. */
-  grown(size: number, identity: string | null = null): void {
+  /**
+   * Takes note of how large the file is now, and which one it is.
+   *
+   * Whoever names the file names another one when it became shorter: a size that is smaller is an
+   * older one then, told after an answer that was newer.
+   */
+  grown(told: number, identity: string | null = null): void {
     const isOther = identity !== null && this.#identity !== null && identity !== this.#identity;
-    if (isOther || size < this.#size) {
+    if (isOther || (identity === null && told < this.#size)) {
       this.#reset();
     }
+    const size = Math.max(told, this.#size);
     const isNew = size !== this.#size || this.#presence !== "there" || isOther;
     this.#identity = identity ?? this.#identity;
     this.#size = size;
@@ -124,9 +132,11 @@ export class LogDocument implements Pieces {
     const known = this.#size;
     const generation = this.#generation;
     await this.#guard(async () => {
-      const chunk = await this.source.read(known, known + 1, this.#ending.signal);
-      if (generation === this.#generation) {
-        this.#took(chunk.size, known);
+      // The beginning tells what kind of file it is, so it comes along.
+      const to = known === 0 ? BEGINNING : known + 1;
+      const chunk = await this.source.read(known, to, this.#ending.signal);
+      if (generation === this.#generation && this.#took(chunk.size, known) && known === 0) {
+        this.#blocks.add(0, 0, chunk.bytes);
       }
     });
   }

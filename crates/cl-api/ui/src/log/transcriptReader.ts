@@ -74,11 +74,12 @@ export class TranscriptReader {
   /** Takes note of how large the file is now, and which one it is; reads on. */
   grown(size: number, identity: string | null): void {
     const isOther = this.#identity !== null && identity !== null && identity !== this.#identity;
-    if (isOther || size < this.#size) {
+    // A smaller size of the same file is an older one, told after an answer that was newer.
+    if (isOther || (identity === null && size < this.#size)) {
       this.#begin();
     }
     this.#identity = identity ?? this.#identity;
-    this.#size = size;
+    this.#size = Math.max(size, this.#size);
     void this.read();
   }
 
