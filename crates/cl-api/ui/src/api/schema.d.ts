@@ -1766,6 +1766,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/file/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finds where a text stands in a file of a run, from a place on.
+         * @description Large and small letters of ASCII are alike. One request goes through 64 MiB at the most;
+         *     `next` says where to go on.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /** @description `stdout` (unless given), `stderr`, `prompt` or `output.md` */
+                    name?: string;
+                    /** @description The text; at most 1024 bytes */
+                    q: string;
+                    /** @description From this byte on */
+                    from?: number;
+                    /** @description At most so many places; 100 unless given, never more than 500 */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    project_id: string;
+                    task_id: string;
+                    run_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FileHits"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/stop": {
         parameters: {
             query?: never;
@@ -2178,10 +2254,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Follows what changes below the root: a snapshot, then changes. */
+        /**
+         * Follows what changes below the root: a snapshot, then changes, and how followed files grow.
+         * @description Of each file that is followed a `grown` event says how large it is: at once, and when it is
+         *     another size or another file, at most ten times a second.
+         */
         get: {
             parameters: {
                 query?: {
+                    /** @description A file that is followed, as `PROJECT/TASK/RUN/FILE`; may be given 64 times */
+                    follow?: string[];
                     from?: string;
                 };
                 header?: {
@@ -2198,6 +2280,22 @@ export interface paths {
                     };
                     content: {
                         "text/event-stream": string;
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
                     };
                 };
                 429: {
@@ -4760,6 +4858,42 @@ export interface components {
             size_bytes: number;
             /** @description `content` is not all that follows `offset`. */
             truncated?: boolean;
+        };
+        /** @description A place in a file where a text stands. */
+        FileHit: {
+            /**
+             * Format: int64
+             * @description The place, in bytes from the beginning of the file.
+             * @example 4711
+             */
+            at: number;
+            /**
+             * @description What stands around it in its line. Bytes that are no UTF-8 and secrets of the configuration are replaced.
+             * @example error: not found
+             */
+            excerpt: string;
+        };
+        /** @description Where a text stands in a file. */
+        FileHits: {
+            /** @description The places, in their order. */
+            hits: components["schemas"]["FileHit"][];
+            /**
+             * @description The name of the file.
+             * @example stdout
+             */
+            name: string;
+            /**
+             * Format: int64
+             * @description Where to go on, in bytes; `null` at the end of the file.
+             * @example 67108864
+             */
+            next?: number | null;
+            /**
+             * Format: int64
+             * @description How large the whole file is, in bytes.
+             * @example 1073741824
+             */
+            size_bytes: number;
         };
         /** @description A run and what it hangs on. */
         FlatRun: {

@@ -30,9 +30,13 @@ export function apply(world: World, told: readonly Told[], naming: { current: Na
         break;
       case "grown": {
         const known: Grown | undefined = next.world.grown[each.key];
-        const isOther = known !== undefined && (each.isNew || each.size < known.size);
+        // It may have been replaced while nobody listened.
+        const isNamedOther = known?.identity !== undefined && known.identity !== each.identity;
+        const isOther = known !== undefined && (each.isNew || each.size < known.size || isNamedOther);
         const epoch = (known?.epoch ?? 0) + (isOther ? 1 : 0);
-        next.put("grown", each.key, { size: each.size, epoch });
+        const { identity, modified } = each;
+        const about = { ...(identity && { identity }), ...(modified && { modified }) };
+        next.put("grown", each.key, { size: each.size, epoch, ...about });
         break;
       }
     }

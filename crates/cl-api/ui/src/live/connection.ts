@@ -47,7 +47,7 @@ export type Told =
   | { type: "begin" }
   | { type: "change"; change: Change }
   | { type: "ready" }
-  | { type: "grown"; key: FileKey; size: number; isNew: boolean };
+  | { type: "grown"; key: FileKey; size: number; isNew: boolean; identity?: string; modified?: string };
 
 export type Effect =
   | { type: "connect"; generation: number; lastId: string | undefined; follow: readonly FileKey[] }
@@ -207,5 +207,7 @@ function grown(text: string): Told | undefined {
   const of = parse<Record<string, unknown>>(text);
   if (!of || typeof of.size !== "number") return undefined;
   const key = [of.project_id, of.task_id, of.run_id, of.file].join("/");
-  return { type: "grown", key, size: of.size, isNew: of.replaced === true };
+  const identity = typeof of.identity === "string" ? { identity: of.identity } : {};
+  const modified = typeof of.modified === "string" ? { modified: of.modified } : {};
+  return { type: "grown", key, size: of.size, isNew: of.replaced === true, ...identity, ...modified };
 }

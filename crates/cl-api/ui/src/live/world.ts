@@ -22,8 +22,10 @@ export interface Grown {
   size: number;
   /** Grows when the file became another one: what was read of it no longer counts. */
   epoch: number;
+  /** Which file it is, as the server says. */
+  identity?: string;
   /** When it was written last, as the server says. */
-  modified?: string | null;
+  modified?: string;
 }
 
 export interface TaskState {

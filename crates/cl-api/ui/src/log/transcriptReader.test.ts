@@ -21,7 +21,9 @@ describe("the transcript of a file", () => {
   });
 
   it("of a large file begins near its end, with whole lines", async () => {
-    const file = new FakeFile(Array.from({ length: 10_000 }, (_, index) => said(`${index} ${"x".repeat(1500)}`)).join(""));
+    const file = new FakeFile(
+      Array.from({ length: 10_000 }, (_, index) => said(`${index} ${"x".repeat(1500)}`)).join(""),
+    );
     expect(file.size).toBeGreaterThan(2 * BACK);
     const reader = new TranscriptReader(file);
     await reader.look();

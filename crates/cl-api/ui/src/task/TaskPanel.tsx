@@ -110,13 +110,7 @@ export function TaskPanel({ project, task, run }: TaskPanelProps) {
           {value === "overview" && <TaskOverview project={project} task={task} run={run} />}
           {value === "log" &&
             (shown ? (
-              <LogViewer
-                key={shown}
-                project={project}
-                task={task}
-                run={shown}
-                file={route.file ?? "stdout"}
-              />
+              <LogViewer key={shown} project={project} task={task} run={shown} file={route.file ?? "agent"} />
             ) : (
               <Empty title="No run yet">The log begins with the first attempt.</Empty>
             ))}
