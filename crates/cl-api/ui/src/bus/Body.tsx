@@ -9,13 +9,13 @@ import { beginningOf, looksLikeMarkdown, readableJson } from "./shown";
 const MOST_SHOWN = 262_144;
 
 /** The text of a message: JSON in a readable form, Markdown as it is meant, or plain; raw if asked for. */
-export function Body({ body, isRaw }: { body: string; isRaw: boolean }) {
+export function Body({ body, isRaw, isEvent }: { body: string; isRaw: boolean; isEvent: boolean }) {
   const [isWhole, setWhole] = useState(false);
-  const beginning = useMemo(() => beginningOf(body), [body]);
+  const beginning = useMemo(() => beginningOf(body, isEvent ? 1 : undefined), [body, isEvent]);
   const text = isWhole || beginning === undefined ? body.slice(0, MOST_SHOWN) : beginning;
   const json = useMemo(() => (isRaw ? undefined : readableJson(body)), [body, isRaw]);
   return (
-    <div className={styles.body} dir="auto">
+    <div className={`${styles.body} ${isEvent ? styles.event : ""}`} dir="auto">
       <Text text={text} json={json} isRaw={isRaw} isWhole={isWhole || beginning === undefined} />
       {beginning !== undefined && (
         <Button
@@ -25,7 +25,11 @@ export function Body({ body, isRaw }: { body: string; isRaw: boolean }) {
           aria-expanded={isWhole}
           onClick={() => setWhole(!isWhole)}
         >
-          {isWhole ? "Show less" : `Show more (${body.length.toLocaleString("en")} characters)`}
+          {isWhole
+            ? "Show less"
+            : isEvent
+              ? "Show its files"
+              : `Show more (${body.length.toLocaleString("en")} characters)`}
         </Button>
       )}
       {isWhole && body.length > MOST_SHOWN && (

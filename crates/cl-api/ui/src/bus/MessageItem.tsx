@@ -9,7 +9,15 @@ import { Body } from "./Body";
 import styles from "./Bus.module.css";
 import { Reply } from "./Composer";
 import type { Bus } from "./post";
-import { canAnswerInTask, childTask, type Place, type Row, sourceMessage, sourceOf } from "./shown";
+import {
+  canAnswerInTask,
+  childTask,
+  isRunEvent,
+  type Place,
+  type Row,
+  sourceMessage,
+  sourceOf,
+} from "./shown";
 import { TypeBadge } from "./TypeBadge";
 
 export interface MessageItemProps {
@@ -50,9 +58,7 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
     >
       <header className={styles.head}>
         <TypeBadge type={item.type} />
-        <span className={styles.source} title={sourceOf(item)}>
-          {sourceOf(item)}
-        </span>
+        <Source item={item} bus={bus} />
         <Time at={item.timestamp} as="clock" />
         {props.isNew && <span className={styles.new}>new</span>}
         {props.isOpen && <span className={styles.open}>not answered</span>}
@@ -68,6 +74,11 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
             <Braces size={14} />
           </IconButton>
           <Copy text={item.body} what="the text" />
+          {canAnswerInTask(item) && bus.task !== undefined && !isQuestion && (
+            <IconButton label="Answer in new task" onClick={() => props.onAnswerInTask(item.msg_id)}>
+              <ListPlus size={14} />
+            </IconButton>
+          )}
           {!isQuestion && (
             <IconButton label="Reply" onClick={() => props.onReply(item.msg_id)}>
               <MessageSquareReply size={14} />
@@ -85,7 +96,7 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
           <CornerDownRight size={12} aria-hidden /> {parent.kind || "refers to"} <code>{parent.msg_id}</code>
         </button>
       ))}
-      <Body body={item.body} isRaw={isRaw} />
+      <Body body={item.body} isRaw={isRaw} isEvent={isRunEvent(item.type)} />
       {(item.links ?? []).length > 0 && (
         <div className={styles.links}>
           {item.links?.map((link) => (
@@ -100,13 +111,8 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
             Answer
           </Button>
         )}
-        {canAnswerInTask(item) && bus.task !== undefined && (
-          <Button
-            size="s"
-            look={isQuestion ? "normal" : "plain"}
-            icon={<ListPlus size={13} />}
-            onClick={() => props.onAnswerInTask(item.msg_id)}
-          >
+        {isQuestion && canAnswerInTask(item) && bus.task !== undefined && !props.isReplying && (
+          <Button size="s" icon={<ListPlus size={13} />} onClick={() => props.onAnswerInTask(item.msg_id)}>
             Answer in new task
           </Button>
         )}
@@ -125,6 +131,33 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
   );
 });
 
+/** Who says it; a run is a link to it. */
+function Source({ item, bus }: { item: Row["item"]; bus: Bus }) {
+  const source = sourceOf(item);
+  if (source !== item.run_id || !item.task_id) {
+    return (
+      <span className={styles.source} title={source}>
+        {source}
+      </span>
+    );
+  }
+  const project = item.project_id || bus.project;
+  return (
+    <a
+      className={styles.source}
+      href={href({ project, task: item.task_id, run: source })}
+      title={`Run ${source}`}
+    >
+      run {shortRun(source)}
+    </a>
+  );
+}
+
+/** The time in the id of a run, which tells it from its neighbours. */
+function shortRun(run: string): string {
+  return run.split("-")[1] ?? run;
+}
+
 /** Where it comes from, as far as that is not where one is. */
 function Chips({ item, bus }: { item: Row["item"]; bus: Bus }) {
   const project = item.project_id || bus.project;
@@ -135,9 +168,9 @@ function Chips({ item, bus }: { item: Row["item"]; bus: Bus }) {
           {shortTaskId(item.task_id)}
         </a>
       )}
-      {item.run_id && item.task_id && (
+      {item.run_id && item.task_id && sourceOf(item) !== item.run_id && (
         <a href={href({ project, task: item.task_id, run: item.run_id })} title={`Run ${item.run_id}`}>
-          run {item.run_id.split("-").slice(0, 2).join("-").slice(-10)}
+          run {shortRun(item.run_id)}
         </a>
       )}
       {item.issue_id && <span title="Issue">{item.issue_id}</span>}

@@ -5,6 +5,7 @@ import {
   beginningOf,
   canAnswerInTask,
   childTask,
+  isRunEvent,
   looksLikeMarkdown,
   matching,
   openQuestions,
@@ -84,6 +85,15 @@ describe("bodies", () => {
     expect(beginningOf(lines)?.split("\n")).toHaveLength(18);
     expect(beginningOf(`${"line\n".repeat(18)}`)).toBeUndefined();
     expect(beginningOf("x".repeat(1_000_000))).toHaveLength(1800);
+  });
+
+  it("of events of runs are cut behind their first line", () => {
+    expect(beginningOf("run started\nrun_dir: /a\nprompt: /b", 1)).toBe("run started");
+    expect([isRunEvent("RUN_START"), isRunEvent("RUN_CRASH"), isRunEvent("FACT")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it("are never cut within a character", () => {

@@ -110,13 +110,18 @@ export const LONGEST_BODY = 1800;
 export const MOST_LINES = 18;
 const LONGEST_JSON = 10_000;
 
+/** Tells whether a message is an event that the supervisor tells of a run; its first line says it all. */
+export function isRunEvent(type: string): boolean {
+  return type.startsWith("RUN_") && type !== "RUN_CRASH";
+}
+
 /** Returns the beginning of a long body; none if it is short enough to be shown whole. */
-export function beginningOf(body: string): string | undefined {
+export function beginningOf(body: string, mostLines = MOST_LINES): string | undefined {
   let end = Math.min(body.length, LONGEST_BODY);
   let lines = 0;
   for (let at = body.indexOf("\n"); at >= 0 && at < end; at = body.indexOf("\n", at + 1)) {
     lines += 1;
-    if (lines === MOST_LINES) end = at;
+    if (lines === mostLines) end = at;
   }
   if (end >= body.trimEnd().length) return undefined;
   // Half a character is none.

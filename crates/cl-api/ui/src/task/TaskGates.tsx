@@ -132,14 +132,22 @@ function Verdict({ verdict }: { verdict: string }) {
   );
 }
 
+/** What a gate is called; its command stands for a name where it has none. */
+function GateName({ gate }: { gate: { name: string; run: string } }) {
+  const isCommand = gate.name === gate.run;
+  return (
+    <b className={`truncate ${isCommand ? "mono" : ""}`} title={gate.run}>
+      {gate.name}
+    </b>
+  );
+}
+
 function Tally({ gate }: { gate: GateRecord }) {
   const times = (count: number) => (count === 1 ? "once" : `${count} times`);
   return (
     <div className={styles.tallyCard}>
       <Verdict verdict={gate.last.verdict} />
-      <b className="truncate" title={gate.run}>
-        {gate.name}
-      </b>
+      <GateName gate={gate} />
       <span className={styles.faint}>
         {gate.refused > 0 ? `refused DONE ${times(gate.refused)}` : "never refused"}
         {gate.passed > 0 && `, passed ${times(gate.passed)}`}
@@ -161,11 +169,7 @@ function ClaimCard({ claim, project, task, isLatest }: ClaimCardProps) {
     <section className={styles.card} data-testid="claim" aria-label={`Claim ${claim.number}`}>
       <header className={styles.claimHead}>
         <Verdict verdict={claim.verdict} />
-        <b>
-          {claim.verdict === "passed"
-            ? "DONE was believed"
-            : `DONE was refused by ${claim.refusedBy.join(", ")}`}
-        </b>
+        <b>{claim.verdict === "passed" ? "DONE was believed" : "DONE was refused"}</b>
         <span className={styles.faint}>claim {claim.number}</span>
         {claim.run_id && (
           <a className={styles.faint} href={href({ project, task, run: claim.run_id, tab: "log" })}>
@@ -213,6 +217,7 @@ function GateRow(props: { gate: Evidence; project: string; task: string; startsO
       >
         <ChevronRight size={14} aria-hidden />
         <Verdict verdict={gate.verdict} />
+        {gate.name !== gate.run && <b>{gate.name}</b>}
         <span className={styles.command} title={gate.run}>
           {gate.run}
         </span>

@@ -10,9 +10,8 @@ import { Failure } from "../parts/Failure";
 import { Markdown } from "../parts/Markdown";
 import { Time } from "../parts/Time";
 import { formatBytes } from "../parts/time";
-import { go, href } from "../route/route";
+import { href } from "../route/route";
 import { downloadName, type FileOf, rawUrl, useContent } from "./content";
-import { RunPicker } from "./RunPicker";
 import styles from "./Tabs.module.css";
 
 export interface TaskOutputProps {
@@ -23,18 +22,15 @@ export interface TaskOutputProps {
 
 const OUTPUT = "output.md";
 
-/** What the agent gave as its answer. */
+/** What the agent gave as its answer in the chosen run, else in the latest. */
 export function TaskOutput({ project, task, run }: TaskOutputProps) {
   const { data: listing, error, refetch } = useRuns(project, task);
-  const { data: detail } = useTaskDetail(project, task);
   const runs = listing?.runs ?? [];
-  // The latest that has an answer, unless one was chosen.
-  const withOutput = detail?.runs.filter((it) => it.files?.some((file) => file.name === OUTPUT)) ?? [];
-  const chosen = run ?? withOutput.at(-1)?.id ?? runs.at(-1)?.run_id;
-  if (error && !listing) {
+  const chosen = run ?? runs.at(-1)?.run_id;
+  if (chosen === undefined && error) {
     return <Failure what="The runs could not be loaded" error={error} onRetry={() => void refetch()} />;
   }
-  if (!listing) return <Loading what="Loading the runs" />;
+  if (chosen === undefined && !listing) return <Loading what="Loading the runs" />;
   if (chosen === undefined) {
     return (
       <Empty title="No output yet" icon={<FileText size={20} />}>
@@ -42,23 +38,10 @@ export function TaskOutput({ project, task, run }: TaskOutputProps) {
       </Empty>
     );
   }
-  return (
-    <OneOutput
-      key={chosen}
-      file={{ project, task, run: chosen, name: OUTPUT }}
-      picker={
-        <RunPicker
-          runs={runs}
-          value={chosen}
-          label="Output of"
-          onChange={(run) => go({ run, tab: "output" }, { replace: true })}
-        />
-      }
-    />
-  );
+  return <OneOutput key={chosen} file={{ project, task, run: chosen, name: OUTPUT }} />;
 }
 
-function OneOutput({ file, picker }: { file: FileOf & { run: string }; picker: React.ReactNode }) {
+function OneOutput({ file }: { file: FileOf & { run: string } }) {
   const [isRaw, setRaw] = useState(false);
   const state = useTask(file.project, file.task);
   const grown = useGrown({ project: file.project, task: file.task, run: file.run, file: file.name });
@@ -66,23 +49,21 @@ function OneOutput({ file, picker }: { file: FileOf & { run: string }; picker: R
   const { data, error, refetch } = useContent(file, version);
   return (
     <div className={styles.whole} data-testid="output">
-      <div className={styles.bar}>
-        {picker}
-        <span className={styles.grow} />
-        {data && (
-          <>
-            <span className={styles.faint}>
-              {formatBytes(data.size_bytes)} · <Time at={data.modified} />
-            </span>
-            {data.masked && <span className={styles.faint}>secrets are masked</span>}
-            <label className={styles.toggle}>
-              <input type="checkbox" checked={isRaw} onChange={() => setRaw(!isRaw)} /> Raw
-            </label>
-            <Copy text={data.content} what="the output" />
-            <DownloadLink file={file} />
-          </>
-        )}
-      </div>
+      {data && (
+        <div className={styles.bar}>
+          <b className="mono">{file.name}</b>
+          <span className={styles.faint}>
+            {formatBytes(data.size_bytes)} · <Time at={data.modified} />
+            {data.masked && " · secrets are masked"}
+          </span>
+          <span className={styles.grow} />
+          <label className={styles.toggle}>
+            <input type="checkbox" checked={isRaw} onChange={() => setRaw(!isRaw)} /> Raw
+          </label>
+          <Copy text={data.content} what="the output" />
+          <DownloadLink file={file} />
+        </div>
+      )}
       <Shown data={data} error={error} isRaw={isRaw} file={file} onRetry={() => void refetch()} />
     </div>
   );
@@ -96,15 +77,7 @@ function Shown(props: {
   onRetry: () => void;
 }) {
   const { data, file } = props;
-  if (data === null) {
-    return (
-      <Empty title="This run has left no output" icon={<FileText size={20} />}>
-        Agents leave their answer in <code>output.md</code>.{" "}
-        <a href={href({ project: file.project, task: file.task, run: file.run, tab: "log" })}>Its log</a> says
-        what it did.
-      </Empty>
-    );
-  }
+  if (data === null) return <NoOutput file={file} />;
   if (data === undefined) {
     return props.error ? (
       <Failure what="The output could not be loaded" error={props.error} onRetry={props.onRetry} />
@@ -127,6 +100,26 @@ function Shown(props: {
         </div>
       )}
     </div>
+  );
+}
+
+/** This run has none; the latest that has one is named. */
+function NoOutput({ file }: { file: FileOf & { run: string } }) {
+  const { project, task } = file;
+  const { data } = useTaskDetail(project, task);
+  const others = data?.runs.filter((it) => it.files?.some((one) => one.name === OUTPUT)) ?? [];
+  const other = others.at(-1);
+  return (
+    <Empty title="This run has left no output" icon={<FileText size={20} />}>
+      Agents leave their answer in <code>{OUTPUT}</code>.{" "}
+      <a href={href({ project, task, run: file.run, tab: "log" })}>Its log</a> says what it did.
+      {other && other.id !== file.run && (
+        <>
+          {" "}
+          <a href={href({ project, task, run: other.id, tab: "output" })}>An earlier run</a> has left one.
+        </>
+      )}
+    </Empty>
   );
 }
 

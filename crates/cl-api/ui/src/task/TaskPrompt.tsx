@@ -7,10 +7,8 @@ import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { Markdown } from "../parts/Markdown";
 import { formatBytes } from "../parts/time";
-import { go } from "../route/route";
 import { type FileOf, useContent } from "./content";
 import { difference, isSame, type Line } from "./prompt/difference";
-import { RunPicker } from "./RunPicker";
 import styles from "./Tabs.module.css";
 import { DownloadLink } from "./TaskOutput";
 
@@ -21,15 +19,16 @@ export interface TaskPromptProps {
 }
 
 type View = "text" | "changes" | "rendered";
-const OF_TASK = "";
 
 /** What the agent was asked. */
 export function TaskPrompt({ project, task, run }: TaskPromptProps) {
   const { data: listing } = useRuns(project, task);
   const [view, setView] = useState<View>("text");
+  const [isOfTask, setOfTask] = useState(false);
   const runs = listing?.runs ?? [];
   const at = runs.findIndex((it) => it.run_id === run);
-  const chosen = runs[at];
+  const chosen = isOfTask ? undefined : runs[at];
+  const attempt = at < 0 ? undefined : (runs[at]?.attempt ?? at + 1);
   const before = at > 0 ? runs[at - 1] : undefined;
   const file: FileOf = chosen
     ? { project, task, run: chosen.run_id, name: "prompt" }
@@ -39,13 +38,17 @@ export function TaskPrompt({ project, task, run }: TaskPromptProps) {
   return (
     <div className={styles.whole} data-testid="prompt">
       <div className={styles.bar}>
-        <RunPicker
-          runs={runs}
-          value={chosen?.run_id ?? OF_TASK}
-          label="Prompt of"
-          others={[[OF_TASK, "The task (TASK.md)"]]}
-          onChange={(run) => go({ run: run === OF_TASK ? undefined : run, tab: "prompt" }, { replace: true })}
-        />
+        <fieldset className={styles.choice}>
+          <legend className="visually-hidden">Prompt of</legend>
+          <button type="button" aria-pressed={!chosen} onClick={() => setOfTask(true)}>
+            Task
+          </button>
+          {attempt !== undefined && (
+            <button type="button" aria-pressed={chosen !== undefined} onClick={() => setOfTask(false)}>
+              Attempt {attempt}
+            </button>
+          )}
+        </fieldset>
         <select
           className={styles.select}
           aria-label="Show as"
@@ -54,8 +57,8 @@ export function TaskPrompt({ project, task, run }: TaskPromptProps) {
         >
           <option value="text">As it is</option>
           <option value="rendered">Rendered</option>
-          <option value="changes">
-            {before ? "Changes since the attempt before" : "Changes since the task’s prompt"}
+          <option value="changes" disabled={!chosen}>
+            {before ? `Changes since attempt ${before.attempt ?? at}` : "Changes since the task’s prompt"}
           </option>
         </select>
         <span className={styles.grow} />
