@@ -1,3 +1,4 @@
+import { taskId } from "./harness/api";
 import type { Place, Step } from "./harness/place";
 
 /** Waits until a test releases it; each task has files of its own. */
@@ -81,7 +82,7 @@ export function parent(place: Place): void {
     steps: [
       { say: "I share the work." },
       ...["roots", "leaves"].map((name) => ({
-        spawn: { prompt: `See to the ${name}.`, args: [`task-20260101-120000-${name}`, "--agent", "child"] },
+        spawn: { prompt: `See to the ${name}.`, args: [taskId(name), "--agent", "child"] },
       })),
       { done: true },
     ],

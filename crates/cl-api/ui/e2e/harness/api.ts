@@ -89,9 +89,12 @@ export interface Launch {
   depends_on?: string[];
 }
 
+/** When these tests began, as ids of tasks have it. */
+const STAMP = new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
+
 /** The id of a task by its short name. */
 export function taskId(name: string): string {
-  return `task-20260101-120000-${name}`;
+  return `task-${STAMP}-${name}`;
 }
 
 /** Reads one number of the server's metrics; series of one name are added up. */

@@ -32,9 +32,9 @@ export class Ui {
     return this.detail.getByTestId("status").first();
   }
 
-  /** The lines of a log that are in the page; the others are not. */
+  /** The lines or items of a log that are in the page; the others are not. */
   get log(): Locator {
-    return this.page.getByTestId("log");
+    return this.page.getByTestId(/^log-(lines|agent)$/);
   }
 
   /** The button that jumps to the end of a log and stays there. */
@@ -84,6 +84,7 @@ export class Ui {
  * in the order in which they were met, each once for each place where it stands.
  */
 export async function numbersOf(ui: Ui): Promise<number[]> {
+  await ui.log.press("Home");
   return ui.log.evaluate(async (log) => {
     const frame = () => new Promise((done) => requestAnimationFrame(done));
     const places = new Map<string, number>();
@@ -95,16 +96,12 @@ export async function numbersOf(ui: Ui): Promise<number[]> {
         }
       }
     };
-    log.scrollTop = 0;
     let still = 0;
     // Parts that are not there yet are fetched: a place that does not change for long is the end.
     while (still < 60) {
       await frame();
       look();
       const before = log.scrollTop;
-      if (log.querySelector("[data-loading]")) {
-        continue;
-      }
       log.scrollTop += log.clientHeight / 2;
       still = log.scrollTop === before ? still + 1 : 0;
     }
