@@ -13,6 +13,8 @@ pub(crate) struct Facts {
     pub(crate) in_flight: bool,
     /// The launch on record is the one that the entry names.
     pub(crate) was_launched: bool,
+    /// That launch waits for a run slot, at the entry's place; others need none.
+    pub(crate) takes_place: bool,
     /// The owner on record has the launch that the entry names, and may not have recorded it.
     pub(crate) is_being_launched: bool,
     /// Whether somebody runs the task.
@@ -45,6 +47,10 @@ pub(crate) enum Verdict {
 /// Pure. A launch that is on record is never made again: if its supervisor is gone, the
 /// task is lost and recovery's, not the queue's.
 pub(crate) fn judge(facts: Facts) -> Verdict {
+    // Nobody takes over the place of a launch that needs no slot.
+    if facts.was_launched && !facts.takes_place {
+        return Verdict::Forget;
+    }
     if facts.in_flight {
         return Verdict::Leave;
     }
@@ -76,6 +82,7 @@ mod tests {
     const WAITING: Facts = Facts {
         in_flight: false,
         was_launched: false,
+        takes_place: true,
         is_being_launched: false,
         owner: OwnerState::None,
         is_given_up: false,
@@ -85,7 +92,7 @@ mod tests {
     #[test]
     fn what_was_launched_is_never_launched_again() {
         let owners = [OwnerState::None, OwnerState::Alive, OwnerState::Lost];
-        for bits in 0..32_u8 {
+        for bits in 0..64_u8 {
             for owner in owners {
                 let facts = Facts {
                     in_flight: bits & 1 != 0,
@@ -93,10 +100,11 @@ mod tests {
                     is_given_up: bits & 4 != 0,
                     is_blocked: bits & 8 != 0,
                     is_being_launched: bits & 16 != 0,
+                    takes_place: bits & 32 != 0,
                     owner,
                 };
                 // A launch that ended before it was on record has not been.
-                let may_launch = matches!(bits, 0 | 16) && owner != OwnerState::Alive;
+                let may_launch = matches!(bits & !32, 0 | 16) && owner != OwnerState::Alive;
                 assert_eq!(judge(facts) == Verdict::Launch, may_launch, "{facts:?}");
             }
         }
@@ -112,6 +120,13 @@ mod tests {
         check(launched, Verdict::Forget);
         let owner = OwnerState::Alive;
         check(Facts { owner, ..launched }, Verdict::Leave);
+        let needs_no_slot = Facts {
+            in_flight: true,
+            takes_place: false,
+            owner,
+            ..launched
+        };
+        check(needs_no_slot, Verdict::Forget);
         check(Facts { owner, ..WAITING }, Verdict::Overtaken);
         let taking = Facts {
             is_being_launched: true,

@@ -202,7 +202,11 @@ impl Planner {
     fn facts(&self, name: &str, found: &Submitted, task: &TaskDir, now: Timestamp) -> Facts {
         let mut owner = Owner::read(task).ok().flatten();
         let launch = LaunchFile::read(task).ok().flatten();
-        let was_launched = launch.is_some_and(|file| Some(file.launch_id) == found.entry.launch);
+        let launch = launch.filter(|file| Some(&file.launch_id) == found.entry.launch.as_ref());
+        let takes_place = launch
+            .as_ref()
+            .is_none_or(|file| file.depth == 0 && file.policy.max_concurrent_runs.is_some());
+        let was_launched = launch.is_some();
         if was_launched {
             // It may have been taken between the two looks.
             owner = Owner::read(task).ok().flatten();
@@ -214,6 +218,7 @@ impl Planner {
         Facts {
             in_flight: (self.in_flight.get(name)).is_some_and(ProcessIdentity::is_alive),
             was_launched,
+            takes_place,
             is_being_launched: (owner.as_ref())
                 .is_some_and(|owner| Some(&owner.launch_id) == found.entry.launch.as_ref()),
             owner: OwnerState::of(owner.as_ref()),
