@@ -7,8 +7,8 @@ import { type TaskRow, taskKey, type World } from "./world";
 
 /** In milliseconds; see the budgets in docs/dev/web-ui.md. */
 const TREE = 250;
-const TASK = 250;
-const WIDE = 1000;
+const TASK = 500;
+const WIDE = 2000;
 
 /** What the shape and order of a tree hang on; all else is shown from the store. */
 export function shapeOf(task: TaskRow): string {

@@ -1,4 +1,5 @@
-import { Monitor, Moon, Sun } from "lucide-react";
+import { LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { Button } from "../parts/Button";
 import { Dialog } from "../parts/Dialog";
 import styles from "./Pages.module.css";
 import { type Settings as Chosen, changeSettings, useSettings } from "./settings";
@@ -46,6 +47,12 @@ export function Settings({ open, onOpenChange }: { open: boolean; onOpenChange: 
         />
         Wrap long lines in logs and files
       </label>
+      <form method="post" action="logout" className={styles.logout}>
+        <Button type="submit" size="s" icon={<LogOut size={13} />}>
+          Log out
+        </Button>
+        <span>To get in again: conductor open</span>
+      </form>
     </Dialog>
   );
 }

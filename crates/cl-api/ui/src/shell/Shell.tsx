@@ -1,10 +1,10 @@
 import { lazy, Suspense, useEffect } from "react";
 import { Group, Panel, Separator } from "react-resizable-panels";
 import { useProjects } from "../api/queries";
-import { useConnection } from "../live/store";
 import { useRoute } from "../route/route";
 import { TreePanel } from "../tree/TreePanel";
-import { Banner } from "./Banner";
+import { useIsLoggedOut } from "./access";
+import { Banner, Renewed } from "./Banner";
 import { Detail } from "./Detail";
 import { closeDialog, type DialogName, useOpenDialog } from "./dialogs";
 import { Login } from "./Login";
@@ -24,7 +24,7 @@ const NewProjectDialog = lazy(async () => ({
 /** The page: a strip on top, the tree on the left, what is selected on the right. */
 export function Shell() {
   const route = useRoute();
-  const { phase } = useConnection();
+  const isLoggedOut = useIsLoggedOut();
   const projects = useProjects();
   useShortcuts();
   // Without a choice the tree shows the project where something happened last.
@@ -33,7 +33,7 @@ export function Shell() {
     const name = [route.task?.replace(/^task-\d{8}-\d{6}-/, ""), route.project].filter(Boolean).join(" · ");
     document.title = name ? `${name} · Conductor Loop` : "Conductor Loop";
   }, [route.task, route.project]);
-  if (phase === "unauthorised") return <Login />;
+  if (isLoggedOut) return <Login />;
   return (
     <div className={styles.shell}>
       <button
@@ -45,6 +45,7 @@ export function Shell() {
       </button>
       <Strip />
       <Banner />
+      <Renewed />
       <Group
         className={styles.main ?? ""}
         orientation="horizontal"

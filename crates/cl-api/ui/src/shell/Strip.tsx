@@ -71,6 +71,7 @@ function ServerState() {
             aria-hidden
           />
           {text}
+          {status && <span className={styles.version}>v{status.version}</span>}
         </button>
       </Popover.Trigger>
       <Popover.Portal>

@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { FolderTree, ListFilter, Plus, TriangleAlert, X } from "lucide-react";
-import { type KeyboardEvent, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useTree } from "../api/queries";
 import { useConnection } from "../live/store";
 import { Button, IconButton } from "../parts/Button";
@@ -105,7 +105,7 @@ function Filters({ filter, onChange }: { filter: Filter; onChange: (filter: Filt
           }}
         />
         {filter.text !== "" && (
-          <IconButton label="Clear the filter" onClick={() => onChange({ ...filter, text: "" })}>
+          <IconButton label="Clear the text" onClick={() => onChange({ ...filter, text: "" })}>
             <X size={13} />
           </IconButton>
         )}
@@ -137,6 +137,13 @@ interface TreeProps {
 function Tree({ project, filter, route, onClear }: TreeProps) {
   const { task, run } = route.project === undefined || route.project === project ? route : {};
   const tree = useTree(project, task);
+  const isLeftOut =
+    tree.data?.truncated === true && task !== undefined && selectedAt(tree.data.rows, { task }) < 0;
+  const { refetch } = tree;
+  // A tree that is too long has the task that it was asked for.
+  useEffect(() => {
+    if (isLeftOut && task !== undefined) void refetch();
+  }, [isLeftOut, task, refetch]);
   if (tree.isPending) return <Loading what="Loading tasks" />;
   if (!tree.data) return <Failure error={tree.error} onRetry={() => void tree.refetch()} />;
   if (tree.data.rows.length === 0) {
@@ -210,6 +217,8 @@ function Rows({ project, rows: newest, filter, task, run, onClear }: RowsProps) 
   const selectedKey = rows[selectedAt(rows, selection)]?.key;
   const activeKey = active !== undefined && list.some((row) => row.key === active) ? active : selectedKey;
 
+  const isActiveThere = virtual.getVirtualItems().some((item) => list[item.index]?.key === activeKey);
+
   useAnchor({ list, scroller, room, setRoom, look: [pointedAt, activeKey] });
 
   // A selection that was made elsewhere is brought into view, once.
@@ -247,6 +256,7 @@ function Rows({ project, rows: newest, filter, task, run, onClear }: RowsProps) 
     event.preventDefault();
   };
 
+  const isFiltered = filter.text.trim() !== "" || filter.status !== "all";
   if (list.length === 0) {
     return (
       <Empty
@@ -262,50 +272,62 @@ function Rows({ project, rows: newest, filter, task, run, onClear }: RowsProps) 
     );
   }
   return (
-    <div
-      ref={scroller}
-      className={styles.scroller}
-      role="tree"
-      aria-label={`Tasks of ${project}`}
-      tabIndex={0}
-      data-testid="tree"
-      data-shortcut="tree"
-      {...(activeKey !== undefined && { "aria-activedescendant": `${id}-${activeKey}` })}
-      onKeyDown={onKeyDown}
-      onPointerMove={(event) => {
-        const key = (event.target as Element).closest<HTMLElement>("[data-key]")?.dataset.key;
-        setPointedAt(key);
-        hold();
-      }}
-      onPointerDown={hold}
-      onWheel={hold}
-      onPointerLeave={() => {
-        setPointedAt(undefined);
-        setRoom((room) => (room.above === 0 && room.below === 0 ? room : { above: 0, below: 0 }));
-      }}
-    >
-      <div className={styles.canvas} style={{ height: virtual.getTotalSize() }} role="presentation">
-        {virtual.getVirtualItems().map((item) => {
-          const row = list[item.index];
-          return (
-            row && (
-              <Row
-                key={row.key}
-                id={`${id}-${row.key}`}
-                row={row}
-                project={project}
-                top={item.start}
-                isSelected={row.key === selectedKey}
-                isActive={row.key === activeKey}
-                onChoose={choose}
-                onToggle={toggle}
-              />
-            )
-          );
-        })}
+    <>
+      <div
+        ref={scroller}
+        className={styles.scroller}
+        role="tree"
+        aria-label={`Tasks of ${project}`}
+        tabIndex={0}
+        data-testid="tree"
+        data-shortcut="tree"
+        {...(isActiveThere && { "aria-activedescendant": `${id}-${activeKey}` })}
+        onKeyDown={onKeyDown}
+        onPointerMove={(event) => {
+          const key = (event.target as Element).closest<HTMLElement>("[data-key]")?.dataset.key;
+          setPointedAt(key);
+          hold();
+        }}
+        onPointerDown={hold}
+        onWheel={hold}
+        onPointerLeave={() => {
+          setPointedAt(undefined);
+          setRoom((room) => (room.above === 0 && room.below === 0 ? room : { above: 0, below: 0 }));
+        }}
+      >
+        <div className={styles.canvas} style={{ height: virtual.getTotalSize() }} role="presentation">
+          {virtual.getVirtualItems().map((item) => {
+            const row = list[item.index];
+            return (
+              row && (
+                <Row
+                  key={row.key}
+                  id={`${id}-${row.key}`}
+                  row={row}
+                  project={project}
+                  top={item.start}
+                  isSelected={row.key === selectedKey}
+                  isActive={row.key === activeKey}
+                  onChoose={choose}
+                  onToggle={toggle}
+                />
+              )
+            );
+          })}
+        </div>
       </div>
-    </div>
+      {isFiltered && (
+        <p className={styles.count} role="status">
+          Showing {tasksIn(list)} of {rows.filter((row) => row.kind === "task").length} tasks
+        </p>
+      )}
+    </>
   );
+}
+
+/** How many tasks match, without those that are there for what is below them. */
+function tasksIn(list: readonly Shown[]): number {
+  return list.filter((row) => row.kind === "node" && row.row.kind === "task" && !row.faint).length;
 }
 
 /** Where a key leads: to a row, or to what is done with the one that one is on. */
