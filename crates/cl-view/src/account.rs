@@ -39,10 +39,7 @@ impl Account {
     /// Adds a run.
     pub fn add(&mut self, key: String, info: &RunInfo) {
         let spent = self.rows.entry(key).or_default();
-        spent.all.add(info.usage.as_ref());
-        if is_wasted(info) {
-            spent.wasted.add(info.usage.as_ref());
-        }
+        spent.add(info.usage.as_ref(), worth(info));
     }
 
     /// Returns the sums by key.
@@ -59,16 +56,30 @@ impl Account {
     pub fn total(&self) -> Spent {
         let mut total = Spent::default();
         for spent in self.rows.values() {
-            total.all.add_sum(&spent.all);
-            total.wasted.add_sum(&spent.wasted);
+            total.add_spent(spent);
         }
         total
     }
 }
 
-/// Tells whether a run was for nothing: it failed, was stopped or refused, or its claim was.
-fn is_wasted(info: &RunInfo) -> bool {
-    info.status == RunStatus::Failed || info.failure.is_some() || !info.rejected_by.is_empty()
+/// Whether a run led anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Worth {
+    /// As far as can be told.
+    Used,
+    /// It failed, was stopped or refused, or its claim was.
+    Wasted,
+}
+
+/// Tells whether a run led anywhere.
+pub fn worth(info: &RunInfo) -> Worth {
+    let is_wasted =
+        info.status == RunStatus::Failed || info.failure.is_some() || !info.rejected_by.is_empty();
+    if is_wasted {
+        Worth::Wasted
+    } else {
+        Worth::Used
+    }
 }
 
 impl Sum {
@@ -116,7 +127,8 @@ impl Sum {
         }
     }
 
-    fn to_sum(&self) -> UsageSum {
+    /// Returns the one JSON form; `null` for what is not known.
+    pub(crate) fn to_sum(&self) -> UsageSum {
         let tokens = |count: u64| self.has_usage().then_some(count);
         let usage = &self.usage;
         UsageSum {
@@ -134,6 +146,20 @@ impl Sum {
 }
 
 impl Spent {
+    /// Adds what a run used.
+    pub(crate) fn add(&mut self, usage: Option<&Usage>, worth: Worth) {
+        self.all.add(usage);
+        if worth == Worth::Wasted {
+            self.wasted.add(usage);
+        }
+    }
+
+    /// Adds what other runs used.
+    pub(crate) fn add_spent(&mut self, other: &Self) {
+        self.all.add_sum(&other.all);
+        self.wasted.add_sum(&other.wasted);
+    }
+
     /// Returns the one JSON form; `null` for what is not known.
     pub fn to_row(&self, key: Option<&str>) -> UsageRow {
         let all = self.all.to_sum();

@@ -71,6 +71,7 @@ pub struct ProcessRow {
 
 /// A task that has processes, and what it is doing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ps::TaskActivity)]
 pub struct TaskActivity {
     /// What it is doing; none if it does nothing any more.
     pub activity: Option<Activity>,

@@ -120,3 +120,99 @@ pub struct UsageSum {
     /// Turns of the conversations.
     pub turns: Option<u32>,
 }
+
+/// What runs have used, along time; the answer of `GET /api/v1/usage/trend`.
+///
+/// A run counts where it began. Buckets in which nothing was used have no points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsageTrend {
+    /// What the rows stand for; never a day.
+    pub by: UsageBy,
+    /// How long a bucket is.
+    pub bucket: UsageBucket,
+    /// The time zone in which days begin.
+    #[schema(example = "Europe/Berlin")]
+    pub time_zone: String,
+    /// When each bucket begins, in order.
+    #[schema(value_type = Vec<String>)]
+    pub buckets: Vec<Timestamp>,
+    /// When the last one ends.
+    #[schema(value_type = String, format = DateTime, example = "2026-02-24T00:00:00Z")]
+    pub until: Timestamp,
+    /// How many keys there are; the rows of some may be one.
+    #[schema(example = 1)]
+    pub keys: usize,
+    /// The keys, those that cost most first; what is left of many keys stands in the last row.
+    pub rows: Vec<UsageTrendRow>,
+    /// The sum of all rows.
+    pub total: UsageRow,
+    /// What could not be read or done.
+    pub problems: Vec<String>,
+}
+
+/// How long a bucket of a trend is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageBucket {
+    /// An hour.
+    Hour,
+    /// A day of the time zone.
+    Day,
+}
+
+impl UsageBucket {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    /// Returns what `word` names, if anything.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Hour, Self::Day]
+            .into_iter()
+            .find(|bucket| bucket.as_str() == word)
+    }
+}
+
+/// What the runs of one key used along time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsageTrendRow {
+    /// The key; `null` for what is left of many.
+    #[schema(example = "claude")]
+    pub key: Option<String>,
+    /// The sum of its points.
+    pub total: UsageRow,
+    /// What was used, bucket after bucket.
+    pub points: Vec<UsagePoint>,
+}
+
+/// What the runs used that began within one bucket; `null` for what is not known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsagePoint {
+    /// The place of the bucket, from zero.
+    #[schema(example = 3)]
+    pub bucket: usize,
+    /// Tokens read from the cache of the service.
+    pub cache_read_tokens: Option<u64>,
+    /// Tokens written to that cache.
+    pub cache_write_tokens: Option<u64>,
+    /// What is known of the cost, in US dollars.
+    #[schema(example = 0.5)]
+    pub cost_usd: Option<f64>,
+    /// Tokens read.
+    #[schema(example = 1200)]
+    pub input_tokens: Option<u64>,
+    /// Tokens written.
+    #[schema(example = 300)]
+    pub output_tokens: Option<u64>,
+    /// How many runs there are.
+    #[schema(example = 2)]
+    pub runs: u64,
+    /// Those that told no cost.
+    pub runs_without_cost: u64,
+    /// What is known of the cost of those that were for nothing.
+    pub wasted_cost_usd: Option<f64>,
+}

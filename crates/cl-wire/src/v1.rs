@@ -281,6 +281,10 @@ pub struct Status {
     pub version: String,
     /// What runs, oldest first.
     pub running_tasks: Vec<RunningTask>,
+    /// How many runs without a parent may run at once; left out where there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 4)]
+    pub max_concurrent_runs: Option<u32>,
     /// Whether the server knows everything and does all its work; older servers do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readiness: Option<Readiness>,

@@ -24,6 +24,7 @@ mod submission;
 mod tasks;
 mod threads;
 mod ui;
+mod usage_trend;
 mod v1;
 
 use axum::Router;
@@ -61,6 +62,7 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(streams::routes())
         .merge(accounts::routes())
         .merge(resources::routes())
+        .merge(usage_trend::routes())
         .merge(ui::routes())
         .split_for_parts()
 }

@@ -62,6 +62,12 @@ async fn status(State(app): State<App>) -> Answer<Json<Status>> {
             configured_agents: app.serving.config.agents.keys().cloned().collect(),
             version: app.serving.version.clone(),
             running_tasks,
+            max_concurrent_runs: app
+                .serving
+                .config
+                .defaults
+                .max_concurrent_runs
+                .map(std::num::NonZeroU32::get),
             readiness: Some(readiness(&app, &view)),
         })
     });

@@ -192,6 +192,9 @@ impl Names {
             attempt: info.and_then(|info| info.attempt),
             role: info.and_then(|info| self.share(&info.role)),
             failure: failure.map(|failure| failure.kind),
+            model: info.and_then(|info| self.share(&info.backend_model)),
+            usage: info.and_then(|info| info.usage.clone()).map(Box::new),
+            worth: info.filter(|info| !info.is_made_up()).map(cl_view::worth),
             digest: digest(view),
         }
     }

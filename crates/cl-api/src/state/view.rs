@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use cl_storage::layout::LayoutError;
 use cl_storage::run_info::{Phase, RunStatus};
 use cl_storage::status::TaskStatus;
-use cl_storage::{FailureKind, ProjectId, Root, RunId, TaskDir, TaskId};
+use cl_storage::{FailureKind, ProjectId, Root, RunId, TaskDir, TaskId, Usage};
+use cl_view::Worth;
 use cl_wire::TaskRow;
 use cl_wire::projects::ThreadParent;
 use jiff::Timestamp;
@@ -166,6 +167,12 @@ pub(crate) struct RunFacts {
     pub(crate) role: Option<Arc<str>>,
     /// Why it failed.
     pub(crate) failure: Option<FailureKind>,
+    /// The model.
+    pub(crate) model: Option<Arc<str>>,
+    /// What it used, where it told.
+    pub(crate) usage: Option<Box<Usage>>,
+    /// Whether it led anywhere; not known where there is no record that can be read.
+    pub(crate) worth: Option<Worth>,
     /// Stands for everything else that is shown of it, but for the time that passes.
     pub(super) digest: u64,
 }

@@ -43,6 +43,102 @@ fn usage_is_added_up() {
 }
 
 #[test]
+fn usage_is_added_up_along_time() {
+    let place = scene::place();
+    let now = cl_storage::Clock::now(&cl_storage::SystemClock);
+    let began = now.to_string();
+    let begin_now = |record: String| {
+        let begins = |time: &str| format!("start_time: {time}\n");
+        record.replace(&begins("2026-01-01T00:00:00Z"), &begins(&began))
+    };
+    let folder = place.root().join(PROJECT);
+    let record = folder
+        .join(TASK)
+        .join("runs")
+        .join(scene::RUN)
+        .join("run-info.yaml");
+    let text = begin_now(std::fs::read_to_string(&record).unwrap());
+    std::fs::write(&record, text).unwrap();
+    let server = place.start(&Setup::default());
+    for path in [
+        "/api/v1/usage/trend".to_owned(),
+        "/api/v1/usage/trend?bucket=hour&days=1&by=agent".to_owned(),
+        format!("/api/v1/usage/trend?project_id={PROJECT}&task_id={TASK}&days=31&bucket=hour"),
+    ] {
+        let trend = get(&server, &path);
+        let buckets = trend["buckets"].as_array().unwrap();
+        let row = &trend["rows"][0];
+        assert_eq!(row["key"], "claude", "{trend}");
+        let point = &row["points"][0];
+        // A day or an hour may have ended meanwhile.
+        let place = usize::try_from(point["bucket"].as_u64().unwrap()).unwrap();
+        assert!(
+            place + 2 >= buckets.len() && place < buckets.len(),
+            "{trend}"
+        );
+        assert_eq!(
+            (&point["cost_usd"], &point["runs"]),
+            (&json!(0.5), &json!(1))
+        );
+        assert_eq!(trend["total"]["input_tokens"], 1200);
+        assert_eq!(trend["time_zone"], "UTC");
+        let answer = server.get(&path).expect(200);
+        let tag = answer.header("etag").unwrap().to_owned();
+        let again = server.request("GET", &path).header("if-none-match", &tag);
+        server.ask(&again).expect(304);
+    }
+    let by_task = get(&server, "/api/v1/usage/trend?by=task");
+    assert_eq!(by_task["rows"][0]["key"], format!("{PROJECT}/{TASK}"));
+    let by_model = get(&server, "/api/v1/usage/trend?by=model");
+    assert_eq!(by_model["rows"][0]["key"], "unknown");
+    let elsewhere = get(&server, "/api/v1/usage/trend?time_zone=Nowhere/At_all");
+    assert_eq!(elsewhere["time_zone"], "UTC");
+    assert_eq!(elsewhere["problems"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_trend_follows_what_changes() {
+    let server = served();
+    let cost = || get(&server, "/api/v1/usage/trend?days=731")["total"]["cost_usd"].clone();
+    assert_eq!(cost(), 0.5);
+    let record = scene::task_folder(&server)
+        .join("runs")
+        .join(scene::RUN)
+        .join("run-info.yaml");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("cost_usd: 0.5", "cost_usd: 2.5")).unwrap();
+    cl_testkit::patience::until("the new cost is shown", || cost() == 2.5);
+}
+
+#[test]
+fn what_a_trend_cannot_be_is_refused() {
+    let server = served();
+    for bad in [
+        "by=day",
+        "by=x",
+        "bucket=week",
+        "days=0",
+        "days=732",
+        "days=32&bucket=hour",
+        "time_zone=..%2F..%2Fetc%2Fpasswd",
+        &format!("task_id={TASK}"),
+        "project_id=..",
+    ] {
+        server
+            .get(&format!("/api/v1/usage/trend?{bad}"))
+            .expect(400);
+    }
+    for missing in [
+        "project_id=other".to_owned(),
+        format!("project_id={PROJECT}&task_id=task-20260101-000000-other"),
+    ] {
+        server
+            .get(&format!("/api/v1/usage/trend?{missing}"))
+            .expect(404);
+    }
+}
+
+#[test]
 fn limits_are_shown_and_forgotten() {
     let server = served();
     assert_eq!(

@@ -4248,6 +4248,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage/trend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Adds up what runs have used along time. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only runs of this project. */
+                    project_id?: string;
+                    /** @description Only runs of this task; needs `project_id`. */
+                    task_id?: string;
+                    /** @description `agent` (unless given), `model`, `task` or `project`. */
+                    by?: string;
+                    /** @description `day` (unless given) or `hour`. */
+                    bucket?: string;
+                    /** @description So many days, today included; 7 unless given, at most 731, or 31 where buckets are hours. */
+                    days?: string;
+                    /** @description In which days begin, such as `Europe/Berlin`; `UTC` unless given. */
+                    time_zone?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UsageTrend"];
+                    };
+                };
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/version": {
         parameters: {
             query?: never;
@@ -5738,7 +5808,7 @@ export interface components {
             /** @description The processes, each task's together, supervisors first and everything behind its parent. */
             processes: components["schemas"]["ProcessRow"][];
             /** @description The tasks that have processes. */
-            tasks: components["schemas"]["TaskActivity"][];
+            tasks: components["schemas"]["ps.TaskActivity"][];
             /** @description Their sums. */
             totals: components["schemas"]["ProcessTotals"];
         };
@@ -6367,6 +6437,12 @@ export interface components {
             active_runs_count: number;
             /** @description The names of the agents in the configuration, sorted. */
             configured_agents: string[];
+            /**
+             * Format: int32
+             * @description How many runs without a parent may run at once; left out where there is no limit.
+             * @example 4
+             */
+            max_concurrent_runs?: number | null;
             readiness?: components["schemas"]["Readiness"] | null;
             /** @description What runs, oldest first. */
             running_tasks: components["schemas"]["RunningTask"][];
@@ -7038,6 +7114,11 @@ export interface components {
             reason?: string;
         };
         /**
+         * @description How long a bucket of a trend is.
+         * @enum {string}
+         */
+        UsageBucket: "hour" | "day";
+        /**
          * @description What a row of a report stands for.
          * @enum {string}
          */
@@ -7074,6 +7155,58 @@ export interface components {
              * @description Turns of the conversation.
              */
             turns?: number | null;
+        };
+        /** @description What the runs used that began within one bucket; `null` for what is not known. */
+        UsagePoint: {
+            /**
+             * @description The place of the bucket, from zero.
+             * @example 3
+             */
+            bucket: number;
+            /**
+             * Format: int64
+             * @description Tokens read from the cache of the service.
+             */
+            cache_read_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens written to that cache.
+             */
+            cache_write_tokens?: number | null;
+            /**
+             * Format: double
+             * @description What is known of the cost, in US dollars.
+             * @example 0.5
+             */
+            cost_usd?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens read.
+             * @example 1200
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens written.
+             * @example 300
+             */
+            output_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description How many runs there are.
+             * @example 2
+             */
+            runs: number;
+            /**
+             * Format: int64
+             * @description Those that told no cost.
+             */
+            runs_without_cost: number;
+            /**
+             * Format: double
+             * @description What is known of the cost of those that were for nothing.
+             */
+            wasted_cost_usd?: number | null;
         };
         /** @description What runs have used, added up; `usage --json` and its endpoint. */
         UsageReport: {
@@ -7198,6 +7331,53 @@ export interface components {
              */
             turns?: number | null;
         };
+        /**
+         * @description What runs have used, along time; the answer of `GET /api/v1/usage/trend`.
+         *
+         *     A run counts where it began. Buckets in which nothing was used have no points.
+         */
+        UsageTrend: {
+            /** @description How long a bucket is. */
+            bucket: components["schemas"]["UsageBucket"];
+            /** @description When each bucket begins, in order. */
+            buckets: string[];
+            /** @description What the rows stand for; never a day. */
+            by: components["schemas"]["UsageBy"];
+            /**
+             * @description How many keys there are; the rows of some may be one.
+             * @example 1
+             */
+            keys: number;
+            /** @description What could not be read or done. */
+            problems: string[];
+            /** @description The keys, those that cost most first; what is left of many keys stands in the last row. */
+            rows: components["schemas"]["UsageTrendRow"][];
+            /**
+             * @description The time zone in which days begin.
+             * @example Europe/Berlin
+             */
+            time_zone: string;
+            /** @description The sum of all rows. */
+            total: components["schemas"]["UsageRow"];
+            /**
+             * Format: date-time
+             * @description When the last one ends.
+             * @example 2026-02-24T00:00:00Z
+             */
+            until: string;
+        };
+        /** @description What the runs of one key used along time. */
+        UsageTrendRow: {
+            /**
+             * @description The key; `null` for what is left of many.
+             * @example claude
+             */
+            key?: string | null;
+            /** @description What was used, bucket after bucket. */
+            points: components["schemas"]["UsagePoint"][];
+            /** @description The sum of its points. */
+            total: components["schemas"]["UsageRow"];
+        };
         /** @description The answer of `GET /api/v1/version`. */
         Version: {
             /**
@@ -7268,6 +7448,32 @@ export interface components {
              * @example five_hour
              */
             window: string;
+        };
+        /** @description A task that has processes, and what it is doing. */
+        "ps.TaskActivity": {
+            activity?: components["schemas"]["Activity"] | null;
+            /**
+             * @description Whether somebody runs it.
+             * @example alive
+             */
+            owner: string;
+            /**
+             * @description The project.
+             * @example p
+             */
+            project: string;
+            /** @description The run that counts. */
+            run?: string | null;
+            /**
+             * @description The status that holds now.
+             * @example running
+             */
+            status: string;
+            /**
+             * @description The task.
+             * @example task-20260223-204858-docs-pass
+             */
+            task: string;
         };
         /** @description The message that a task answers. */
         "v1.ThreadParent": {
