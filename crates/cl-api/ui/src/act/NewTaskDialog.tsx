@@ -1,6 +1,6 @@
 import { CircleCheck, Send } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { Problem, type Schemas } from "../api/client";
+import { Problem } from "../api/client";
 import { useProjects, useStatus } from "../api/queries";
 import { live } from "../live/store";
 import { Button } from "../parts/Button";
@@ -47,7 +47,7 @@ function Opened(props: NewTaskDialogProps) {
       </Dialog>
     );
   }
-  const agents = (status.data as Partial<Schemas["Status"]> | undefined)?.configured_agents ?? [];
+  const agents = status.data?.configured_agents ?? [];
   const project = projects.data?.find((it) => it.id === props.project);
   return <Form {...props} agents={agents} cwd={project?.project_root ?? ""} />;
 }

@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import Anser from "anser";
 import { ChevronRight, CircleCheck, CircleX, ShieldCheck, TriangleAlert } from "lucide-react";
 import { type ReactNode, useId, useState } from "react";
 import { request } from "../api/client";
 import { useTask } from "../live/store";
 import type { TaskRow } from "../live/world";
+import { AnsiText } from "../log/AnsiText";
 import { Copy } from "../parts/Copy";
 import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
@@ -284,7 +284,7 @@ function Output({ gate, project, task }: { gate: Evidence; project: string; task
       </span>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <pre className={styles.output} tabIndex={0} data-testid="gate-output">
-        {Anser.ansiToText(data)}
+        <AnsiText text={data.replaceAll("\r\n", "\n")} />
       </pre>
     </div>
   );

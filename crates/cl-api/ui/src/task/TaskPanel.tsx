@@ -34,7 +34,7 @@ const TABS = [
   { id: "usage", text: "Usage" },
 ];
 /** These fill the room and scroll themselves. */
-const FULL = new Set(["log", "messages", "files"]);
+const FULL = new Set(["log", "output", "prompt", "messages", "gates", "files"]);
 
 export interface TaskPanelProps {
   project: string;
