@@ -52,9 +52,13 @@ pub struct CursorPage<T> {
     /// The items of this part.
     pub items: Vec<T>,
     /// The place behind the last item; ask with `after=` for what follows it.
-    #[schema(example = "MSG-20260223-211000-000000001-PID00700-0001")]
+    #[schema(
+        required = true,
+        example = "MSG-20260223-211000-000000001-PID00700-0001"
+    )]
     pub next: Option<String>,
     /// The place of the first item; ask with `before=` for what precedes it.
+    #[schema(required = true)]
     pub previous: Option<String>,
     /// Whether something stands behind this part, in the direction that was asked for.
     #[schema(example = false)]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::page::{CursorPage, Page};
 use crate::v1::Ownership;
 
 /// The answer of `GET /api/projects`.
@@ -164,6 +165,16 @@ pub struct TaskItem {
     /// Its place among those that wait for a run slot, from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_position: Option<usize>,
+}
+
+/// The answer of `GET /api/projects/{p}/tasks`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum TaskPage {
+    /// Counted from the start of the list.
+    Counted(Page<TaskItem>),
+    /// Behind a place, where `after` was given.
+    Behind(CursorPage<TaskItem>),
 }
 
 /// The answer of `GET /api/projects/{p}/tasks/{t}`.

@@ -38,7 +38,7 @@ pub struct RunListing {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskShown {
     /// What it is doing, and when it last said something that matters.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub activity: Option<serde_json::Value>,
     /// Why it was given up, if it was.
     pub cancelled: Option<CancellationShown>,
@@ -124,12 +124,12 @@ pub struct StateShown {
     /// The launch that this is about.
     pub launch_id: String,
     /// The usage limit that it waits for.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub limit: Option<LimitWait>,
     /// How the launch ended.
     pub result: Option<ResultFact>,
     /// A person's wish to stop.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub stop: Option<StopWish>,
     /// What it waits for.
     pub waiting_for: Option<String>,

@@ -22,7 +22,8 @@ pub const LARGEST_EVENT: usize = 8 * 1024 * 1024;
 const KEPT_LINE: usize = 64 * 1024;
 
 /// An event of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(as = StreamEvent)]
 pub struct Event {
     /// Where in the stream it stands; resuming begins behind it.
     ///

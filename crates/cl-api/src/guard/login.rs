@@ -81,6 +81,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(
     post,
     path = "/api/v1/admin/login-link",
+    tag = "admin",
     responses((status = 200, body = LoginLink))
 )]
 async fn login_link(Extension(guard): Extension<Arc<Guard>>) -> Answer<Json<LoginLink>> {
@@ -98,8 +99,14 @@ async fn login_link(Extension(guard): Extension<Arc<Guard>>) -> Answer<Json<Logi
 #[utoipa::path(
     get,
     path = "/ui/login",
+    tag = "admin",
+    security(()),
     params(("code" = String, Query, description = "The code of the link; it works once")),
-    responses((status = 303), (status = 403))
+    responses(
+        (status = 303, description = "To the page, with a cookie"),
+        (status = 403, content((String = "text/plain"), (cl_wire::Problem = "application/json"))),
+        (status = 429, body = cl_wire::Problem)
+    )
 )]
 async fn login(
     Extension(guard): Extension<Arc<Guard>>,
@@ -135,7 +142,13 @@ async fn login(
 }
 
 /// Logs a browser out.
-#[utoipa::path(post, path = "/ui/logout", responses((status = 303)))]
+#[utoipa::path(
+    post,
+    path = "/ui/logout",
+    tag = "admin",
+    security(()),
+    responses((status = 303, description = "Back to the page"))
+)]
 async fn logout(Extension(guard): Extension<Arc<Guard>>, headers: HeaderMap) -> Response {
     to_ui(Some(guard.sessions.end(&headers)))
 }

@@ -5,9 +5,11 @@ use std::sync::OnceLock;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use cl_wire::ProblemCode;
 use utoipa::OpenApi as _;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,8 +20,36 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(openapi))
 }
 
+/// What may be refused anywhere, and why.
+const REFUSALS: &[(ProblemCode, &str)] = &[
+    (
+        ProblemCode::BadRequest,
+        "The path, the query, a header or the body cannot be understood",
+    ),
+    (ProblemCode::Unauthorized, "The token is missing or wrong"),
+    (
+        ProblemCode::Forbidden,
+        "Not for this server, not for the page that asks, or the server changes nothing",
+    ),
+    (
+        ProblemCode::PayloadTooLarge,
+        "The body is larger than is taken",
+    ),
+    (
+        ProblemCode::UnsupportedMediaType,
+        "The body is of another type than is taken",
+    ),
+    (
+        ProblemCode::TooManyRequests,
+        "Wrong credentials were shown too often; `Retry-After` says when to try again",
+    ),
+    (ProblemCode::Internal, "The server failed; its log says why"),
+    (ProblemCode::Unavailable, "The server cannot do this now"),
+];
+
 #[derive(utoipa::OpenApi)]
 #[openapi(
+    components(schemas(cl_wire::Problem)),
     info(
         title = "Conductor Loop",
         version = "1",
@@ -37,6 +67,61 @@ pub(super) fn empty() -> OpenApi {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
     document
+}
+
+/// Adds what any operation may answer, whatever its handler does: what the guard refuses, and
+/// what is refused on the way to a handler.
+///
+/// What an operation says itself stays as it says it.
+pub(super) fn with_common_refusals(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    for (code, why) in REFUSALS {
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
+        let response = ResponseBuilder::new()
+            .description(*why)
+            .content("application/json", problem.build())
+            .build();
+        components.responses.insert(name(*code), response.into());
+    }
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            // An empty requirement is one that everybody meets.
+            let is_open = operation.security.is_some();
+            let has_body = operation.request_body.is_some();
+            for (code, _) in REFUSALS {
+                let concerns = match code {
+                    ProblemCode::Unauthorized | ProblemCode::TooManyRequests => !is_open,
+                    ProblemCode::PayloadTooLarge | ProblemCode::UnsupportedMediaType => has_body,
+                    _ => true,
+                };
+                if concerns {
+                    let response = Ref::from_response_name(name(*code));
+                    let known = &mut operation.responses.responses;
+                    known
+                        .entry(code.status().to_string())
+                        .or_insert(RefOr::Ref(response));
+                }
+            }
+        }
+    }
+}
+
+/// Returns the operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .filter_map(Option::as_mut)
+}
+
+/// Returns the name of the description of a refusal.
+fn name(code: ProblemCode) -> String {
+    format!("{code:?}")
 }
 
 /// Returns the document as it is sent and checked in.
@@ -94,8 +179,6 @@ async fn openapi() -> Response {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use cl_wire::ProblemCode;
-
     use super::*;
 
     fn docs(name: &str) -> PathBuf {
@@ -144,6 +227,70 @@ mod tests {
             let row = format!("| {} | `{}` |", code.status(), name.as_str().unwrap());
             assert!(guide.contains(&row), "{row}");
         }
+    }
+
+    /// Returns each operation with its method and path.
+    fn all_operations() -> Vec<(String, Operation)> {
+        let document = super::super::assembled().1;
+        let mut all = Vec::new();
+        for (path, mut item) in document.paths.paths {
+            all.extend(operations(&mut item).map(|operation| (path.clone(), operation.clone())));
+        }
+        all
+    }
+
+    #[test]
+    fn what_the_guard_refuses_is_described_everywhere() {
+        for (path, operation) in all_operations() {
+            let has = |status: &str| operation.responses.responses.contains_key(status);
+            let is_open = ["/healthz", "/metrics", "/api/v1/health", "/api/v1/version"]
+                .contains(&path.as_str())
+                || path.starts_with("/ui/");
+            assert_eq!(has("401"), !is_open, "{path}");
+            assert_eq!(operation.security.is_some(), is_open, "{path}");
+            assert!(has("400") && has("403") && has("500"), "{path}");
+            let has_body = operation.request_body.is_some();
+            assert_eq!((has("413"), has("415")), (has_body, has_body), "{path}");
+        }
+    }
+
+    #[test]
+    fn streams_are_described_by_their_events() {
+        let mut streams = 0;
+        for (path, operation) in all_operations() {
+            let Some(RefOr::T(answer)) = operation.responses.responses.get("200") else {
+                continue;
+            };
+            if let Some(content) = answer.content.get("text/event-stream") {
+                let content = serde_json::to_value(content).unwrap();
+                let event = "#/components/schemas/StreamEvent";
+                assert_eq!(content["schema"]["$ref"], event, "{path}");
+                streams += 1;
+            }
+        }
+        assert_eq!(streams, 9);
+    }
+
+    #[test]
+    fn what_may_be_null_is_described_so() {
+        let document = serde_json::to_value(super::super::assembled().1).unwrap();
+        let schemas = &document["components"]["schemas"];
+        for (name, fields) in [
+            ("StateShown", ["limit", "stop"].as_slice()),
+            ("TaskShown", &["activity"]),
+        ] {
+            for field in fields {
+                let kind = &schemas[name]["properties"][field]["type"];
+                assert_eq!(
+                    kind,
+                    &serde_json::json!(["object", "null"]),
+                    "{name}.{field}"
+                );
+            }
+        }
+        // A list that is read behind a place has no total.
+        let both = &schemas["TaskPage"]["oneOf"];
+        assert_eq!(both.as_array().map(Vec::len), Some(2), "{both}");
     }
 
     #[test]

@@ -204,7 +204,7 @@ pub(crate) fn unreadable(error: ReadError) -> Refusal {
 /// Posts a message to a project or, with a task, to that task.
 #[utoipa::path(
     post, path = "/api/v1/messages", tag = "messages", request_body = PostTo,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key, the same message")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\x21-\\x7e]+$", description = "The same key, the same message")),
     responses((status = 201, body = Posted), (status = 400, body = cl_wire::Problem), (status = 404, body = cl_wire::Problem), (status = 409, body = cl_wire::Problem))
 )]
 async fn post_any(
@@ -228,7 +228,7 @@ async fn post_any(
     post, path = "/api/projects/{project_id}/messages", tag = "messages", request_body = Post,
     params(
         ("project_id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key, the same message")
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\x21-\\x7e]+$", description = "The same key, the same message")
     ),
     responses((status = 201, body = Posted), (status = 400, body = cl_wire::Problem), (status = 404, body = cl_wire::Problem), (status = 409, body = cl_wire::Problem))
 )]
@@ -246,7 +246,7 @@ async fn post_to_project(
     post, path = "/api/projects/{project_id}/tasks/{task_id}/messages", tag = "messages", request_body = Post,
     params(
         ("project_id" = String, Path), ("task_id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key, the same message")
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\x21-\\x7e]+$", description = "The same key, the same message")
     ),
     responses((status = 201, body = Posted), (status = 400, body = cl_wire::Problem), (status = 404, body = cl_wire::Problem), (status = 409, body = cl_wire::Problem))
 )]

@@ -41,7 +41,7 @@ use crate::app::App;
 
 /// Puts all routes together, and what describes them.
 fn assembled() -> (Router<App>, OpenApi) {
-    OpenApiRouter::with_openapi(document::empty())
+    let (router, mut document) = OpenApiRouter::with_openapi(document::empty())
         .merge(crate::guard::routes())
         .merge(self::core::routes())
         .merge(changing::routes())
@@ -64,7 +64,9 @@ fn assembled() -> (Router<App>, OpenApi) {
         .merge(resources::routes())
         .merge(usage_trend::routes())
         .merge(ui::routes())
-        .split_for_parts()
+        .split_for_parts();
+    document::with_common_refusals(&mut document);
+    (router, document)
 }
 
 /// Refuses what would change anything where nothing may be changed, and has every refusal be one.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use cl_wire::sse::Event;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -32,7 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     get, path = "/api/v1/runs/{run_id}/stream", tag = "streams",
     params(("run_id" = String, Path), ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 404, body = cl_wire::Problem), (status = 409, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
@@ -52,7 +53,7 @@ async fn follow_run(
     get, path = "/api/v1/runs/stream/all", tag = "streams",
     params(("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"), (status = 429, body = cl_wire::Problem)
+        (status = 200, body = Event, content_type = "text/event-stream"), (status = 429, body = cl_wire::Problem)
     )
 )]
 async fn follow_all_runs(State(app): State<App>, resuming: Resuming) -> Answer<Response> {
@@ -67,7 +68,7 @@ async fn follow_all_runs(State(app): State<App>, resuming: Resuming) -> Answer<R
         ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
     ),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
@@ -95,7 +96,7 @@ struct Named {
         ("name" = Option<String>, Query), ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
     ),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
@@ -131,7 +132,7 @@ struct OfBus {
         ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
     ),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 400, body = cl_wire::Problem), (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
@@ -152,7 +153,7 @@ async fn follow_any_bus(
     get, path = "/api/projects/{project_id}/messages/stream", tag = "streams",
     params(("project_id" = String, Path), ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
@@ -172,7 +173,7 @@ async fn follow_project_bus(
         ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
     ),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
@@ -212,7 +213,7 @@ async fn follow_bus(
         ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)
     ),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 400, body = cl_wire::Problem), (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]
@@ -267,7 +268,7 @@ fn wanted(app: &App, text: &str) -> Answer<Wanted> {
     get, path = "/api/projects/{project_id}/stream", tag = "streams",
     params(("project_id" = String, Path), ("from" = Option<String>, Query), ("Last-Event-ID" = Option<String>, Header)),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = Event, content_type = "text/event-stream"),
         (status = 404, body = cl_wire::Problem), (status = 429, body = cl_wire::Problem)
     )
 )]

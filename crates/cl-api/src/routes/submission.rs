@@ -39,7 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// Accepts a task; it is on disk, in the queue, when this is answered.
 #[utoipa::path(
     post, path = "/api/v1/tasks", tag = "tasks", request_body = TaskCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key, the same submission")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\x21-\\x7e]+$", description = "The same key, the same submission")),
     responses(
         (status = 201, body = TaskCreated), (status = 400, body = cl_wire::Problem),
         (status = 404, body = cl_wire::Problem), (status = 409, body = cl_wire::Problem)

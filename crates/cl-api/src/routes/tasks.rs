@@ -10,7 +10,7 @@ use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectId, TaskId};
 use cl_wire::Problem;
 use cl_wire::page::{self, CursorPage, Page};
-use cl_wire::projects::{Run, TaskDetail, TaskItem};
+use cl_wire::projects::{Run, TaskDetail, TaskItem, TaskPage};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -69,7 +69,7 @@ fn filter(word: Option<&str>) -> Option<&'static [TaskStatus]> {
 #[utoipa::path(
     get, path = "/api/projects/{project_id}/tasks", tag = "tasks",
     params(("project_id" = String, Path), Which),
-    responses((status = 200, body = Page<TaskItem>), (status = 304), (status = 400, body = Problem), (status = 404, body = Problem))
+    responses((status = 200, body = TaskPage), (status = 304), (status = 400, body = Problem), (status = 404, body = Problem))
 )]
 async fn tasks(
     State(app): State<App>,
@@ -88,7 +88,8 @@ async fn tasks(
         let after = after.map(Behind::parse).transpose()?;
         let key = format!("{key} after {after:?}");
         return listed(&app, &headers, key, holds, move |app| {
-            Ok(page_behind(app, &project, statuses, limit, after.as_ref()))
+            let page = page_behind(app, &project, statuses, limit, after.as_ref());
+            Ok(TaskPage::Behind(page))
         })
         .await;
     }
@@ -97,7 +98,7 @@ async fn tasks(
     listed(&app, &headers, key, holds, move |app| {
         let tasks = sorted(&project, statuses);
         let items = tasks.into_iter().map(|entry| shape::task_item(app, entry));
-        Ok(Page::cut(items, limit, offset))
+        Ok(TaskPage::Counted(Page::cut(items, limit, offset)))
     })
     .await
 }
