@@ -52,6 +52,8 @@ pub struct Planner {
     children: Vec<ProcessIdentity>,
     /// Where the last step stopped looking, if it did not get to the end.
     looked_until: Option<String>,
+    /// The entry that is being looked at.
+    looking_at: Option<String>,
 }
 
 /// What came of a step.
@@ -81,7 +83,25 @@ impl Planner {
             held: BTreeMap::new(),
             children: Vec::new(),
             looked_until: None,
+            looking_at: None,
         }
+    }
+
+    /// Goes on after a step that panicked: what was read is forgotten, and the entry that was
+    /// being looked at is left alone for a while, so that it holds up nobody.
+    pub fn begin_anew(&mut self) {
+        let name = self.looking_at.take();
+        if let Some(found) = name.and_then(|name| self.known.get(&name).cloned()) {
+            let problem = "looking at it failed; the log says why";
+            self.hold(&found, problem, self.clock.now());
+        }
+        self.known.clear();
+        self.looked_until = None;
+    }
+
+    /// Waits for the end of a supervisor that somebody else in this process has launched.
+    pub fn take_in(&mut self, supervisor: ProcessIdentity) {
+        self.children.push(supervisor);
     }
 
     /// Looks at the queue and launches what may begin; nothing new while it is `draining`.
@@ -125,6 +145,7 @@ impl Planner {
                 self.hold(&found, "its task cannot be looked at", now);
                 continue;
             };
+            self.looking_at = Some(name.clone());
             match judge(self.facts(&name, &found, &task, now)) {
                 Verdict::Leave => {}
                 Verdict::Forget | Verdict::GiveUp | Verdict::Overtaken => {
@@ -142,6 +163,7 @@ impl Planner {
                 }
             }
         }
+        self.looking_at = None;
         for orders in orders.chunks(AT_ONCE) {
             for (found, result) in self.launch_all(orders, now) {
                 stepped.changed.insert(key_of(&found));

@@ -72,7 +72,7 @@ pub fn recover(
 }
 
 /// Tells whether `task` is still lost. One whose owner cannot be read may be.
-fn is_lost(task: &TaskDir) -> bool {
+pub fn is_lost(task: &TaskDir) -> bool {
     Owner::read(task).map_or(true, |owner| {
         OwnerState::of(owner.as_ref()) == OwnerState::Lost
     })

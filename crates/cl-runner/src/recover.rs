@@ -3,7 +3,7 @@
 pub use cl_config::OnLost;
 use cl_storage::lost::{attempts_made, topmost, waits_for_limit};
 use cl_storage::marker::Marker;
-use cl_storage::owner::OwnerState;
+use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::snapshot::TaskView;
 use cl_storage::{Clock, LayoutError, ProjectDir, Root, TaskDir};
 use jiff::Timestamp;
@@ -47,16 +47,49 @@ pub fn plan(root: &Root, on_lost: OnLost, clock: &dyn Clock) -> Result<Vec<Recov
                 .filter(|view| view.owner_state == OwnerState::Lost),
         );
     }
+    Ok(decide_all(root, lost, on_lost))
+}
+
+/// The same for some tasks, for whoever noticed that they lost their supervisor just now.
+///
+/// Left out are those that are not lost, that cannot be looked at, or whose parent's supervisor
+/// is alive: it settles them itself.
+pub fn plan_among(
+    root: &Root,
+    tasks: impl IntoIterator<Item = TaskDir>,
+    on_lost: OnLost,
+    clock: &dyn Clock,
+) -> Vec<Recovery> {
+    let now = clock.now();
+    let views = tasks
+        .into_iter()
+        .filter_map(|task| TaskView::read(root, &task, now).ok());
+    let lost = views
+        .filter(|view| view.owner_state == OwnerState::Lost && !has_live_parent(root, view))
+        .collect();
+    decide_all(root, lost, on_lost)
+}
+
+fn decide_all(root: &Root, mut lost: Vec<TaskView>, on_lost: OnLost) -> Vec<Recovery> {
     lost.sort_by_key(|view| {
         std::cmp::Reverse(view.launch.as_ref().map_or(0, |launch| launch.depth))
     });
-    Ok(lost
-        .iter()
+    lost.iter()
         .map(|view| Recovery {
             task: view.task.clone(),
             action: action(root, view, on_lost),
         })
-        .collect())
+        .collect()
+}
+
+fn has_live_parent(root: &Root, view: &TaskView) -> bool {
+    let parent = view
+        .launch
+        .as_ref()
+        .and_then(|launch| launch.parent.as_ref());
+    let task = parent.and_then(|parent| root.task(&parent.project, &parent.task).ok());
+    let owner = task.and_then(|task| Owner::read(&task).ok().flatten());
+    OwnerState::of(owner.as_ref()) == OwnerState::Alive
 }
 
 /// Looks at the tasks of `project`; one that cannot be looked at does not hide the others.

@@ -5,6 +5,7 @@
 
 mod burst;
 mod house;
+mod lost;
 mod order;
 mod power;
 mod running;

@@ -30,7 +30,7 @@ async fn healthz(State(app): State<App>) -> Json<Healthz> {
 async fn health(State(app): State<App>) -> Json<Health> {
     let index = app.index.health();
     Json(Health {
-        status: match index.problem {
+        status: match index.problem.or_else(|| app.conductor.trouble()) {
             None => "ok",
             Some(_) => "degraded",
         }
