@@ -473,7 +473,13 @@ function SpentView({ spent }: { spent: Spent }) {
   if (spent.reasoning) parts.push(["reasoning", count(spent.reasoning)]);
   if (spent.costUsd) parts.push(["cost", `$${spent.costUsd.toFixed(spent.costUsd < 0.1 ? 4 : 2)}`]);
   if (spent.turns !== undefined) parts.push(["turns", count(spent.turns)]);
-  if (spent.durationMs) parts.push(["time", formatDuration(spent.durationMs / 1000)]);
+  if (spent.durationMs) {
+    const { durationMs } = spent;
+    parts.push([
+      "time",
+      durationMs < 2000 ? `${Math.round(durationMs)} ms` : formatDuration(durationMs / 1000),
+    ]);
+  }
   return (
     <span className={styles.spent}>
       {parts.map(([key, value]) => (

@@ -162,7 +162,7 @@ describe("the log viewer", () => {
     files.set("stderr", lines.join(""));
     render(<LogViewer {...OF} file="stderr" />);
     await screen.findByText("line 2999");
-    fireEvent.keyDown(screen.getByTestId("log-viewer"), { key: "f", ctrlKey: true });
+    fireEvent.keyDown(document.body, { key: "f", ctrlKey: true });
     const field = screen.getByRole("searchbox");
     fireEvent.change(field, { target: { value: "needle" } });
     fireEvent.submit(field);

@@ -102,7 +102,19 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
   const [isSearching, setSearching] = useState(false);
   const search = useSearch(new URL(`${folder}/search?${query}`, base).href);
   const view = useRef<LogView>(null);
-  const box = useRef<HTMLDivElement>(null);
+
+  // What the browser would find is what is in sight.
+  useEffect(() => {
+    const heard = (event: KeyboardEvent) => {
+      const isFind = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key === "f";
+      if (isFind && !window.document.querySelector("[role=dialog]")) {
+        event.preventDefault();
+        setSearching(true);
+      }
+    };
+    addEventListener("keydown", heard);
+    return () => removeEventListener("keydown", heard);
+  }, []);
 
   const items = reader?.items ?? NONE;
   const errors = useMemo(() => countErrors(items), [items]);
@@ -125,18 +137,7 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
   const label = `${isAgent ? "What the agent said and did" : name} of run ${run}`;
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: one more way to open the search, which has a button
-    <div
-      ref={box}
-      className={styles.viewer}
-      data-testid="log-viewer"
-      onKeyDown={(event) => {
-        if ((event.ctrlKey || event.metaKey) && event.key === "f") {
-          event.preventDefault();
-          setSearching(true);
-        }
-      }}
-    >
+    <div className={styles.viewer} data-testid="log-viewer">
       <div className={styles.bar} role="toolbar" aria-label="Log">
         {isFile && (
           <fieldset className={styles.tabs}>

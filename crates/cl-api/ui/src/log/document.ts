@@ -42,6 +42,8 @@ export type Presence = "unknown" | "there" | "missing" | "failed";
 /** Whether places can be told from what is in memory. */
 export interface Pieces {
   readonly size: number;
+  /** Up to where it was fetched: the end of the file, or not much before it while it grows. */
+  readonly reach: number;
   /** Returns where the piece begins in which `at` is; nothing when that is not in memory. */
   beginning(at: number): number | null;
   /** Returns the piece that begins at `start`; nothing when it is not in memory. */
@@ -51,6 +53,7 @@ export interface Pieces {
 export class LogDocument implements Pieces {
   #blocks: Blocks;
   #size = 0;
+  #reach = 0;
   #identity: string | null = null;
   #generation = 0;
   #presence: Presence = "unknown";
@@ -82,6 +85,9 @@ export class LogDocument implements Pieces {
   }
   get failure(): unknown {
     return this.#failure;
+  }
+  get reach(): number {
+    return this.#reach;
   }
   /** How many bytes are in memory. */
   get bytes(): number {
@@ -137,6 +143,7 @@ export class LogDocument implements Pieces {
       const chunk = await this.source.read(known, to, this.#ending.signal);
       if (generation === this.#generation && this.#took(chunk.size, known) && known === 0) {
         this.#blocks.add(0, 0, chunk.bytes);
+        this.#reach = Math.max(this.#reach, this.#blocks.have(0));
       }
     });
   }
@@ -313,6 +320,7 @@ export class LogDocument implements Pieces {
         const begin = Math.max(from, index * BLOCK);
         const bytes = chunk.bytes.subarray(begin - from, (index + 1) * BLOCK - from);
         this.#blocks.add(index, begin - index * BLOCK, bytes);
+        this.#reach = Math.max(this.#reach, index * BLOCK + this.#blocks.have(index));
         this.#count(index);
       }
       this.#tell();
@@ -383,6 +391,7 @@ export class LogDocument implements Pieces {
     this.#counts.clear();
     this.#identity = null;
     this.#size = 0;
+    this.#reach = 0;
   }
 
   #tell(): void {

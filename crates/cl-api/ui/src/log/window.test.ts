@@ -55,6 +55,38 @@ describe("the view of a file", () => {
     expect(next.scrollTop).toBe(next.height - VIEW);
   });
 
+  it("goes on although the file has grown again with every answer", async () => {
+    const file = new FakeFile(lines(0, 1000));
+    const { document, view } = await opened(file);
+    let last = 0;
+    for (let round = 1; round < 20; round += 1) {
+      file.append(lines(round * 1000, (round + 1) * 1000));
+      document.grown(file.size);
+      const frame = view.layOut();
+      expect(frame.missing).not.toBeNull();
+      const end = frame.rows.at(-1)?.piece.next ?? 0;
+      expect(end).toBeGreaterThan(last);
+      last = end;
+      const { from, to } = frame.missing ?? { from: 0, to: 0 };
+      // It grows while the answer is on its way.
+      const loading = document.load(from, to);
+      file.append("more\n");
+      document.grown(file.size);
+      await loading;
+    }
+  });
+
+  it("skips what came while nobody looked for long", async () => {
+    const source = new FakeFile(lines(0, 1000));
+    const { document, view } = await opened(source);
+    source.append(lines(0, 500_000));
+    document.grown(source.size);
+    source.asked.length = 0;
+    const frame = await settled(document, view);
+    expect(frame.rows.at(-1)?.piece.next).toBe(source.size);
+    expect(source.asked.reduce((sum, [from, to]) => sum + to - from, 0)).toBeLessThan(8 * BLOCK);
+  });
+
   it("of a short file begins at its top", async () => {
     const { frame } = await opened(new FakeFile(lines(0, 3)));
     expect(frame.rows.map((row) => row.top)).toEqual([0, 20, 40]);

@@ -18,6 +18,8 @@ const HIGHEST = 8_000_000;
 const USUAL_LINE = 80;
 /** How much is laid out above and below the view, in px. */
 const BEYOND = 600;
+/** So many bytes behind the end, what comes between is left out. */
+const FAR_BEHIND = 512 * 1024;
 /** How much is fetched at once around what is missing. */
 const AROUND = 64 * 1024;
 
@@ -205,10 +207,13 @@ export class ScrollWindow {
 
   #fromEnd(): Frame {
     const { size } = this.pieces;
+    // A file that grows all the time is never there up to its end; what is there is shown.
+    const isNear = size - this.pieces.reach < FAR_BEHIND;
+    const end = isNear ? this.pieces.reach : size;
     const rows: Piece[] = [];
     let sum = 0;
-    let behind = size;
-    let missing: Range | null = null;
+    let behind = end;
+    let missing: Range | null = end < size ? { from: Math.max(0, end - 1), to: size } : null;
     while (behind > 0 && sum < this.#view + BEYOND) {
       const piece = this.#before(behind);
       if (piece === null) {
@@ -219,7 +224,7 @@ export class ScrollWindow {
       sum += this.#heightOf(piece);
       behind = piece.start;
     }
-    if (missing !== null && sum < this.#view && this.#frame.rows.length > 0) {
+    if (behind > 0 && sum < this.#view && this.#frame.rows.length > 0) {
       // Better what was shown until now than half of what is new.
       return { ...this.#frame, missing, isFollowing: true, scrollTop: this.#scrollTop };
     }
