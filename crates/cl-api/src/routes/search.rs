@@ -77,7 +77,8 @@ async fn search_run_file(
         let size = opened.size;
         let from = sought.from.unwrap_or(0).min(size);
         let found = find(&opened.file, size, &text, from, limit);
-        let found = found.map_err(|error| Refusal::internal("the file could not be read", &error))?;
+        let found =
+            found.map_err(|error| Refusal::internal("the file could not be read", &error))?;
         let shown = |(at, excerpt): (u64, String)| FileHit {
             at,
             excerpt: app.audit.redactor().redact_known(&excerpt).into_owned(),
@@ -148,7 +149,10 @@ fn excerpt(file: &File, place: u64, length: u64, size: u64) -> io::Result<String
         Some(feed) => &before[feed + 1..],
         // Bytes that continue a character belong to what stands before.
         None if start > 0 => {
-            let cut = before.iter().take(3).take_while(|byte| files::is_inner(**byte));
+            let cut = before
+                .iter()
+                .take(3)
+                .take_while(|byte| files::is_inner(**byte));
             &before[cut.count()..]
         }
         None => before,
@@ -190,12 +194,18 @@ mod tests {
 
     fn places(text: &[u8], sought: &str, from: u64, limit: u64) -> (Vec<u64>, u64) {
         let found = find(&file(text), text.len() as u64, sought, from, limit).unwrap();
-        (found.hits.into_iter().map(|hit| hit.0).collect(), found.next)
+        (
+            found.hits.into_iter().map(|hit| hit.0).collect(),
+            found.next,
+        )
     }
 
     #[test]
     fn places_are_found_whatever_the_case() {
-        assert_eq!(places(b"Error, ERROR\nerror", "eRRor", 0, 9), (vec![0, 7, 13], 18));
+        assert_eq!(
+            places(b"Error, ERROR\nerror", "eRRor", 0, 9),
+            (vec![0, 7, 13], 18)
+        );
         assert_eq!(places(b"aaaa", "aa", 0, 9), (vec![0, 2], 4));
         assert_eq!(places(b"abc", "d", 0, 9), (vec![], 3));
         assert_eq!(places(b"ab", "abc", 0, 9), (vec![], 2));
@@ -239,8 +249,16 @@ mod tests {
         check_excerpt("one\ntwo needle three\nfour", "needle", "two needle three");
         check_excerpt("needle", "needle", "needle");
         let long = format!("{}needle{}", "é".repeat(500), "ü".repeat(500));
-        check_excerpt(&long, "needle", &format!("{}needle{}", "é".repeat(40), "ü".repeat(100)));
+        check_excerpt(
+            &long,
+            "needle",
+            &format!("{}needle{}", "é".repeat(40), "ü".repeat(100)),
+        );
         let odd = format!("{}xneedle{}", "é".repeat(500), "ü".repeat(500));
-        check_excerpt(&odd, "needle", &format!("{}xneedle{}", "é".repeat(39), "ü".repeat(100)));
+        check_excerpt(
+            &odd,
+            "needle",
+            &format!("{}xneedle{}", "é".repeat(39), "ü".repeat(100)),
+        );
     }
 }

@@ -93,7 +93,10 @@ impl Files {
     pub(super) fn new(app: &App, wanted: Vec<Wanted>) -> Self {
         let mut ear = app.index.ear();
         let now = Instant::now();
-        for folder in wanted.iter().filter_map(|each| each.path.as_deref()?.parent()) {
+        for folder in wanted
+            .iter()
+            .filter_map(|each| each.path.as_deref()?.parent())
+        {
             ear.listen(folder);
         }
         let followed = |wanted| Followed {
@@ -142,8 +145,13 @@ impl Files {
     pub(super) async fn tell(&mut self, app: &App, outlet: &mut Outlet) {
         let now = Instant::now();
         let is_due = |file: &Followed| file.is_rung && file.next() <= now;
-        let due: Vec<usize> = (0..self.all.len()).filter(|at| is_due(&self.all[*at])).collect();
-        let paths: Vec<_> = due.iter().map(|at| self.all[*at].wanted.path.clone()).collect();
+        let due: Vec<usize> = (0..self.all.len())
+            .filter(|at| is_due(&self.all[*at]))
+            .collect();
+        let paths: Vec<_> = due
+            .iter()
+            .map(|at| self.all[*at].wanted.path.clone())
+            .collect();
         let look = move || -> Vec<Seen> {
             let seen = |path: Option<PathBuf>| path.as_deref().map(Seen::at).unwrap_or_default();
             paths.into_iter().map(seen).collect()
@@ -162,9 +170,10 @@ impl Files {
         };
         for (at, seen) in due.into_iter().zip(seen) {
             let file = &mut self.all[at];
-            let is_news = file.told.as_ref().is_none_or(|told| {
-                (told.size, &told.identity) != (seen.size, &seen.identity)
-            });
+            let is_news = file
+                .told
+                .as_ref()
+                .is_none_or(|told| (told.size, &told.identity) != (seen.size, &seen.identity));
             if is_news {
                 outlet.json(name::GROWN, None, &file.grown(&seen));
                 file.told = Some(seen);

@@ -77,7 +77,10 @@ fn a_followed_file_is_told_at_once_and_as_it_grows() {
     // Born while it is followed.
     append(run.stderr(), "oops\n");
     let born = grown(&mut client);
-    assert_eq!((born.file.as_str(), born.size, born.replaced), ("stderr", 5, false));
+    assert_eq!(
+        (born.file.as_str(), born.size, born.replaced),
+        ("stderr", 5, false)
+    );
     end_run(&run, 0);
     append(run.stdout(), "late\n");
     grown_to(&mut client, 13);
@@ -93,7 +96,12 @@ fn a_file_that_is_cut_replaced_or_removed_is_told_as_another_one() {
     let mut client = followed(&server, &run, "stdout");
     let first = grown(&mut client);
     assert_eq!(first.size, 10);
-    File::options().write(true).open(run.stdout()).unwrap().set_len(3).unwrap();
+    File::options()
+        .write(true)
+        .open(run.stdout())
+        .unwrap()
+        .set_len(3)
+        .unwrap();
     let cut = grown(&mut client);
     assert_eq!((cut.size, cut.replaced), (3, true));
     assert_eq!(cut.identity, first.identity);
@@ -124,7 +132,8 @@ fn a_burst_is_told_some_times_and_its_end_always() {
     let began = Instant::now();
     let mut file = File::options().append(true).open(run.stdout()).unwrap();
     for _ in 0..20_000 {
-        file.write_all(b"a line of a program that says much\n").unwrap();
+        file.write_all(b"a line of a program that says much\n")
+            .unwrap();
     }
     let size = file.metadata().unwrap().len();
     for client in &mut clients {

@@ -29,11 +29,20 @@ fn places_are_found_with_what_stands_around_them() {
     assert_eq!(hits.len(), 2);
     assert_eq!((&hits[0]["at"], &hits[1]["at"]), (&7.into(), &38.into()));
     let excerpt = hits[0]["excerpt"].as_str().unwrap();
-    assert!(excerpt.starts_with("an Error of ") && !excerpt.contains("canary"), "{excerpt}");
+    assert!(
+        excerpt.starts_with("an Error of ") && !excerpt.contains("canary"),
+        "{excerpt}"
+    );
     assert_eq!(hits[1]["excerpt"], "ERROR");
-    assert_eq!((&found["next"], &found["size_bytes"]), (&().into(), &44.into()));
+    assert_eq!(
+        (&found["next"], &found["size_bytes"]),
+        (&().into(), &44.into())
+    );
     let first = search(&server, "q=error&limit=1");
-    assert_eq!((first["hits"].as_array().unwrap().len(), &first["next"]), (1, &38.into()));
+    assert_eq!(
+        (first["hits"].as_array().unwrap().len(), &first["next"]),
+        (1, &38.into())
+    );
     let rest = search(&server, "q=error&from=38");
     assert_eq!(rest["hits"][0]["at"], 38);
     assert_eq!(search(&server, "q=nothing")["hits"], serde_json::json!([]));
@@ -70,7 +79,9 @@ fn a_large_file_is_searched_piece_by_piece() {
         count += 1;
         let hits = answer["hits"].as_array().unwrap();
         found.extend(hits.iter().map(|hit| hit["at"].as_u64().unwrap()));
-        let Some(next) = answer["next"].as_u64() else { break };
+        let Some(next) = answer["next"].as_u64() else {
+            break;
+        };
         assert!(next > from && next - from <= 64 * 1024 * 1024);
         from = next;
     }
@@ -83,8 +94,14 @@ fn ranges_of_a_file_that_grows_say_how_large_it_is_then() {
     let server = scene::place().start(&Setup::default());
     let path = format!("{}/file/raw?name=stdout", scene::run_path());
     let ask = |range: &str| server.ask(&server.request("GET", &path).header("range", range));
-    assert_eq!(ask("bytes=14-15").expect(416).header("content-range"), Some("bytes */14"));
-    let mut file = std::fs::File::options().append(true).open(stdout_of(&server)).unwrap();
+    assert_eq!(
+        ask("bytes=14-15").expect(416).header("content-range"),
+        Some("bytes */14")
+    );
+    let mut file = std::fs::File::options()
+        .append(true)
+        .open(stdout_of(&server))
+        .unwrap();
     file.write_all(b"four\n").unwrap();
     let part = ask("bytes=14-99").expect(206);
     assert_eq!(part.text(), "four\n");
@@ -95,6 +112,9 @@ fn ranges_of_a_file_that_grows_say_how_large_it_is_then() {
     file.write_all(b"the end\n").unwrap();
     let part = ask("bytes=1073741820-1073741999").expect(206);
     assert_eq!(part.body, b"\0\0\0\0the end\n");
-    assert_eq!(part.header("content-range"), Some("bytes 1073741820-1073741831/1073741832"));
+    assert_eq!(
+        part.header("content-range"),
+        Some("bytes 1073741820-1073741831/1073741832")
+    );
     assert_eq!(part.header("content-length"), Some("12"));
 }
