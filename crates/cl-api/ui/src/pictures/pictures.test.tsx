@@ -1,5 +1,5 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { act, render, screen, waitFor, within } from "@testing-library/react";
+import { act, configure, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -14,6 +14,10 @@ import { StripItems } from "./StripItems";
 import { TaskUsage } from "./TaskUsage";
 import { Timeline } from "./Timeline";
 import { evidence, failed, minute, PROJECT, row, run, shown, TASK } from "./testdata";
+
+// A loaded machine is slow; who passes never waits so long.
+vi.setConfig({ testTimeout: 60_000 });
+configure({ asyncUtilTimeout: 20_000 });
 
 // There is no canvas here; what is drawn on it is tested by its numbers.
 vi.mock("uplot", () => {

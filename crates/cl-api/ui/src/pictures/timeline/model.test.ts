@@ -175,10 +175,9 @@ it("says a bar in one sentence", () => {
   expect(attempt && sentence(attempt, NOW)).toBe("Attempt 1 by claude, silent for too long, 10m00s");
 });
 
-it("stays quick with a thousand attempts", () => {
+it("shows a thousand attempts in one lane", () => {
   const runs = Array.from({ length: 1000 }, (_, number) => run(number + 1, number * 2, number * 2 + 1));
-  const begun = performance.now();
   const made = build(shown(runs), [], [], at(3000));
-  expect(made.spans.length).toBeGreaterThan(1900);
-  expect(performance.now() - begun).toBeLessThan(500);
+  expect(made.spans).toHaveLength(1999);
+  expect(made.lanes).toHaveLength(1);
 });
