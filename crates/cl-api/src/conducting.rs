@@ -1,6 +1,7 @@
 //! The thread that launches what is queued and takes up what was lost.
 
 mod lost;
+mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +16,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use self::lost::{Key, Lost};
+use self::news::Active;
 use crate::state::{Change, Index, TaskEntry};
 
 /// The longest the thread sleeps while the queue is empty; whoever submits wakes it.
 const IDLE: Duration = Duration::from_secs(30);
+/// How soon the queue is looked at again because of what is hardly news.
+const HARDLY_NEWS: Duration = Duration::from_secs(1);
 /// How soon a queue that could not be used is looked at again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long the thread rests behind a panic.
@@ -85,6 +89,8 @@ impl Conductor {
             .name("conductor".to_owned())
             .spawn(move || thread.run(&work))?;
         tokio::spawn(async move {
+            let mut active = Active::default();
+            let mut later: Option<tokio::time::Instant> = None;
             loop {
                 tokio::select! {
                     // A receive that was not finished has taken no change.
@@ -99,9 +105,15 @@ impl Conductor {
                             state.is_woken = true;
                         }),
                         // An end or a beginning may make room, or unblock what waits.
-                        Ok(_) if waker.has_waiting() => waker.wake(),
-                        Ok(_) => {}
+                        Ok(change) if active.is_news(&change) => waker.wake_if_waiting(),
+                        Ok(_) => {
+                            later.get_or_insert_with(|| tokio::time::Instant::now() + HARDLY_NEWS);
+                        }
                     },
+                    () = at(later) => {
+                        later = None;
+                        waker.wake_if_waiting();
+                    }
                     () = ending.cancelled() => break,
                 }
             }
@@ -163,8 +175,10 @@ impl Conductor {
         lately.map(trouble_of)
     }
 
-    fn has_waiting(&self) -> bool {
-        self.state().waiting > 0
+    fn wake_if_waiting(&self) {
+        if self.state().waiting > 0 {
+            self.wake();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -405,6 +419,14 @@ fn is_lost(entry: &TaskEntry) -> bool {
 
 fn key_of(entry: &TaskEntry) -> Key {
     (entry.row.project_id.clone(), entry.row.task_id.clone())
+}
+
+/// Waits until `time`, or for ever.
+async fn at(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]
