@@ -1,3 +1,4 @@
+import { useLive } from "../live/store";
 import { formatAgo, formatClock, formatDate, formatDuration, parseTime, useNow } from "./time";
 
 /** A time: how long ago, or of the day; the whole date on hover. */
@@ -33,7 +34,9 @@ export function Duration({
   const begin = parseTime(from);
   const end = parseTime(to);
   const isOpen = running && end === undefined && begin !== undefined;
-  const now = useNow(isOpen ? "second" : "never");
+  // Of what goes on while nothing is heard, nothing is known.
+  const staleSince = useLive((world) => (isOpen ? world.connection.staleSince : undefined));
+  const now = useNow(isOpen && staleSince === undefined ? "second" : "never");
   if (begin === undefined || (end === undefined && !isOpen)) return <span>—</span>;
-  return <span>{formatDuration(((end ?? Math.max(now, begin)) - begin) / 1000)}</span>;
+  return <span>{formatDuration(((end ?? Math.max(staleSince ?? now, begin)) - begin) / 1000)}</span>;
 }

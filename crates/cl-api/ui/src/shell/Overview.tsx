@@ -1,5 +1,5 @@
 import { FolderPlus, TriangleAlert } from "lucide-react";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useDeferredValue, useMemo } from "react";
 import { useProjects, useStatus } from "../api/queries";
 import { useLive } from "../live/store";
 import { Button } from "../parts/Button";
@@ -65,7 +65,8 @@ export function Overview({ view }: { view: string | undefined }) {
 
 function Projects() {
   const projects = useProjects();
-  const tasks = useLive((world) => world.tasks);
+  // Counting may wait until there is time; typing and clicking may not.
+  const tasks = useDeferredValue(useLive((world) => world.tasks));
   const all = useMemo(() => mixes(tasks), [tasks]);
   if (projects.isPending) return <Loading what="Loading projects" />;
   if (!projects.data) return <Failure error={projects.error} onRetry={() => void projects.refetch()} />;

@@ -1,5 +1,5 @@
 import { Plus } from "lucide-react";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useDeferredValue, useMemo } from "react";
 import { useProjectStats, useProjects, useTree } from "../api/queries";
 import { useConnection, useLive } from "../live/store";
 import { Button } from "../parts/Button";
@@ -87,7 +87,7 @@ export function ProjectPanel({ project, tab }: { project: string; tab: string | 
 const RECENT = 8;
 
 function ProjectOverview({ project }: { project: string }) {
-  const tasks = useLive((world) => world.tasks);
+  const tasks = useDeferredValue(useLive((world) => world.tasks));
   const projects = useProjects();
   const stats = useProjectStats(project);
   const about = projects.data?.find((each) => each.id === project);

@@ -1,6 +1,7 @@
 import { lazy, Suspense, useEffect } from "react";
 import { Group, Panel, Separator } from "react-resizable-panels";
 import { useProjects } from "../api/queries";
+import { useLive } from "../live/store";
 import { useRoute } from "../route/route";
 import { TreePanel } from "../tree/TreePanel";
 import { useIsLoggedOut } from "./access";
@@ -25,6 +26,7 @@ const NewProjectDialog = lazy(async () => ({
 export function Shell() {
   const route = useRoute();
   const isLoggedOut = useIsLoggedOut();
+  const isStale = useLive(({ connection }) => connection.staleSince !== undefined);
   const projects = useProjects();
   useShortcuts();
   // Without a choice the tree shows the project where something happened last.
@@ -35,7 +37,7 @@ export function Shell() {
   }, [route.task, route.project]);
   if (isLoggedOut) return <Login />;
   return (
-    <div className={styles.shell}>
+    <div className={styles.shell} data-stale={isStale}>
       <button
         type="button"
         className={styles.skip}

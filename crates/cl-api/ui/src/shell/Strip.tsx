@@ -71,7 +71,7 @@ function ServerState() {
             aria-hidden
           />
           {text}
-          {status && <span className={styles.version}>v{status.version}</span>}
+          {status && <span className={styles.version}>v{status.version.split("-", 1)[0]}</span>}
         </button>
       </Popover.Trigger>
       <Popover.Portal>

@@ -68,7 +68,7 @@ export function TaskOverview({
           <Runs project={project} task={task} runs={all} current={run ?? row.latest_run ?? undefined} />
         )}
       </section>
-      {shown && <RunMetadata run={shown} project={project} task={task} />}
+      {shown && <RunMetadata run={shown} runs={all} project={project} task={task} />}
     </>
   );
 }
@@ -290,10 +290,12 @@ function Runs(props: {
 }
 
 /** All that is recorded of a run. */
-function RunMetadata({ run, project, task }: { run: RunRow; project: string; task: string }) {
+function RunMetadata(props: { run: RunRow; runs: readonly RunRow[]; project: string; task: string }) {
+  const { run, project, task } = props;
+  const nameOf = (id: string) => runName(props.runs.find((each) => each.run_id === id) ?? { run_id: id });
   const link = (id: string) => (
-    <a href={href({ project, task, run: id })} className="mono">
-      {id}
+    <a href={href({ project, task, run: id })} title={id}>
+      {nameOf(id)}
     </a>
   );
   const facts: [string, React.ReactNode][] = [

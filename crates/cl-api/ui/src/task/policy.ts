@@ -42,7 +42,7 @@ export function runMix(runs: readonly Pick<RunRow, "status">[]): { status: strin
 }
 
 /** A run in few words: `attempt 3`, or its id without what all ids have. */
-export function runName(run: Pick<RunRow, "run_id" | "attempt" | "role">): string {
+export function runName(run: Pick<RunRow, "run_id"> & Partial<Pick<RunRow, "attempt" | "role">>): string {
   const name = run.attempt ? `attempt ${run.attempt}` : run.run_id.slice(0, 14);
   return run.role ? `${name} · ${run.role}` : name;
 }
