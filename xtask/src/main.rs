@@ -14,6 +14,7 @@
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
 //! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
 //! - [`windows_check`]: type checks for Windows and macOS
+//! - [`ui`]: the web UI, its checks and its build
 //! - [`bench`]: benchmarks next to the raw cost of the disk
 #![expect(
     clippy::print_stdout,
@@ -33,6 +34,7 @@ mod release_gate;
 mod secrets;
 mod smoke;
 mod tidy;
+mod ui;
 mod windows_check;
 mod workspace;
 
@@ -82,6 +84,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filter: Vec<String>,
     },
+    /// Install, check, test and build the web UI, which the next build embeds
+    Ui(ui::Options),
     /// Build the release binaries and check their version and contents
     ReleaseCheck,
     /// Run a task from a failed attempt through a rejected DONE to completion
@@ -156,6 +160,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             action: HooksAction::Install,
         } => secrets::install_hooks(&workspace)?,
         Command::Test { filter } => checks::test(&workspace, &filter)?,
+        Command::Ui(options) => ui::run(&workspace, options)?,
         Command::ReleaseCheck => release::check(&workspace)?,
         Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,
         Command::Smoke { subject } => match subject {
