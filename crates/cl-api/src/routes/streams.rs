@@ -228,14 +228,9 @@ async fn follow_root(
         let refusal = format!("follow may be given {MOST_FILES} times");
         return Err(Refusal::bad_request(refusal));
     }
-    let files = match asked.is_empty() {
-        true => Vec::new(),
-        false => {
-            let from = app.clone();
-            let wanted = move || asked.iter().map(|file| wanted(&from, file)).collect();
-            blocking(wanted).await?
-        }
-    };
+    let from = app.clone();
+    let find = move || asked.iter().map(|file| wanted(&from, file)).collect();
+    let files = blocking(find).await?;
     stream::follow_changes(app, None, files, resuming).await
 }
 
