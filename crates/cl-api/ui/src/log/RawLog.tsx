@@ -14,6 +14,7 @@ import {
 } from "react";
 import { formatBytes } from "../parts/time";
 import { AnsiText } from "./AnsiText";
+import { BLOCK } from "./blocks";
 import type { LogDocument, Piece } from "./document";
 import styles from "./RawLog.module.css";
 import { type Frame, ScrollWindow } from "./window";
@@ -72,6 +73,7 @@ export function RawLog({
   const waiting = useRef(0);
 
   const lay = useCallback(() => {
+    const shown = view.frame.rows;
     const next = view.layOut();
     setFrame(next);
     clearTimeout(timer.current);
@@ -79,7 +81,12 @@ export function RawLog({
     if (missing && document.presence !== "failed") {
       const fetch = () => void document.load(missing.from, missing.to);
       if (next.isFollowing) fetch();
-      else timer.current = setTimeout(fetch, next.rows === view.frame.rows ? SETTLED_MS : 0);
+      else timer.current = setTimeout(fetch, next.rows === shown ? SETTLED_MS : 0);
+    } else if (!next.isFollowing && document.presence !== "failed") {
+      // What is scrolled to next is there by then.
+      const [first, last] = [next.rows[0], next.rows.at(-1)];
+      const ahead = first && last && document.missing(first.piece.start - BLOCK, last.piece.next + 2 * BLOCK);
+      if (ahead) void document.load(ahead.from, ahead.to);
     }
   }, [view, document]);
 

@@ -146,7 +146,7 @@ describe("the view of a file", () => {
   });
 
   it("reaches the very beginning in small steps, and nothing jumps on the way", async () => {
-    const file = new FakeFile(lines(0, 3000));
+    const file = new FakeFile(lines(0, 600));
     const { document, view } = await opened(file);
     let frame = view.frame;
     for (let step = 0; step < 3000 && frame.scrollTop > 0; step += 1) {
@@ -167,7 +167,7 @@ describe("the view of a file", () => {
   });
 
   it("reaches the end in small steps", async () => {
-    const { document, view } = await opened(new FakeFile(lines(0, 3000)));
+    const { document, view } = await opened(new FakeFile(lines(0, 600)));
     view.goTo(0, 0);
     let frame = await settled(document, view);
     expect(frame.rows[0]?.piece.start).toBe(0);
@@ -177,6 +177,26 @@ describe("the view of a file", () => {
     }
     expect(frame.isFollowing).toBe(true);
     expect(frame.rows.at(-1)?.piece.next).toBe(document.size);
+  });
+
+  it("misses no line although steps are quicker than answers", async () => {
+    const file = new FakeFile(lines(0, 12_000));
+    const { document, view } = await opened(file);
+    view.goTo(0, 0);
+    let frame = await settled(document, view);
+    const met = new Set<number>();
+    for (let step = 0; step < 20_000 && !frame.isFollowing; step += 1) {
+      view.scrolled(Math.min(frame.scrollTop + VIEW / 2, frame.height - VIEW));
+      frame = view.layOut();
+      for (const row of frame.rows) {
+        met.add(row.piece.start);
+      }
+      // An answer comes only now and then.
+      if (frame.missing && step % 5 === 0) {
+        await document.load(frame.missing.from, frame.missing.to);
+      }
+    }
+    expect(met.size).toBe(12_000);
   });
 
   it("of a gibibyte goes anywhere with a few blocks in memory", async () => {

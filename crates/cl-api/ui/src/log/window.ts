@@ -18,6 +18,8 @@ const HIGHEST = 8_000_000;
 const USUAL_LINE = 80;
 /** How much is laid out above and below the view, in px. */
 const BEYOND = 600;
+/** How many views one may be ahead of what is laid out before it is left. */
+const WAITS = 8;
 /** So many bytes behind the end, what comes between is left out. */
 const FAR_BEHIND = 512 * 1024;
 /** How much is fetched at once around what is missing. */
@@ -139,13 +141,15 @@ export class ScrollWindow {
     const isUp = scrollTop < this.#scrollTop - 1;
     // Browsers round to the pixels that they have.
     const isMoved = Math.abs(scrollTop - this.#scrollTop) > 1;
+    const from = this.#scrollTop;
     this.#scrollTop = scrollTop;
     if (!isMoved) {
       return;
     }
     const isNearEnd = frame.height - (scrollTop + this.#view) <= NEAR;
-    if (isNearEnd && !isUp) {
-      // Below everything is the end, laid out or not.
+    // Who goes step by step waits for what is on its way; who drags the bar is elsewhere.
+    const isStep = Math.abs(scrollTop - from) <= 2 * this.#view;
+    if (isNearEnd && !isUp && (frame.hasEnd || !isStep)) {
       this.#hold = { kind: "end" };
       return;
     }
@@ -157,8 +161,8 @@ export class ScrollWindow {
     const isNear =
       first !== undefined &&
       last !== undefined &&
-      scrollTop + this.#view > first.top - this.#view &&
-      scrollTop < last.top + last.height + this.#view;
+      scrollTop + this.#view > first.top - WAITS * this.#view &&
+      scrollTop < last.top + last.height + WAITS * this.#view;
     if (isNear) {
       this.#hold = this.#anchored({ ...frame, scrollTop });
     } else {
