@@ -132,6 +132,9 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
   const show = (to: string) => go({ file: to, at: undefined }, { replace: true });
   const goTo = (at: number) => view.current?.goTo(at);
 
+  const hit = search.current === null ? undefined : search.search?.hits[search.current];
+  const shownAt = hit?.at ?? place;
+
   const isFile = name === "stdout" || name === "stderr";
   const shown = isAgent ? "agent" : name;
   const label = `${isAgent ? "What the agent said and did" : name} of run ${run}`;
@@ -274,7 +277,7 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
               reader={reader}
               items={reader.items}
               label={label}
-              at={place}
+              at={shownAt}
               isRunning={isRunning}
               onRaw={(at) => go({ file: "stdout", at: String(at) })}
               onPlace={onPlace}
@@ -297,7 +300,7 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
               label={label}
               wrap={isWrapped}
               needle={isSearching ? (search.search?.text ?? "") : ""}
-              at={search.current === null ? place : (search.search?.hits[search.current]?.at ?? place)}
+              at={shownAt}
               onPlace={onPlace}
               addressOf={addressOf}
               onFollowing={setFollowing}

@@ -23,6 +23,8 @@ import { type Frame, ScrollWindow } from "./window";
 const ROW = 20;
 /** How many bytes of a line are shown at first, and how many more each time. */
 const SHOWN = 2048;
+/** The same for what goes on a line that is longer than a block. */
+const SHOWN_OF_REST = 160;
 const MORE = 16 * 1024;
 /** Places that are passed while the scroll bar is dragged are not fetched. */
 const SETTLED_MS = 60;
@@ -250,7 +252,7 @@ export function RawLog({
               isContinued={piece.isContinued}
               isCut={piece.isCut}
               number={piece.isContinued ? null : document.lineNumber(piece.start)}
-              shown={opened.get(piece.start) ?? SHOWN}
+              shown={opened.get(piece.start) ?? (piece.isContinued ? SHOWN_OF_REST : SHOWN)}
               needle={needle}
               isPlace={at !== null && piece.start <= at && at < Math.max(piece.next, piece.start + 1)}
               onOpen={open}

@@ -61,7 +61,7 @@ describe("a hostile line", () => {
   it("names what nobody would see", () => {
     expect(spansOf("a\u0000b\u0008c\u200bd")).toEqual([
       { text: "a", classes: [] },
-      { text: "␀", classes: [], isName: true },
+      { text: "NUL", classes: [], isName: true },
       { text: "b", classes: [] },
       { text: "BS", classes: [], isName: true },
       { text: "c", classes: [] },

@@ -32,10 +32,12 @@ const OTHER = /\u001b(?!\[)[ -/]*[0-~]?/g;
 const NAMED =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
 
+const CONTROLS =
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(
+    " ",
+  );
+
 const NAMES: Readonly<Record<number, string>> = {
-  7: "BEL",
-  8: "BS",
-  27: "ESC",
   127: "DEL",
   1564: "ALM",
   8203: "ZWSP",
@@ -161,10 +163,5 @@ function named(text: string, look: Omit<Span, "text">): Span[] {
 }
 
 function nameOf(code: number): string {
-  return (
-    NAMES[code] ??
-    (code < 32
-      ? String.fromCodePoint(0x2400 + code)
-      : `U+${code.toString(16).toUpperCase().padStart(4, "0")}`)
-  );
+  return NAMES[code] ?? CONTROLS[code] ?? `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
 }

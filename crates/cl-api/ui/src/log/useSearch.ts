@@ -26,7 +26,10 @@ export function useSearch(address: string) {
         const ask = (sought: string, from: number, limit: number, signal: AbortSignal) =>
           askServer(address, sought, from, limit, signal);
         for await (const each of searching(ask, text, 0, own.signal)) {
-          if (ending.current === own) setSearch(each);
+          if (ending.current !== own) return;
+          setSearch(each);
+          // The first one is gone to at once, however long the rest takes.
+          if (each.hits.length > 0) setCurrent((current) => current ?? 0);
         }
       })();
     },
