@@ -1,5 +1,5 @@
 import { CircleCheck, Send } from "lucide-react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import { Problem } from "../api/client";
 import { useProjects, useStatus } from "../api/queries";
 import { live } from "../live/store";
@@ -200,6 +200,7 @@ function Fields(props: { draft: TaskDraft; problems: FieldProblems; agents: stri
   const { problems, agents, project } = props;
   const { form, change } = props.draft;
   const prompt = useRef<HTMLTextAreaElement>(null);
+  const worktree = useId();
   useEffect(() => {
     const box = prompt.current;
     box?.focus();
@@ -310,13 +311,13 @@ function Fields(props: { draft: TaskDraft; problems: FieldProblems; agents: stri
             <Budget {...{ form, change, problems }} field="maxDuration" label="Time" hint="2h" />
             <Budget {...{ form, change, problems }} field="maxAttempts" label="Attempts" hint="10" />
           </div>
-          <label className={styles.switch}>
-            <input type="checkbox" disabled />
-            <span>
-              Work in a git worktree of its own
-              <small>Not available yet: agents work in the folder above itself.</small>
-            </span>
-          </label>
+          <div className={styles.switch}>
+            <input type="checkbox" disabled id={`${worktree}-box`} aria-describedby={worktree} />
+            <div>
+              <label htmlFor={`${worktree}-box`}>Work in a git worktree of its own</label>
+              <small id={worktree}>Not available yet: agents work in the folder above itself.</small>
+            </div>
+          </div>
         </div>
       </details>
     </div>
