@@ -1,5 +1,13 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type Draft, draftKey, loadDraft, removeDraft, type Shelf, saveDraft } from "./draft";
+import {
+  type Draft,
+  draftKey,
+  loadDraft,
+  projectsWithDrafts,
+  removeDraft,
+  type Shelf,
+  saveDraft,
+} from "./draft";
 import { emptyForm } from "./taskForm";
 
 class Kept implements Shelf {
@@ -40,6 +48,14 @@ describe("drafts", () => {
     expect(loadDraft(shelf, KEY)).toEqual(DRAFT);
     removeDraft(shelf, KEY, "a");
     expect(loadDraft(shelf, KEY)).toBeUndefined();
+  });
+
+  it("are found when the page is loaded again, the latest first", () => {
+    saveDraft(localStorage, draftKey("old"), DRAFT);
+    saveDraft(localStorage, draftKey("new"), { ...DRAFT, saved_at: 2 });
+    localStorage.setItem(draftKey("broken"), "{");
+    localStorage.setItem("conductor.theme", "dark");
+    expect(projectsWithDrafts(localStorage)).toEqual(["new", "old"]);
   });
 
   it("that cannot be understood are none", () => {

@@ -107,3 +107,18 @@ function isForm(value: unknown): value is TaskForm {
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** Returns the projects that have a draft of a task, the latest first. */
+export function projectsWithDrafts(shelf: Shelf & Pick<Storage, "key" | "length">): string[] {
+  const found: { project: string; at: number }[] = [];
+  try {
+    for (let n = 0; n < shelf.length; n += 1) {
+      const key = shelf.key(n) ?? "";
+      const draft = key.startsWith(`${PREFIX}task.`) ? loadDraft(shelf, key) : undefined;
+      if (draft) found.push({ project: key.slice(`${PREFIX}task.`.length), at: draft.saved_at });
+    }
+  } catch {
+    return [];
+  }
+  return found.sort((one, other) => other.at - one.at).map(({ project }) => project);
+}
