@@ -2,7 +2,7 @@ import { useEffect } from "react";
 import { toast } from "sonner";
 import { go } from "../route/route";
 import { openDialog } from "../shell/dialogs";
-import { projectsWithDrafts } from "./draft";
+import { DRAFT_NOTICE, projectsWithDrafts } from "./draft";
 
 /** Says once, after the page was loaded, that a task was begun and not created. */
 export function DraftNotice() {
@@ -10,7 +10,7 @@ export function DraftNotice() {
     const [project] = projectsWithDrafts(localStorage);
     if (project === undefined) return;
     const id = toast("You have an unsaved task draft", {
-      id: "draft",
+      id: DRAFT_NOTICE,
       description: `In project ${project}`,
       duration: 15_000,
       action: {

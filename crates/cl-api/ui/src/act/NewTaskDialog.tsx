@@ -1,5 +1,6 @@
 import { CircleCheck, Send } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
+import { toast } from "sonner";
 import { Problem } from "../api/client";
 import { useProjects, useStatus } from "../api/queries";
 import { live } from "../live/store";
@@ -12,6 +13,7 @@ import { Time } from "../parts/Time";
 import { go } from "../route/route";
 import styles from "./Act.module.css";
 import { DependsOn } from "./DependsOn";
+import { DRAFT_NOTICE } from "./draft";
 import { Field } from "./Field";
 import { FolderInput } from "./FolderInput";
 import { Gates } from "./Gates";
@@ -65,6 +67,10 @@ function Form(props: NewTaskDialogProps & { agents: string[]; cwd: string }) {
     ...(props.prompt !== undefined && { prompt: props.prompt }),
   });
   const { submission, form } = draft;
+  // What it reminds of is open now.
+  useEffect(() => {
+    toast.dismiss(DRAFT_NOTICE);
+  }, []);
   const [isChecked, setChecked] = useState(false);
   const close = () => props.onOpenChange(false);
 

@@ -29,6 +29,8 @@ export interface Draft {
 export type Shelf = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
 const PREFIX = "conductor.draft.";
+/** The toast that says that there is a draft. */
+export const DRAFT_NOTICE = "draft-notice";
 
 /** Returns where the draft of a project stands; an answer to a message has a draft of its own. */
 export function draftKey(project: string, answering?: Answering): string {
