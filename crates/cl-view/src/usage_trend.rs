@@ -63,6 +63,11 @@ impl Grid {
         self.beginnings.first().copied().unwrap_or(self.until)
     }
 
+    /// Returns when the last bucket ends.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
     /// Returns the place of the bucket that `at` is in, if any.
     fn place(&self, at: Timestamp) -> Option<usize> {
         if at >= self.until {

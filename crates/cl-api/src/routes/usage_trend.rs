@@ -139,17 +139,16 @@ async fn trend(
     let (by, bucket) = (wanted.by()?, wanted.bucket()?);
     let days = wanted.days(bucket)?;
     let (zone, zone_name, problem) = wanted.zone()?;
-    let now = app.now();
-    let grid = Grid::new(bucket, days, now, &zone)
+    let grid = Grid::new(bucket, days, app.now(), &zone)
         .ok_or_else(|| Refusal::bad_request("there are no such days"))?;
     let chosen = Chosen::of(&app, project, task)?;
-    // The first bucket changes at midnight, the last one each hour.
+    // What was made yesterday, or an hour ago, has other buckets.
     let key = format!(
-        "usage trend {:?} {:?} {by:?} {bucket:?} {days} {zone_name} {:?} {}",
+        "usage trend {:?} {:?} {by:?} {bucket:?} {days} {zone_name} {:?} {:?}",
         chosen.project,
         chosen.task,
         grid.since(),
-        now.as_second().div_euclid(3600),
+        grid.until(),
     );
     let holds = Holds::AtVersion(chosen.version);
     listed(&app, &headers, key, holds, move |app| {

@@ -42,27 +42,27 @@ fn usage_is_added_up() {
     server.get("/api/v1/usage?project_id=other").expect(404);
 }
 
-#[test]
-fn usage_is_added_up_along_time() {
+/// Serves the scene, whose run began just now.
+fn served_just_begun() -> Server {
     let place = scene::place();
     let now = cl_storage::Clock::now(&cl_storage::SystemClock);
-    let began = now.to_string();
-    let begin_now = |record: String| {
-        let begins = |time: &str| format!("start_time: {time}\n");
-        record.replace(&begins("2026-01-01T00:00:00Z"), &begins(&began))
-    };
-    let folder = place.root().join(PROJECT);
-    let record = folder
-        .join(TASK)
-        .join("runs")
-        .join(scene::RUN)
-        .join("run-info.yaml");
-    let text = begin_now(std::fs::read_to_string(&record).unwrap());
-    std::fs::write(&record, text).unwrap();
-    let server = place.start(&Setup::default());
+    let task = place.root().join(PROJECT).join(TASK);
+    let record = task.join("runs").join(scene::RUN).join("run-info.yaml");
+    let text = std::fs::read_to_string(&record).unwrap();
+    let begun = text.replace(
+        "start_time: 2026-01-01T00:00:00Z",
+        &format!("start_time: {now}"),
+    );
+    std::fs::write(&record, begun).unwrap();
+    place.start(&Setup::default())
+}
+
+#[test]
+fn usage_is_added_up_along_time() {
+    let server = served_just_begun();
     for path in [
         "/api/v1/usage/trend".to_owned(),
-        "/api/v1/usage/trend?bucket=hour&days=1&by=agent".to_owned(),
+        "/api/v1/usage/trend?bucket=hour&days=2&by=agent".to_owned(),
         format!("/api/v1/usage/trend?project_id={PROJECT}&task_id={TASK}&days=31&bucket=hour"),
     ] {
         let trend = get(&server, &path);
@@ -98,8 +98,8 @@ fn usage_is_added_up_along_time() {
 
 #[test]
 fn a_trend_follows_what_changes() {
-    let server = served();
-    let cost = || get(&server, "/api/v1/usage/trend?days=731")["total"]["cost_usd"].clone();
+    let server = served_just_begun();
+    let cost = || get(&server, "/api/v1/usage/trend")["total"]["cost_usd"].clone();
     assert_eq!(cost(), 0.5);
     let record = scene::task_folder(&server)
         .join("runs")

@@ -54,7 +54,7 @@ export function DependencyGraph({ project }: DependencyGraphProps) {
 
   if (whole.nodes.length === 0) {
     return (
-      <Empty title="No tasks yet" command={`run-agent task --project ${project} --prompt "…"`}>
+      <Empty title="No tasks yet" command={`run-agent task --project ${project} --prompt '…'`}>
         Tasks appear here as soon as they are made, with what they wait for.
       </Empty>
     );

@@ -67,7 +67,7 @@ export function Timeline({ project, task }: TimelineProps) {
     return (
       <Empty
         title="Nothing has happened yet"
-        command={`run-agent resume --project ${project} --task ${task}`}
+        command={`run-agent task resume --project ${project} --task ${task}`}
       >
         The first attempt appears here as soon as it begins.
       </Empty>
