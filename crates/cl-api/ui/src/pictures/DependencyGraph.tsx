@@ -4,6 +4,7 @@ import {
   memo,
   type PointerEvent,
   type RefObject,
+  startTransition,
   useCallback,
   useDeferredValue,
   useEffect,
@@ -118,9 +119,6 @@ function rowsOf(tasks: Record<string, { task: TaskRow }>, project: string): Task
   return rows;
 }
 
-/** Below this scale words cannot be read and are not drawn. */
-const FAR = 0.45;
-
 function Picture(props: {
   project: string;
   graph: Graph;
@@ -160,12 +158,13 @@ function Plane(props: {
 
   // Drawing many tasks takes a while: it is cut into pieces, and moving goes before.
   const region = useDeferredValue(useRegion(camera, view));
-  const drawn = useMemo(() => {
+  const wanted = useMemo(() => {
     return graph.nodes.filter((node) => {
       const at = places.get(node.id);
       return at !== undefined && isWithin(at, region);
     });
   }, [graph, places, region]);
+  const drawn = useGradually(wanted);
 
   const reveal = (id: string) => {
     const at = places.get(id);
@@ -214,7 +213,7 @@ function Plane(props: {
         data-busy={props.isBusy || undefined}
         {...pointer}
       >
-        <div className={styles.layer} ref={layer} data-far={camera.scale < FAR || undefined}>
+        <div className={styles.layer} ref={layer}>
           <Edges graph={graph} places={places} size={placed} selected={selected} />
           {drawn.map((node) => (
             <NodeButton
@@ -557,6 +556,32 @@ function useRegion(camera: Camera, view: Size): Point & Size {
   const region = seen(camera, view, 0.75);
   kept.current = { region, scale: camera.scale };
   return region;
+}
+
+/** So many tasks more are drawn in one frame: no frame takes long, however many there are. */
+const PER_FRAME = 48;
+
+/** What is wanted, a few more in each frame; what is drawn already stays. */
+function useGradually(wanted: readonly Node[]): Node[] {
+  const [drawn, setDrawn] = useState<ReadonlySet<string>>(() => new Set());
+  let more = 0;
+  let isWhole = true;
+  const shown = wanted.filter((node) => {
+    if (drawn.has(node.id)) return true;
+    more += 1;
+    if (more > PER_FRAME) isWhole = false;
+    return more <= PER_FRAME;
+  });
+  const latest = useRef(shown);
+  latest.current = shown;
+  useEffect(() => {
+    if (isWhole) return;
+    const frame = requestAnimationFrame(() => {
+      startTransition(() => setDrawn(new Set(latest.current.map((node) => node.id))));
+    });
+    return () => cancelAnimationFrame(frame);
+  });
+  return shown;
 }
 
 /** Dragging moves, the wheel zooms where the pointer is. */

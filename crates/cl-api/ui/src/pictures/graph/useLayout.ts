@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { startTransition, useEffect, useRef, useState } from "react";
 import { type LayoutRequest, layout, type Placed } from "./layout";
 import type { Answer, Asked } from "./layout.worker";
 import { type Graph, shapeOf } from "./model";
@@ -45,8 +45,11 @@ export function useLayout(graph: Graph): {
         if (answer.number !== latest.current.number) return;
         if ("problem" in answer) setProblem(answer.problem);
         else {
-          setProblem(undefined);
-          setFound({ shape, graph, placed: answer.placed });
+          // Drawing it may take a while, and what is shown can be used meanwhile.
+          startTransition(() => {
+            setProblem(undefined);
+            setFound({ shape, graph, placed: answer.placed });
+          });
         }
       };
       if (typeof Worker === "undefined" || graph.nodes.length <= SMALL) {
