@@ -80,7 +80,6 @@ export function TaskUsage({ project, task }: TaskUsageProps) {
               <th scope="col" data-number>
                 Cost
               </th>
-              <th scope="col">For nothing</th>
             </tr>
           </thead>
           <tbody>
@@ -113,12 +112,13 @@ function Line({ row, project, task, most }: { row: RunUsage; project: string; ta
           <StatusGlyph status={row.status} size={13} label />
           {row.attempt ? `Attempt ${row.attempt}` : row.run}
         </a>
+        {row.wasted !== undefined && <small className={styles.wasted}>for nothing: {row.wasted}</small>}
       </td>
       <td>
         {row.agent}
         {row.model && <small className={styles.model}>{row.model}</small>}
       </td>
-      <td>
+      <td className={styles.began}>
         <Time at={row.began} />
       </td>
       <td data-number>{number(row.input)}</td>
@@ -136,7 +136,6 @@ function Line({ row, project, task, most }: { row: RunUsage; project: string; ta
           </span>
         )}
       </td>
-      <td className={row.wasted ? styles.wasted : undefined}>{row.wasted ?? "—"}</td>
     </tr>
   );
 }

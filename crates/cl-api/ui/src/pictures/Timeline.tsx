@@ -170,7 +170,6 @@ function Chart({ model, onView }: { model: Model; onView: (view: View) => void }
     <>
       <div className={styles.bar}>
         <Legend model={model} />
-        <span className={styles.grow} />
         <IconButton label="Zoom in (+)" onClick={() => zoomBy(1 / 1.6)}>
           <ZoomIn size={15} />
         </IconButton>
