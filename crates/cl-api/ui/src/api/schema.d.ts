@@ -27,6 +27,12 @@ export interface paths {
                         "application/json": unknown;
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -68,6 +74,12 @@ export interface paths {
                     };
                     content?: never;
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -101,6 +113,7 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -117,6 +130,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -150,6 +168,12 @@ export interface paths {
                         "application/json": components["schemas"]["HomeDirs"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -195,6 +219,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -203,6 +229,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -238,6 +267,7 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -262,6 +292,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -313,6 +346,7 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -329,6 +363,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -375,6 +412,9 @@ export interface paths {
                         "application/json": components["schemas"]["Messages"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -383,6 +423,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -421,6 +464,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -437,6 +482,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -473,9 +523,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -492,6 +545,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -550,6 +605,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -558,6 +615,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -609,6 +669,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -617,6 +679,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -655,9 +720,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -674,6 +742,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -717,7 +787,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Page_TaskItem"];
+                        "application/json": components["schemas"]["TaskPage"];
                     };
                 };
                 304: {
@@ -734,6 +804,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -742,6 +814,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -791,6 +866,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -799,6 +876,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -822,6 +902,8 @@ export interface paths {
                     };
                     content?: never;
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -846,6 +928,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -895,6 +980,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -903,6 +990,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -939,6 +1031,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskEvidence"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -947,6 +1042,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -998,6 +1096,9 @@ export interface paths {
                         "text/plain": string;
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1013,6 +1114,9 @@ export interface paths {
                     };
                     content?: never;
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1068,6 +1172,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1076,6 +1182,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1128,6 +1237,9 @@ export interface paths {
                         "text/plain": string;
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1143,6 +1255,9 @@ export interface paths {
                     };
                     content?: never;
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1192,6 +1307,9 @@ export interface paths {
                         "application/json": components["schemas"]["Messages"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1200,6 +1318,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1239,6 +1360,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1255,6 +1378,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1292,9 +1420,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1311,6 +1442,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1363,6 +1496,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1379,6 +1514,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1434,6 +1574,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1442,6 +1584,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1481,9 +1626,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1500,6 +1648,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1547,6 +1697,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1555,6 +1707,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1587,6 +1742,7 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -1611,6 +1767,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -1664,6 +1823,7 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -1680,6 +1840,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1733,6 +1896,8 @@ export interface paths {
                         "text/plain": string;
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -1756,82 +1921,9 @@ export interface paths {
                     };
                     content?: never;
                 };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/file/search": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Finds where a text stands in a file of a run, from a place on.
-         * @description Large and small letters of ASCII are alike. One request goes through 64 MiB at the most;
-         *     `next` says where to go on.
-         */
-        get: {
-            parameters: {
-                query: {
-                    /** @description `stdout` (unless given), `stderr`, `prompt` or `output.md` */
-                    name?: string;
-                    /** @description The text; at most 1024 bytes */
-                    q: string;
-                    /** @description From this byte on */
-                    from?: number;
-                    /** @description At most so many places; 100 unless given, never more than 500 */
-                    limit?: number;
-                };
-                header?: never;
-                path: {
-                    project_id: string;
-                    task_id: string;
-                    run_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["FileHits"];
-                    };
-                };
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Problem"];
-                    };
-                };
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Problem"];
-                    };
-                };
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Problem"];
-                    };
-                };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1873,6 +1965,9 @@ export interface paths {
                         "application/json": components["schemas"]["RunStopping"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1889,6 +1984,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -1928,9 +2026,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -1947,6 +2048,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -1995,6 +2098,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskActed"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2011,6 +2117,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2061,6 +2170,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2069,6 +2180,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2107,6 +2223,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskActed"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2115,6 +2234,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2153,6 +2275,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskActed"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2169,6 +2294,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -2229,6 +2356,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2237,6 +2366,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2254,16 +2386,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Follows what changes below the root: a snapshot, then changes, and how followed files grow.
-         * @description Of each file that is followed a `grown` event says how large it is: at once, and when it is
-         *     another size or another file, at most ten times a second.
-         */
+        /** Follows what changes below the root: a snapshot, then changes. */
         get: {
             parameters: {
                 query?: {
-                    /** @description A file that is followed, as `PROJECT/TASK/RUN/FILE`; may be given 64 times */
-                    follow?: string[];
                     from?: string;
                 };
                 header?: {
@@ -2279,25 +2405,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Problem"];
-                    };
-                };
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 429: {
                     headers: {
                         [name: string]: unknown;
@@ -2306,6 +2419,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2343,6 +2458,12 @@ export interface paths {
                         "application/json": components["schemas"]["LoginLink"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2376,6 +2497,12 @@ export interface paths {
                         "application/json": components["schemas"]["SelfUpdateStatus"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2409,6 +2536,7 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -2425,6 +2553,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2472,6 +2605,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2512,6 +2650,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskActivity"][];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2520,6 +2661,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2582,6 +2726,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2590,6 +2736,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2623,6 +2772,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2639,6 +2790,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2672,6 +2828,12 @@ export interface paths {
                         "application/json": components["schemas"]["ProjectNames"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2718,6 +2880,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2726,6 +2890,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -2778,6 +2945,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2794,6 +2963,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2836,6 +3010,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskStartable"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2852,6 +3029,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2894,6 +3076,8 @@ export interface paths {
                         "application/json": components["schemas"]["DeleteAnswer"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -2918,6 +3102,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -2968,6 +3157,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -2984,6 +3175,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -3028,6 +3224,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3036,6 +3234,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3080,6 +3281,9 @@ export interface paths {
                         "application/json": components["schemas"]["StopAnswer"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3096,6 +3300,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -3134,6 +3343,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskChanged"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3150,6 +3362,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -3188,6 +3403,9 @@ export interface paths {
                         "application/json": components["schemas"]["TaskChanged"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3204,6 +3422,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -3250,6 +3471,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3258,6 +3481,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3293,6 +3519,10 @@ export interface paths {
                         "application/json": components["schemas"]["Health"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                403: components["responses"]["Forbidden"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3328,6 +3558,12 @@ export interface paths {
                         "application/json": components["schemas"]["Limits"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3368,6 +3604,9 @@ export interface paths {
                         "application/json": components["schemas"]["Forgotten"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3376,6 +3615,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -3429,6 +3671,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3437,6 +3681,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3473,6 +3720,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3489,6 +3738,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -3525,7 +3779,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
                 400: {
@@ -3536,6 +3790,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3552,6 +3808,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3598,6 +3856,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3650,6 +3913,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3686,9 +3954,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 429: {
                     headers: {
                         [name: string]: unknown;
@@ -3697,6 +3968,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3742,6 +4015,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3758,6 +4033,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3803,6 +4081,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3819,6 +4099,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3858,6 +4141,9 @@ export interface paths {
                         "application/json": components["schemas"]["Stopping"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3874,6 +4160,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -3910,9 +4199,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "text/event-stream": string;
+                        "text/event-stream": components["schemas"]["StreamEvent"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -3937,6 +4229,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -3972,6 +4266,12 @@ export interface paths {
                         "application/json": components["schemas"]["Status"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4024,6 +4324,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4060,6 +4365,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -4076,6 +4383,11 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -4122,6 +4434,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -4138,6 +4452,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4164,6 +4481,9 @@ export interface paths {
                         "application/json": components["schemas"]["Stopped"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -4180,6 +4500,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         options?: never;
@@ -4230,6 +4553,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -4238,6 +4563,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4300,6 +4628,8 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
                 404: {
                     headers: {
                         [name: string]: unknown;
@@ -4308,6 +4638,9 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4343,6 +4676,10 @@ export interface paths {
                         "application/json": components["schemas"]["Version"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                403: components["responses"]["Forbidden"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4378,6 +4715,10 @@ export interface paths {
                         "application/json": components["schemas"]["Healthz"];
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                403: components["responses"]["Forbidden"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4413,6 +4754,10 @@ export interface paths {
                         "text/plain": string;
                     };
                 };
+                400: components["responses"]["BadRequest"];
+                403: components["responses"]["Forbidden"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4443,18 +4788,33 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description To the page, with a cookie */
                 303: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
+                400: components["responses"]["BadRequest"];
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content?: never;
+                    content: {
+                        "text/plain": string;
+                        "application/json": components["schemas"]["Problem"];
+                    };
                 };
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         put?: never;
@@ -4484,12 +4844,17 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description Back to the page */
                 303: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
+                400: components["responses"]["BadRequest"];
+                403: components["responses"]["Forbidden"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
             };
         };
         delete?: never;
@@ -4764,6 +5129,89 @@ export interface components {
             /** @description All. */
             tasks: number;
         };
+        /** @description A part of a list that changes while it is read: it goes on behind a place, not a number. */
+        CursorPage_TaskItem: {
+            /**
+             * @description Whether something stands behind this part, in the direction that was asked for.
+             * @example false
+             */
+            has_more: boolean;
+            /** @description The items of this part. */
+            items: {
+                /** @description Those of them that are not; `null` if there are none. */
+                blocked_by?: string[] | null;
+                /** @description The tasks that must be done first; `null` if there are none. */
+                depends_on?: string[] | null;
+                /**
+                 * @description The claim to be done stands.
+                 * @example false
+                 */
+                done: boolean;
+                /**
+                 * @description The task.
+                 * @example task-20260223-204858-docs-pass
+                 */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When something happened last, if anything has.
+                 * @example 2026-02-23T20:48:58.12Z
+                 */
+                last_activity?: string | null;
+                /**
+                 * Format: int32
+                 * @description How that run ended; -1 while it runs.
+                 * @example -1
+                 */
+                last_run_exit_code?: number | null;
+                /**
+                 * Format: int64
+                 * @description How much it has written, in bytes.
+                 * @example 2048
+                 */
+                last_run_output_size?: number | null;
+                /**
+                 * @description The status of the run that counts.
+                 * @example running
+                 */
+                last_run_status?: string | null;
+                /**
+                 * @description The project.
+                 * @example p
+                 */
+                project_id: string;
+                /** @description Its place among those that wait for a run slot, from one. */
+                queue_position?: number | null;
+                /**
+                 * @description How many runs it has.
+                 * @example 2
+                 */
+                run_count: number;
+                /**
+                 * @description How many of each status.
+                 * @example {
+                 *       "completed": 1,
+                 *       "running": 1
+                 *     }
+                 */
+                run_counts: {
+                    [key: string]: number;
+                };
+                /**
+                 * @description The status that holds now.
+                 * @example running
+                 */
+                status: string;
+                thread_parent?: components["schemas"]["ThreadParent"] | null;
+            }[];
+            /**
+             * @description The place behind the last item; ask with `after=` for what follows it.
+             * @example MSG-20260223-211000-000000001-PID00700-0001
+             */
+            next: string | null;
+            /** @description The place of the first item; ask with `before=` for what precedes it. */
+            previous: string | null;
+        };
         /** @description The answer to a wish to delete a task. */
         DeleteAnswer: {
             /** @description What happened. */
@@ -4928,42 +5376,6 @@ export interface components {
             size_bytes: number;
             /** @description `content` is not all that follows `offset`. */
             truncated?: boolean;
-        };
-        /** @description A place in a file where a text stands. */
-        FileHit: {
-            /**
-             * Format: int64
-             * @description The place, in bytes from the beginning of the file.
-             * @example 4711
-             */
-            at: number;
-            /**
-             * @description What stands around it in its line. Bytes that are no UTF-8 and secrets of the configuration are replaced.
-             * @example error: not found
-             */
-            excerpt: string;
-        };
-        /** @description Where a text stands in a file. */
-        FileHits: {
-            /** @description The places, in their order. */
-            hits: components["schemas"]["FileHit"][];
-            /**
-             * @description The name of the file.
-             * @example stdout
-             */
-            name: string;
-            /**
-             * Format: int64
-             * @description Where to go on, in bytes; `null` at the end of the file.
-             * @example 67108864
-             */
-            next?: number | null;
-            /**
-             * Format: int64
-             * @description How large the whole file is, in bytes.
-             * @example 1073741824
-             */
-            size_bytes: number;
         };
         /** @description A run and what it hangs on. */
         FlatRun: {
@@ -6419,10 +6831,10 @@ export interface components {
             /** @description The launch that this is about. */
             launch_id: string;
             /** @description The usage limit that it waits for. */
-            limit: Record<string, never>;
+            limit?: Record<string, never> | null;
             result?: components["schemas"]["ResultFact"] | null;
             /** @description A person's wish to stop. */
-            stop: Record<string, never>;
+            stop?: Record<string, never> | null;
             /** @description What it waits for. */
             waiting_for?: string | null;
             /** @description Until when. */
@@ -6507,6 +6919,19 @@ export interface components {
              * @example stopping
              */
             status: string;
+        };
+        /** @description An event of a stream. */
+        StreamEvent: {
+            /** @description What it says. */
+            data: string;
+            /** @description Its name; `message` if it has none. Not written if it is empty or holds a line end. */
+            event?: string | null;
+            /**
+             * @description Where in the stream it stands; resuming begins behind it.
+             *
+             *     Not written if it holds a line end or NUL: no place is better than a wrong one.
+             */
+            id?: string | null;
         };
         /** @description How long the monitor leaves a stopped task alone. */
         Suppression: "configured" | {
@@ -6756,74 +7181,6 @@ export interface components {
              */
             task_id: string;
         };
-        /** @description A task in `GET /api/projects/{p}/tasks`. */
-        TaskItem: {
-            /** @description Those of them that are not; `null` if there are none. */
-            blocked_by?: string[] | null;
-            /** @description The tasks that must be done first; `null` if there are none. */
-            depends_on?: string[] | null;
-            /**
-             * @description The claim to be done stands.
-             * @example false
-             */
-            done: boolean;
-            /**
-             * @description The task.
-             * @example task-20260223-204858-docs-pass
-             */
-            id: string;
-            /**
-             * Format: date-time
-             * @description When something happened last, if anything has.
-             * @example 2026-02-23T20:48:58.12Z
-             */
-            last_activity?: string | null;
-            /**
-             * Format: int32
-             * @description How that run ended; -1 while it runs.
-             * @example -1
-             */
-            last_run_exit_code?: number | null;
-            /**
-             * Format: int64
-             * @description How much it has written, in bytes.
-             * @example 2048
-             */
-            last_run_output_size?: number | null;
-            /**
-             * @description The status of the run that counts.
-             * @example running
-             */
-            last_run_status?: string | null;
-            /**
-             * @description The project.
-             * @example p
-             */
-            project_id: string;
-            /** @description Its place among those that wait for a run slot, from one. */
-            queue_position?: number | null;
-            /**
-             * @description How many runs it has.
-             * @example 2
-             */
-            run_count: number;
-            /**
-             * @description How many of each status.
-             * @example {
-             *       "completed": 1,
-             *       "running": 1
-             *     }
-             */
-            run_counts: {
-                [key: string]: number;
-            };
-            /**
-             * @description The status that holds now.
-             * @example running
-             */
-            status: string;
-            thread_parent?: components["schemas"]["ThreadParent"] | null;
-        };
         /** @description Many tasks, shown together; also their one JSON form. */
         TaskListing: {
             /** @description Every task is finished or given up. */
@@ -6925,6 +7282,8 @@ export interface components {
              */
             wake_at?: string | null;
         };
+        /** @description The answer of `GET /api/projects/{p}/tasks`. */
+        TaskPage: components["schemas"]["Page_TaskItem"] | components["schemas"]["CursorPage_TaskItem"];
         /** @description One task as it is shown; also its one JSON form. */
         TaskRow: {
             /** @description An owner, an agent or a child is alive. */
@@ -6992,7 +7351,7 @@ export interface components {
         /** @description Everything about one task. */
         TaskShown: {
             /** @description What it is doing, and when it last said something that matters. */
-            activity: Record<string, never>;
+            activity?: Record<string, never> | null;
             cancelled?: components["schemas"]["CancellationShown"] | null;
             /** @description `DONE` is there and no regular file, so that it does not count. */
             done_is_no_file: boolean;
@@ -7499,7 +7858,80 @@ export interface components {
             task_id: string;
         };
     };
-    responses: never;
+    responses: {
+        /** @description The path, the query, a header or the body cannot be understood */
+        BadRequest: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not for this server, not for the page that asks, or the server changes nothing */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The server failed; its log says why */
+        Internal: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is larger than is taken */
+        PayloadTooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Wrong credentials were shown too often; `Retry-After` says when to try again */
+        TooManyRequests: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The token is missing or wrong */
+        Unauthorized: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The server cannot do this now */
+        Unavailable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is of another type than is taken */
+        UnsupportedMediaType: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
