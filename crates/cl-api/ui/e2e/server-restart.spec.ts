@@ -28,7 +28,7 @@ test("the server is killed and comes back below the open page", async ({ stage, 
 
   await stage.serve();
   await expect(ui.offline).toBeHidden();
-  await expect(ui.log).toContainText(`line ${String(LINES).padStart(9, "0")}`, { timeout: 40_000 });
+  await expect(ui.log).toContainText(`line ${String(LINES).padStart(9, "0")}`);
   expect(await numbersOf(ui)).toEqual(Array.from({ length: LINES }, (_, index) => index + 1));
 
   // What happens after that is told, too.

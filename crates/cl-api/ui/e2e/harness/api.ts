@@ -55,7 +55,7 @@ export class Api {
   /** Waits until a task has a status. */
   async reaches(id: string, status: string | RegExp, project = PROJECT): Promise<void> {
     const now = async () => (await this.task(id, project).catch(() => ({ status: "unknown" }))).status;
-    await expect.poll(now, { message: `status of ${id}`, timeout: 30_000 }).toMatch(status);
+    await expect.poll(now, { message: `status of ${id}` }).toMatch(status);
   }
 
   async post(task: string | null, type: string, body: string, more: object = {}): Promise<string> {

@@ -6,7 +6,7 @@ import type { Place } from "./place";
 import { program } from "./program";
 
 /** How long a server may take until it listens. */
-const PATIENCE = 30_000;
+const PATIENCE = 30_000 * Number(process.env.E2E_PATIENCE ?? 1);
 
 /** A real server of a place. */
 export class Server {

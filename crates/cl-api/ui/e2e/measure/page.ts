@@ -39,7 +39,8 @@ export async function noteOpening(page: Page, texts: string[]): Promise<void> {
     const begin = () => {
       const began = performance.now();
       const look = () => {
-        const shown = document.querySelector("[data-testid=log]")?.textContent ?? "";
+        const shown =
+          document.querySelector("[data-testid=log-lines], [data-testid=log-agent]")?.textContent ?? "";
         if (wanted.some((text) => shown.includes(text))) {
           notes.took = performance.now() - began;
         } else {

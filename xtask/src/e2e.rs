@@ -1,0 +1,224 @@
+//! The web UI in a real browser, with real servers and scripted agents.
+//!
+//! The tests and what they stand on are written for Playwright, in `crates/cl-api/ui/e2e`. Here everything is built that
+//! they need, and what they measured is compared with what was promised (docs/dev/performance.md, U1 and U2).
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use cl_testkit::bench_data;
+use serde::Deserialize;
+use xshell::cmd;
+
+use crate::ui;
+use crate::workspace::{Workspace, outside_any_run};
+
+const BINARIES: &[&str] = &["conductor", "run-agent"];
+/// Where Debian's package puts it.
+const CHROMIUM: &str = "/usr/bin/chromium";
+/// Tasks, and runs of each, of the root whose first paint is measured.
+const SHOWN: (u32, u32) = (1000, 3);
+/// How long lines are watched unless something else is said, in minutes.
+const MINUTES: u32 = 10;
+/// The same where all checks run.
+const MINUTES_IN_CI: u32 = 1;
+
+/// What is tested or measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Measure U1 and U2 instead, and fail if one is missed
+    #[arg(long)]
+    performance: bool,
+    /// How long the log of a noisy agent is watched
+    #[arg(long, value_name = "MINUTES", default_value_t = MINUTES, requires = "performance")]
+    minutes: u32,
+    /// With binaries of the dev profile, which are built sooner and are slower
+    #[arg(long)]
+    dev: bool,
+    /// Passed on to Playwright, for example a test's name
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    filter: Vec<String>,
+}
+
+/// One thing that was measured.
+#[derive(Debug, Deserialize)]
+struct Figure {
+    /// What it belongs to, such as `U1`.
+    group: String,
+    name: String,
+    value: f64,
+    unit: String,
+    /// The largest value that keeps the promise.
+    goal: f64,
+}
+
+impl Figure {
+    fn is_kept(&self) -> bool {
+        self.value <= self.goal
+    }
+}
+
+/// Tests, or measures and judges.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
+    let stage = Stage::prepare(workspace, options.dev)?;
+    if !options.performance {
+        stage.play("behaviour", MINUTES, &options.filter)?;
+        return Ok(format!("e2e: passed, screenshots in {}", stage.out.display()));
+    }
+    let figures = stage.measure(options.minutes, &options.filter)?;
+    let missed = figures.iter().filter(|figure| !figure.is_kept()).count();
+    ensure!(
+        missed == 0,
+        "{missed} of {} figures are beyond their goals",
+        figures.len()
+    );
+    Ok(format!("e2e: {} figures, all within their goals", figures.len()))
+}
+
+/// Tests, and measures for a short time without judging: a machine that does other work proves nothing.
+pub(crate) fn check(workspace: &Workspace) -> Result<String> {
+    let stage = Stage::prepare(workspace, false)?;
+    stage.play("behaviour", MINUTES_IN_CI, &[])?;
+    let figures = stage.measure(MINUTES_IN_CI, &[])?;
+    Ok(format!("e2e: passed, {} figures taken", figures.len()))
+}
+
+/// What Playwright needs to know.
+struct Stage<'a> {
+    workspace: &'a Workspace,
+    chromium: PathBuf,
+    binaries: PathBuf,
+    shown: PathBuf,
+    out: PathBuf,
+}
+
+impl<'a> Stage<'a> {
+    /// Builds the UI and the binaries that hold it, and makes the data.
+    fn prepare(workspace: &'a Workspace, dev: bool) -> Result<Self> {
+        let chromium = chromium(workspace)?;
+        let quick = ui::Options {
+            quick: true,
+            ..ui::Options::default()
+        };
+        println!("{}", ui::run(workspace, quick)?);
+        let mut build = workspace.cargo("build");
+        if !dev {
+            build = build.arg("--release");
+        }
+        for name in BINARIES {
+            build = build.args(["--package", name]);
+        }
+        build.run()?;
+        let profile = if dev { "debug" } else { "release" };
+        let program = workspace.binary(profile, "conductor")?;
+        let binaries = parent(&program)?.to_path_buf();
+        let target = parent(&binaries)?;
+        let data = target.join("bench/data");
+        let shown = bench_data::root(&data, SHOWN.0, SHOWN.1).context("could not make the root of tasks")?;
+        Ok(Self {
+            workspace,
+            chromium,
+            shown,
+            out: target.join("e2e"),
+            binaries,
+        })
+    }
+
+    /// Runs one of Playwright's projects.
+    fn play(&self, project: &str, minutes: u32, filter: &[String]) -> Result<()> {
+        let shell = self.workspace.shell();
+        let _folder = shell.push_dir(ui::folder(self.workspace));
+        let command = cmd!(
+            shell,
+            "npx --no-install playwright test --config e2e/playwright.config.ts --project={project} {filter...}"
+        );
+        outside_any_run(command)
+            .env("CHROMIUM", &self.chromium)
+            .env("E2E_BINARIES", &self.binaries)
+            .env("E2E_MINUTES", minutes.to_string())
+            .env("E2E_OUT", &self.out)
+            .env("E2E_SHOWN", &self.shown)
+            .run()
+            .with_context(|| format!("traces are in {}", self.out.join("results").display()))
+    }
+
+    /// Measures, prints the figures and returns them.
+    fn measure(&self, minutes: u32, filter: &[String]) -> Result<Vec<Figure>> {
+        let path = self.out.join("figures.jsonl");
+        std::fs::create_dir_all(&self.out)?;
+        std::fs::write(&path, "")?;
+        self.play("measurements", minutes, filter)?;
+        let figures = parse(&std::fs::read_to_string(&path)?)?;
+        ensure!(!figures.is_empty(), "nothing was measured");
+        print!("{}", table(&figures));
+        Ok(figures)
+    }
+}
+
+fn parent(path: &Path) -> Result<&Path> {
+    path.parent()
+        .with_context(|| format!("{} has no parent", path.display()))
+}
+
+/// Finds the browser: nothing is downloaded.
+fn chromium(workspace: &Workspace) -> Result<PathBuf> {
+    let named = workspace.shell().var_os("CHROMIUM").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| PathBuf::from(CHROMIUM));
+    if !path.is_file() {
+        bail!(
+            "{} is not there: install Debian's package chromium, or name another one in CHROMIUM",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+fn parse(lines: &str) -> Result<Vec<Figure>> {
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("no figure: {line}")))
+        .collect()
+}
+
+fn table(figures: &[Figure]) -> String {
+    let mut text = String::new();
+    for figure in figures {
+        let Figure {
+            group,
+            name,
+            value,
+            unit,
+            goal,
+        } = figure;
+        let verdict = if figure.is_kept() { "kept" } else { "MISSED" };
+        writeln!(
+            text,
+            "{group}  {verdict:<6}  {value:>9.1} {unit:<6} (goal {goal})  {name}"
+        )
+        .expect("a string takes all");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_and_judged() {
+        let lines = r#"{"group":"U1","name":"first paint","value":120.4,"unit":"ms","goal":500}
+{"group":"U2","name":"requests","value":2,"unit":"/min","goal":0}
+"#;
+        let figures = parse(lines).unwrap();
+        let kept: Vec<_> = figures.iter().map(Figure::is_kept).collect();
+        assert_eq!(kept, [true, false]);
+        let text = table(&figures);
+        assert_eq!(
+            text,
+            "U1  kept        120.4 ms     (goal 500)  first paint\n\
+             U2  MISSED        2.0 /min   (goal 0)  requests\n"
+        );
+        parse("{}").unwrap_err();
+    }
+}
