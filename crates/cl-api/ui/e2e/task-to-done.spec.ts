@@ -33,7 +33,8 @@ test("a task is created, watched through a failed gate, and done", async ({ stag
   // It claims to be done, and the gate refuses.
   release(stage.place, id, "claim");
   await ui.openTab(/gates/i);
-  await expect(ui.detail.getByText("there is no greeting").first()).toBeVisible();
+  await expect(ui.detail.getByText("DONE was refused")).toBeVisible();
+  await expect(ui.detail.getByTestId("gate-output")).toContainText("there is no greeting");
   await picture(page, "gate-refused");
   await expect(ui.status).toHaveAttribute("data-status", "running");
 
@@ -45,6 +46,7 @@ test("a task is created, watched through a failed gate, and done", async ({ stag
     /completed|all_finished/,
   );
   expect(existsSync(join(stage.place.work, "greeting.txt"))).toBe(true);
+  await expect(ui.detail.getByText("DONE was believed")).toBeVisible();
   await ui.openTab(/output/i);
   await expect(ui.detail.getByRole("heading", { name: "Result" })).toBeVisible();
   await ui.openTab(/overview/i);
