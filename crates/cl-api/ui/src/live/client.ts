@@ -19,9 +19,12 @@ export interface Way {
 /** Opens a way; `hear` gets what the hub says, `broken` is called when it cannot work. */
 export type Opener = (hear: (message: ToTab) => void, broken: () => void) => Way;
 
-/** How long a hub may be silent before it is asked, and how long it may take to answer. */
+/**
+ * How long a hub may be silent before it is asked, and how long it may take to answer. A machine
+ * that is very busy starts a worker late; whoever gives up too soon makes a second stream.
+ */
 const SILENCE = 45_000;
-const ANSWER = 5_000;
+const ANSWER = 15_000;
 /** How many shared workers are tried before the tab does the work itself. */
 const WORKERS = 3;
 
