@@ -1934,6 +1934,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/file/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finds where a text stands in a file of a run, from a place on.
+         * @description Large and small letters of ASCII are alike. One request goes through 64 MiB at the most;
+         *     `next` says where to go on.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /** @description `stdout` (unless given), `stderr`, `prompt` or `output.md` */
+                    name?: string;
+                    /** @description The text; at most 1024 bytes */
+                    q: string;
+                    /** @description From this byte on */
+                    from?: number;
+                    /** @description At most so many places; 100 unless given, never more than 500 */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    project_id: string;
+                    task_id: string;
+                    run_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FileHits"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                401: components["responses"]["Unauthorized"];
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/stop": {
         parameters: {
             query?: never;
@@ -2406,6 +2486,24 @@ export interface paths {
                     };
                     content: {
                         "text/event-stream": components["schemas"]["StreamEvent"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
                     };
                 };
                 400: components["responses"]["BadRequest"];
