@@ -138,7 +138,7 @@ impl Refusal {
     fn hint(&self) -> Option<&str> {
         let said = self.problem.error.hint.as_deref();
         said.or(match self.status {
-            401 => Some("give the server's key with --api-key or CONDUCTOR_API_KEY"),
+            401 => Some("set CONDUCTOR_API_KEY to the server's key"),
             429 => Some("wait a little and ask again"),
             _ => None,
         })

@@ -26,8 +26,10 @@ mod stream;
 
 pub use builder::{BadServer, Builder};
 pub use client::{Client, Fresh};
+pub use endpoints::core::CoreTasks;
 pub use endpoints::messages::BusOf;
 pub use endpoints::projects::{FilePart, FlatQuery, GcQuery, IfRunning, TaskQuery};
+pub use endpoints::resources::{AuditQuery, UsageQuery};
 pub use error::{ClientError, Refusal};
 pub use path::Path;
 pub use stream::{EventStream, Said};

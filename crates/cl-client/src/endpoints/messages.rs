@@ -1,7 +1,7 @@
 //! Messages of buses.
 
 use cl_storage::{ProjectId, TaskId};
-use cl_wire::messages::{Messages, Post, Posted};
+use cl_wire::messages::{Messages, Post, PostTo, Posted};
 
 use super::projects;
 use crate::client::Client;
@@ -60,4 +60,40 @@ impl Client {
     ) -> Result<EventStream, ClientError> {
         self.follow(bus.path().then("stream"), after).await
     }
+
+    /// Reads the messages of a project or, with a task, of that task, by the path for both.
+    pub async fn any_messages(
+        &self,
+        project: &ProjectId,
+        task: Option<&TaskId>,
+        limit: Option<usize>,
+    ) -> Result<Messages, ClientError> {
+        let path = any().query("project_id", project);
+        self.get(&path.query_some("task_id", task).query_some("limit", limit))
+            .await
+    }
+
+    /// Posts a message that says itself where it belongs, once for each `key`.
+    pub async fn post_any_message(
+        &self,
+        message: &PostTo,
+        key: Option<&str>,
+    ) -> Result<Posted, ClientError> {
+        self.post_once(&any(), message, key).await
+    }
+
+    /// Follows a bus by the path for both, behind the message `after` if one is given.
+    pub async fn follow_any_messages(
+        &self,
+        project: &ProjectId,
+        task: Option<&TaskId>,
+        after: Option<String>,
+    ) -> Result<EventStream, ClientError> {
+        let path = any().then("stream").query("project_id", project);
+        self.follow(path.query_some("task_id", task), after).await
+    }
+}
+
+fn any() -> Path {
+    Path::of(["api", "v1", "messages"])
 }

@@ -1,7 +1,7 @@
 //! The family of `/api/projects`.
 
 use cl_storage::{ProjectId, RunId, TaskId};
-use cl_wire::page::Page;
+use cl_wire::page::{CursorPage, Page};
 use cl_wire::projects::{
     FileContent, FlatRuns, GcResult, HomeDirs, Project, ProjectCreate, ProjectDeleted,
     ProjectStats, Projects, Resume, Resumed, Run, RunStopping, TaskDetail, TaskItem,
@@ -70,7 +70,7 @@ pub(super) fn of_task(project: &ProjectId, task: &TaskId) -> Path {
     of(project).then("tasks").then(task)
 }
 
-fn of_run(project: &ProjectId, task: &TaskId, run: &RunId) -> Path {
+pub(super) fn of_run(project: &ProjectId, task: &TaskId, run: &RunId) -> Path {
     of_task(project, task).then("runs").then(run)
 }
 
@@ -149,6 +149,20 @@ impl Client {
             .query_some("active_only", which.active_only.then_some("1"))
             .query_some("selected_task_id", which.selected_task.as_ref())
             .query_some("selected_task_limit", which.selected_limit);
+        self.get(&path).await
+    }
+
+    /// Lists the tasks of a project behind a place, the newest first; without one from the start.
+    pub async fn project_tasks_behind(
+        &self,
+        project: &ProjectId,
+        after: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<CursorPage<TaskItem>, ClientError> {
+        let path = of(project)
+            .then("tasks")
+            .query("after", after.unwrap_or_default())
+            .query_some("limit", limit);
         self.get(&path).await
     }
 

@@ -110,7 +110,11 @@ async fn refusals_say_why_and_what_to_do() {
     let server = StandIn::always(json("401 Unauthorized", flat));
     let error = failure(&server.client()).await;
     assert_eq!(error.code(), Some(ProblemCode::Unauthorized));
-    assert!(error.hint().unwrap().contains("--api-key"));
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains("CONDUCTOR_API_KEY") && !hint.contains("--"),
+        "{hint}"
+    );
     assert!(!error.may_pass());
 }
 
