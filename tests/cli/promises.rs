@@ -32,6 +32,9 @@ fn command_of(words: &[&str]) -> Option<String> {
     if has("--activity") {
         return Some("status-activity".to_owned());
     }
+    if words.first() == Some(&"serve") && has("--print-config") {
+        return Some("serve-print-config".to_owned());
+    }
     let is_plain = |word: &&&str| !word.starts_with('-') && !word.contains(['/', '=']);
     let plain: Vec<&str> = words.iter().take_while(is_plain).copied().collect();
     if plain.first() == Some(&"list") {

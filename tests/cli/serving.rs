@@ -178,6 +178,30 @@ fn signals_end_a_server_well() {
 }
 
 #[test]
+fn what_a_server_says_of_itself_keeps_its_schema() {
+    let place = Place::new();
+    // Over several lines, so it is read until it is whole.
+    let mut command = place.command(["serve", "--port", "0", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = child.stdout.as_mut().unwrap();
+    let mut documents = serde_json::Deserializer::from_reader(stdout).into_iter();
+    let said: serde_json::Value = documents.next().unwrap().unwrap();
+    crate::schema::assert_valid("serve", &said);
+    assert_eq!(
+        (&said["pid"], &said["log"]),
+        (&child.id().into(), &serde_json::Value::Null)
+    );
+    signal(child.id(), Signal::TERM);
+    assert!(child.wait().unwrap().success());
+
+    let served = Served(Place::new());
+    let said = served.0.run("serve --daemon --port 0 --json").json();
+    assert_eq!(said["pid"], served.record().pid);
+    let log = said["log"].as_str().unwrap();
+    assert!(std::path::Path::new(log).is_file(), "{log}");
+}
+
+#[test]
 fn settings_are_shown_with_their_origin_and_without_secrets() {
     let place = Place::new();
     let mut command = place.command(["serve", "--print-config", "--port", "9"]);

@@ -5,9 +5,8 @@ use std::time::Duration;
 use cl_runner::service::{self, LogFile, StartError};
 use cl_storage::server;
 use cl_wire::Announcement;
-use serde_json::json;
 
-use super::{print_announcement, replaced};
+use super::{print_announcement, replaced, said_json};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
@@ -51,13 +50,8 @@ pub(super) fn start(ctx: &mut Context) -> Result<Exit, CliError> {
     })?;
     let log = server::log_path(&root);
     if ctx.console.is_json() {
-        ctx.console.json(&json!({
-            "pid": ready.pid,
-            "api_url": ready.said.api_url,
-            "ui_url": ready.said.ui_url,
-            "login_url": ready.said.login_url,
-            "log": log,
-        }))?;
+        let said = said_json(ready.pid, &ready.said, Some(&log));
+        ctx.console.json(&said)?;
         return Ok(Exit::Success);
     }
     print_announcement(&mut ctx.console, &ready.said)?;

@@ -51,7 +51,9 @@ fn serve(ctx: &mut Context, args: &ServeArgs) -> Result<Exit, CliError> {
     // Whoever started the server may have closed its output; it serves all the same.
     let mut announce = |said: &Announcement| match &log {
         Some(log) => {
-            writeln!(console.out(), "{}", said_json(said)).ok();
+            // Whoever started it knows where its log is.
+            let said = said_json(std::process::id(), said, None);
+            writeln!(console.out(), "{said}").ok();
             console.out().flush().ok();
             // The starter has read all that it waits for.
             if let Err(error) = log.take_standard_streams() {
@@ -59,7 +61,8 @@ fn serve(ctx: &mut Context, args: &ServeArgs) -> Result<Exit, CliError> {
             }
         }
         None if console.is_json() => {
-            console.json(&said_json(said)).ok();
+            let said = said_json(std::process::id(), said, None);
+            console.json(&said).ok();
             console.out().flush().ok();
         }
         None => {
@@ -172,13 +175,14 @@ fn serving(ctx: &Context, args: &ServeArgs) -> Result<Serving, CliError> {
     })
 }
 
-/// What a server says of itself, as JSON.
-fn said_json(said: &Announcement) -> Value {
+/// What the server `pid` says of itself, as JSON; it has a log file only in the background.
+fn said_json(pid: u32, said: &Announcement, log: Option<&std::path::Path>) -> Value {
     json!({
-        "pid": std::process::id(),
+        "pid": pid,
         "api_url": said.api_url,
         "ui_url": said.ui_url,
         "login_url": said.login_url,
+        "log": log,
     })
 }
 
