@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{checks, demo, hygiene, layers, release, secrets, smoke, tidy};
+use crate::{checks, demo, hygiene, layers, release, schema_fuzz, secrets, smoke, tidy};
 
 /// One check and what to run when it fails.
 struct Step {
@@ -62,6 +62,16 @@ const STEPS: &[Step] = &[
         remedy: "look at its files: cargo xtask demo --keep DIR",
     },
     Step {
+        name: "smoke startup",
+        run: smoke::startup::startup,
+        remedy: "cargo xtask smoke startup",
+    },
+    Step {
+        name: "schema-fuzz",
+        run: |workspace| schema_fuzz::run(workspace, &schema_fuzz::Options::default()),
+        remedy: "cargo xtask schema-fuzz --path REGEX; its log has a command for each finding",
+    },
+    Step {
         name: "smoke agents",
         run: |workspace| smoke::agents(workspace, &smoke::Wish::default()),
         remedy: "cargo xtask smoke agents --keep DIR; --probe tells whether run-agent is to blame",
@@ -70,8 +80,18 @@ const STEPS: &[Step] = &[
 
 /// How one step went.
 enum Verdict {
-    Passed { detail: String, took: Duration },
-    Failed { took: Duration },
+    Passed {
+        detail: String,
+        took: Duration,
+    },
+    /// It could not be done here, and shows nothing.
+    Skipped {
+        detail: String,
+        took: Duration,
+    },
+    Failed {
+        took: Duration,
+    },
     NotRun,
 }
 
@@ -90,7 +110,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             Ok(detail) => {
                 println!("{detail}");
                 let took = started.elapsed();
-                verdicts.push(Verdict::Passed { detail, took });
+                verdicts.push(if is_skipped(&detail) {
+                    Verdict::Skipped { detail, took }
+                } else {
+                    Verdict::Passed { detail, took }
+                });
             }
             Err(error) => {
                 eprintln!("error: {error:#}");
@@ -111,10 +135,18 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Tells whether a step says that it was skipped.
+fn is_skipped(detail: &str) -> bool {
+    detail.contains(": SKIPPED")
+}
+
 fn summary_line(name: &str, verdict: &Verdict) -> String {
     match verdict {
         Verdict::Passed { detail, took } => {
             format!("passed   {:>6.1} s  {detail}", took.as_secs_f64())
+        }
+        Verdict::Skipped { detail, took } => {
+            format!("skipped  {:>6.1} s  {detail}", took.as_secs_f64())
         }
         Verdict::Failed { took } => format!("FAILED   {:>6.1} s  {name}", took.as_secs_f64()),
         Verdict::NotRun => format!("not run           {name}"),
@@ -133,6 +165,12 @@ mod tests {
             took,
         };
         assert_eq!(summary_line("fmt", &passed), "passed      1.5 s  fmt: fine");
+        let detail = "x: SKIPPED, nothing was asked".to_owned();
+        assert!(is_skipped(&detail) && !is_skipped("x: 3 tests, 1 skipped"));
+        assert_eq!(
+            summary_line("x", &Verdict::Skipped { detail, took }),
+            "skipped     1.5 s  x: SKIPPED, nothing was asked"
+        );
         assert_eq!(
             summary_line("fmt", &Verdict::Failed { took }),
             "FAILED      1.5 s  fmt"

@@ -13,6 +13,7 @@
 //! - [`release_gate`]: whether a commit may be released
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
 //! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
+//! - [`schema_fuzz`]: a fuzzer that asks a live server everything in its OpenAPI document
 //! - [`windows_check`]: type checks for Windows and macOS
 //! - [`ui`]: the web UI, its checks and its build
 //! - [`bench`]: benchmarks next to the raw cost of the disk
@@ -31,6 +32,7 @@ mod hygiene;
 mod layers;
 mod release;
 mod release_gate;
+mod schema_fuzz;
 mod secrets;
 mod smoke;
 mod tidy;
@@ -99,6 +101,8 @@ enum Command {
         #[command(subcommand)]
         subject: Subject,
     },
+    /// Have a fuzzer ask a live server everything in its OpenAPI document; needs Python
+    SchemaFuzz(schema_fuzz::Options),
     /// Check the types for Windows and macOS; skipped where the compiler cannot be had
     WindowsCheck,
     /// Run the benchmarks next to the raw cost of the disk
@@ -173,6 +177,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 smoke::agents(&workspace, &smoke::Wish { keep, all, only })?
             }
         },
+        Command::SchemaFuzz(options) => schema_fuzz::run(&workspace, &options)?,
         Command::WindowsCheck => windows_check::check(&workspace)?,
         Command::Bench(options) => bench::run(&workspace, &options)?,
         Command::ReleaseGate(options) => return release_gate::run(&workspace, &options),

@@ -108,15 +108,23 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let against = lines.iter().filter(|line| line.counts).count();
     if options.json {
-        let whole = serde_json::json!({ "ready": against == 0, "checks": lines });
+        let ready = is_ready(against, options.only.as_deref());
+        let whole = serde_json::json!({ "ready": ready, "checks": lines });
         println!("{whole:#}");
-    } else if against == 0 {
+    } else if is_ready(against, options.only.as_deref()) {
         println!("RESULT: READY FOR RELEASE");
+    } else if against == 0 {
+        println!("RESULT: OPEN: one of {} checks was made", CHECKS.len());
     }
     if against > 0 {
         bail!("RESULT: NOT READY: {against} of {} checks", lines.len());
     }
     Ok(())
+}
+
+/// Tells whether the release may be made: one check alone never says so.
+fn is_ready(against: usize, only: Option<&str>) -> bool {
+    against == 0 && only.is_none()
 }
 
 /// Tells whether a verdict speaks against the release.
@@ -213,6 +221,13 @@ mod tests {
         assert!(!counts(&skipped, true));
         assert!(counts(&Verdict::Fail("x".to_owned()), true));
         assert!(!counts(&Verdict::Pass, false));
+    }
+
+    #[test]
+    fn one_check_alone_makes_no_release() {
+        assert!(is_ready(0, None));
+        assert!(!is_ready(1, None));
+        assert!(!is_ready(0, Some("hygiene")));
     }
 
     #[test]

@@ -73,6 +73,11 @@ impl Served {
         self.address
     }
 
+    /// Returns the token that opens it.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Returns what it has logged so far.
     pub fn said(&self) -> String {
         self.running.said()
