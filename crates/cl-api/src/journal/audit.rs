@@ -161,7 +161,8 @@ pub(super) async fn change(
     }
     let (parts, body) = request.into_parts();
     let bytes = guard::read_body(Request::from_parts(parts.clone(), body), app).await?;
-    let payload: Option<Value> = serde_json::from_slice(&bytes).ok();
+    // No request is anything else, and readers of the trail are promised an object.
+    let payload: Option<Value> = serde_json::from_slice(&bytes).ok().filter(Value::is_object);
     if let Some(payload) = &payload {
         let said = |name: &str| payload.get(name)?.as_str().map(str::to_owned);
         ids.project = ids.project.take().or_else(|| said("project_id"));

@@ -68,6 +68,18 @@ fn changes_are_written_down_with_their_outcome_and_without_secrets() {
 }
 
 #[test]
+fn a_payload_that_is_no_object_is_not_shown_as_one() {
+    let server = scene::place().start(&Setup::default());
+    let path = format!("{}/resume", scene::task_path());
+    for body in [json!(0), json!(["x"]), json!("x")] {
+        server.post(&path, &body).expect(400);
+    }
+    let entries = trail(&server, "");
+    assert_eq!(entries.len(), 3, "{entries:?}");
+    assert!(entries.iter().all(|entry| entry["payload"].is_null()));
+}
+
+#[test]
 fn who_may_not_come_in_is_in_no_audit() {
     let server = scene::place().start(&Setup::default());
     let path = format!("{}/messages", scene::task_path());
