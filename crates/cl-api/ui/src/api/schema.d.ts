@@ -2466,10 +2466,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Follows what changes below the root: a snapshot, then changes. */
+        /**
+         * Follows what changes below the root: a snapshot, then changes, and how followed files grow.
+         * @description Of each file that is followed a `grown` event says how large it is: at once, and when it is
+         *     another size or another file, at most ten times a second.
+         */
         get: {
             parameters: {
                 query?: {
+                    /** @description A file that is followed, as `PROJECT/TASK/RUN/FILE`; may be given 64 times */
+                    follow?: string[];
                     from?: string;
                 };
                 header?: {
@@ -2506,9 +2512,6 @@ export interface paths {
                         "application/json": components["schemas"]["Problem"];
                     };
                 };
-                400: components["responses"]["BadRequest"];
-                401: components["responses"]["Unauthorized"];
-                403: components["responses"]["Forbidden"];
                 429: {
                     headers: {
                         [name: string]: unknown;
@@ -5474,6 +5477,42 @@ export interface components {
             size_bytes: number;
             /** @description `content` is not all that follows `offset`. */
             truncated?: boolean;
+        };
+        /** @description A place in a file where a text stands. */
+        FileHit: {
+            /**
+             * Format: int64
+             * @description The place, in bytes from the beginning of the file.
+             * @example 4711
+             */
+            at: number;
+            /**
+             * @description What stands around it in its line. Bytes that are no UTF-8 and secrets of the configuration are replaced.
+             * @example error: not found
+             */
+            excerpt: string;
+        };
+        /** @description Where a text stands in a file. */
+        FileHits: {
+            /** @description The places, in their order. */
+            hits: components["schemas"]["FileHit"][];
+            /**
+             * @description The name of the file.
+             * @example stdout
+             */
+            name: string;
+            /**
+             * Format: int64
+             * @description Where to go on, in bytes; `null` at the end of the file.
+             * @example 67108864
+             */
+            next?: number | null;
+            /**
+             * Format: int64
+             * @description How large the whole file is, in bytes.
+             * @example 1073741824
+             */
+            size_bytes: number;
         };
         /** @description A run and what it hangs on. */
         FlatRun: {
