@@ -24,7 +24,7 @@ mod submit;
 
 pub use planner::{Planner, Stepped};
 pub use submission::{Attach, Submission};
-pub use submit::{SubmitError, Submitted, launch_of_key, submit};
+pub use submit::{SubmitError, Submitted, submit};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 
-use cl_runner::launch::{LaunchFile, OrderError, Promise, is_prompt_of_record, ready};
+use cl_runner::launch::{
+    LaunchFile, OrderError, Promise, is_prompt_of_record, launch_of_key, prompt_digest, ready,
+};
 use cl_storage::dependencies::{DependencyError, graph_of, set_dependencies};
 use cl_storage::durable::{self, Mode};
 use cl_storage::marker::{Marker, Markers};
@@ -11,7 +13,7 @@ use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::queue::{self, Accepted, QueueError};
 use cl_storage::record::RecordError;
 use cl_storage::task_config::TaskConfig;
-use cl_storage::{LayoutError, Root, RunId, TaskDir, digest};
+use cl_storage::{LayoutError, Root, RunId, TaskDir};
 use jiff::Timestamp;
 
 use crate::Settings;
@@ -73,11 +75,6 @@ fn lock_of(task: &TaskDir) -> &'static Mutex<()> {
     &AT_WORK[place]
 }
 
-/// Returns the id of the launch that a key stands for: the same key, the same launch.
-pub fn launch_of_key(key: &str) -> String {
-    format!("key-{}", &digest::sha256_hex(key.as_bytes())[..32])
-}
-
 /// Accepts `submission` for `task`; returns after it is on disk, in the queue.
 ///
 /// With the same `key` it is accepted once, however often it comes, also at once; the
@@ -109,25 +106,7 @@ pub fn submit(
     if submission.prompt.is_none() && !task.prompt().is_file() {
         return Err(SubmitError::NoPrompt);
     }
-    root.ensure()?;
-    let was_there = task.path().is_dir();
-    task.ensure()?;
-    let stored = match &submission.depends_on {
-        Some(given) => set_dependencies(root, task, given.clone()).map(drop),
-        None => Ok(()),
-    };
-    if let Err(error) = stored {
-        if !was_there {
-            task.remove_if_unused();
-        }
-        return Err(error.into());
-    }
-    if let Some(prompt) = &submission.prompt
-        && !task.prompt().exists()
-    {
-        let text = format!("{}\n", prompt.trim_end_matches('\n'));
-        durable::replace(&task.prompt(), text.as_bytes(), Mode::Private)?;
-    }
+    put_down(root, task, submission)?;
     let run = RunId::generate(now);
     let accepted = Accepted {
         project: task.project(),
@@ -148,6 +127,36 @@ pub fn submit(
     })
 }
 
+/// Makes the task's folder, with its prompt and what it depends on.
+///
+/// Nothing is left of a task that may not depend on what it names.
+pub(crate) fn put_down(
+    root: &Root,
+    task: &TaskDir,
+    submission: &Submission,
+) -> Result<(), SubmitError> {
+    root.ensure()?;
+    let was_there = task.path().is_dir();
+    task.ensure()?;
+    let stored = match &submission.depends_on {
+        Some(given) => set_dependencies(root, task, given.clone()).map(drop),
+        None => Ok(()),
+    };
+    if let Err(error) = stored {
+        if !was_there {
+            task.remove_if_unused();
+        }
+        return Err(error.into());
+    }
+    if let Some(prompt) = &submission.prompt
+        && !task.prompt().exists()
+    {
+        let text = format!("{}\n", prompt.trim_end_matches('\n'));
+        durable::replace(&task.prompt(), text.as_bytes(), Mode::Private)?;
+    }
+    Ok(())
+}
+
 /// Finds the submission that was accepted under the same key.
 fn earlier(
     root: &Root,
@@ -155,21 +164,8 @@ fn earlier(
     launch_id: &str,
     submission: &Submission,
 ) -> Result<Option<Submitted>, SubmitError> {
-    let same = |prompt: Option<&str>| {
-        let is_same = match (&submission.prompt, prompt) {
-            (Some(given), Some(kept)) => {
-                given.trim_end_matches('\n') == kept.trim_end_matches('\n')
-            }
-            (Some(given), None) => is_prompt_of_record(task, given),
-            (None, _) => true,
-        };
-        if is_same {
-            Ok(())
-        } else {
-            let message = "the same key was used for another submission";
-            Err(SubmitError::Conflict(message.to_owned()))
-        }
-    };
+    let same =
+        |prompt: Option<&str>| same_digest(task, submission, prompt.map(prompt_digest).as_deref());
     let entries = queue::submitted_of(root, task.project(), task.id())?;
     let is_its = |found: &queue::Submitted| found.entry.launch.as_deref() == Some(launch_id);
     if let Some(found) = entries.into_iter().find(is_its) {
@@ -182,16 +178,45 @@ fn earlier(
             is_repeated: true,
         }));
     }
-    let Some(file) = LaunchFile::read(task)?.filter(|file| file.launch_id == launch_id) else {
+    let Some(file) = LaunchFile::read(task)? else {
         return Ok(None);
     };
-    same(file.prompt.as_deref())?;
+    let run = if file.launch_id == launch_id {
+        same(file.prompt.as_deref())?;
+        file.first_run
+    } else {
+        // Somebody has started the task again since.
+        let mut earlier = file.earlier.into_iter();
+        let Some(found) = earlier.find(|launch| launch.launch_id == launch_id) else {
+            return Ok(None);
+        };
+        same_digest(task, submission, found.prompt_sha256.as_deref())?;
+        found.first_run
+    };
     Ok(Some(Submitted {
         launch_id: launch_id.to_owned(),
-        run: file.first_run,
+        run,
         queue_position: None,
         is_repeated: true,
     }))
+}
+
+/// Refuses a key that was used for another prompt: the one with this digest, else that of record.
+fn same_digest(
+    task: &TaskDir,
+    submission: &Submission,
+    digest: Option<&str>,
+) -> Result<(), SubmitError> {
+    let is_same = match (&submission.prompt, digest) {
+        (Some(given), Some(kept)) => prompt_digest(given) == kept,
+        (Some(given), None) => is_prompt_of_record(task, given),
+        (None, _) => true,
+    };
+    if is_same {
+        return Ok(());
+    }
+    let message = "the same key was used for another submission";
+    Err(SubmitError::Conflict(message.to_owned()))
 }
 
 /// Refuses what contradicts the task as it stands.

@@ -32,7 +32,8 @@ pub use order::{Contacts, Order, OrderError, Promise, Ready, ready};
 pub use policy::{Gate, Limits, OnChildTimeout, OnDeadlock, Policy};
 pub(crate) use record::is_same_prompt;
 pub use record::{
-    Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step, is_prompt_of_record,
+    EarlierLaunch, Kind, LaunchFile, LaunchRecord, Mode, NestedOptions, Origin, Step,
+    is_prompt_of_record, launch_of_key, prompt_digest,
 };
 pub use retry::{RetryAction, RetryOverride, RetryRule, RetryTable};
 pub use start::{LaunchError, Launched, Refusal, launch, reap, room_for, see_off};

@@ -140,6 +140,8 @@ struct Supervisor {
     over: Option<Failure>,
     /// Told when the task is not this supervisor's any more.
     evicted: std::rc::Rc<tokio::sync::Notify>,
+    /// Told when this process is to end before its task.
+    leaves: std::rc::Rc<tokio::sync::Notify>,
 }
 
 impl Supervisor {

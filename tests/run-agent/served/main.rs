@@ -5,6 +5,7 @@
 
 mod burst;
 mod house;
+mod keys;
 mod lost;
 mod order;
 mod power;

@@ -6,7 +6,7 @@ use cl_storage::task_state::ResultStatus;
 use cl_testkit::patience::{eventually, until};
 use rustix::process::Signal;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, id};
 
 /// An agent whose shell leaves every kind of process that is hard to end.
 const WILD: &str = "
@@ -201,19 +201,48 @@ fn a_tree_of_two_hundred_processes_is_gone() {
     assert_eq!(stage.info("top").stop.unwrap().survivors, 0);
 }
 
+fn signal_supervisor(stage: &Stage, signal: Signal) {
+    let pid = stage.info("top").supervisor_pid;
+    let pid = pid.and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.unwrap(), signal).unwrap();
+}
+
 #[test]
-fn a_signal_to_the_supervisor_stops_the_task() {
+fn an_interrupt_of_the_supervisor_stops_the_task() {
     let stage = Stage::new(WILD);
     stage.detach("top", "--grace 500ms");
     stage.wait_for_lines("members", KINDS);
-    let pid = stage
-        .info("top")
-        .supervisor_pid
-        .and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(pid.unwrap(), Signal::TERM).unwrap();
+    signal_supervisor(&stage, Signal::INT);
     stage.ended("top");
     stage.assert_nobody_left();
-    check_stopped(&stage, 143, "signal TERM to the supervisor");
+    check_stopped(&stage, 143, "signal INT to the supervisor");
+}
+
+#[test]
+fn a_supervisor_that_is_terminated_ends_the_tree_and_leaves_the_task_to_recovery() {
+    // As all are when the machine goes down, which is no wish to stop.
+    let stage = Stage::new(WILD);
+    stage.detach("top", "--grace 500ms");
+    stage.wait_for_lines("members", KINDS);
+    signal_supervisor(&stage, Signal::TERM);
+    let owner = || cl_storage::owner::Owner::read(&stage.dir("top")).unwrap();
+    until("the end of the supervisor", || {
+        cl_storage::owner::OwnerState::of(owner().as_ref()) == cl_storage::owner::OwnerState::Lost
+    });
+    stage.assert_nobody_left();
+    let state = stage.state("top");
+    assert_eq!((state.stop, state.result), (None, None));
+    let told = stage.said("top", "WARNING");
+    assert!(
+        told.iter().any(|text| text.contains("signal TERM")),
+        "{told:?}"
+    );
+    stage.ok("recover");
+    stage.wait_for_lines("members", 2 * KINDS);
+    assert_eq!(stage.runs("top").len(), 2);
+    stage.ok(&format!("stop {} --force", id("top")));
+    assert_eq!(stage.ended("top").status, ResultStatus::Stopped);
+    stage.assert_nobody_left();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "acp")]
 mod acp;
+mod at_once;
 mod batch;
 mod budget;
 mod contract;

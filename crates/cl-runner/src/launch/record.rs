@@ -8,7 +8,7 @@ use cl_config::SecretSource;
 use cl_storage::durable::{Mode as FileMode, Replace};
 use cl_storage::record::{self, RecordError};
 use cl_storage::task_state::ParentTask;
-use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId, digest};
 use jiff::Timestamp;
 
 use super::agents::AgentEntry;
@@ -224,9 +224,58 @@ pub struct LaunchFile {
     /// Who is told of what, for those who record an end in the place of a dead supervisor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifyPlan>,
+    /// Launches before this one that were asked for by a key, oldest first: who asks again
+    /// with a key is answered from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierLaunch>,
+}
+
+/// A launch before the one on record, that was asked for by a key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EarlierLaunch {
+    /// The launch.
+    pub launch_id: String,
+    /// The id that was promised for the run of its first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_run: Option<RunId>,
+    /// SHA-256 of its prompt in hexadecimal, without the line ends behind it, where that was not
+    /// the task's prompt of record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_sha256: Option<String>,
+}
+
+/// What ids of launches begin with that were asked for by a key.
+const OF_KEY: &str = "key-";
+/// Launches that are remembered beside the last one.
+const MOST_EARLIER: usize = 32;
+
+/// Returns the id of the launch that a key stands for: the same key, the same launch.
+pub fn launch_of_key(key: &str) -> String {
+    format!("{OF_KEY}{}", &digest::sha256_hex(key.as_bytes())[..32])
+}
+
+/// Returns what [`EarlierLaunch::prompt_sha256`] is of `prompt`.
+pub fn prompt_digest(prompt: &str) -> String {
+    digest::sha256_hex(prompt.trim_end_matches('\n').as_bytes())
 }
 
 impl LaunchFile {
+    /// Returns what the next launch remembers of this one and those before it.
+    pub(crate) fn into_earlier(self) -> Vec<EarlierLaunch> {
+        let mut earlier = self.earlier;
+        if self.launch_id.starts_with(OF_KEY) {
+            earlier.retain(|launch| launch.launch_id != self.launch_id);
+            earlier.push(EarlierLaunch {
+                launch_id: self.launch_id,
+                first_run: self.first_run,
+                prompt_sha256: self.prompt.as_deref().map(prompt_digest),
+            });
+        }
+        let surplus = earlier.len().saturating_sub(MOST_EARLIER);
+        earlier.drain(..surplus);
+        earlier
+    }
+
     /// Reads how `task` was launched; `None` if it never was by us.
     pub fn read(task: &TaskDir) -> Result<Option<Self>, RecordError> {
         record::read(&task.launch(), RECORD_VERSION)

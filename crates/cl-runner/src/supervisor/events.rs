@@ -37,15 +37,18 @@ impl Signals {
 impl Supervisor {
     /// Waits for anything to happen, `at_most` this long, and takes note of it.
     ///
-    /// Never returns if the task was taken away. Ends of processes are in the reaper afterwards, requests are answered, a
+    /// Never returns if the task was taken away, or this process is told to leave it. Ends of processes are in the reaper afterwards, requests are answered, a
     /// wish to stop stands in `self.stop`. Every arm only receives from a channel
     /// or waits for the time, so dropping the others loses nothing.
     pub(super) async fn next_event(&mut self, at_most: Duration) {
         let mut stopped_by = None;
+        let mut is_told_to_leave = false;
         tokio::select! {
+            // When the machine goes down, agents are told to end as well: their ends are no failures.
+            biased;
+            _ = self.signals.terminate.recv() => is_told_to_leave = true,
             _ = self.signals.child.recv() => {}
             _ = self.signals.wake.recv() => {}
-            _ = self.signals.terminate.recv() => stopped_by = Some("signal TERM to the supervisor"),
             _ = self.signals.interrupt.recv() => stopped_by = Some("signal INT to the supervisor"),
             // A supervisor has no terminal; somebody's broadcast must not end the task.
             _ = self.signals.hang_up.recv() => {}
@@ -53,7 +56,13 @@ impl Supervisor {
         }
         // What follows writes to the task's folder.
         self.stay_if_owned().await;
+        if is_told_to_leave && self.stop.is_none() {
+            self.leave().await;
+        }
         self.reaper.reap();
+        if is_told_to_leave {
+            stopped_by = Some("signal TERM to the supervisor");
+        }
         if let Some(by) = stopped_by {
             self.stop_by_signal(by);
         }

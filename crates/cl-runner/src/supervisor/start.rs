@@ -8,10 +8,10 @@ use std::time::Duration;
 use cl_storage::dependencies::{DependencyError, Stored, set_dependencies};
 use cl_storage::durable::{self, Mode as FileMode};
 use cl_storage::marker::{self, Command, Marker, Markers, Rule};
-use cl_storage::owner::{OwnError, Owner, Ownership};
+use cl_storage::owner::{OwnError, Owner, OwnerState, Ownership};
 use cl_storage::redact::{MaskingWriter, Redactor};
 use cl_storage::task_config::TaskConfig;
-use cl_storage::task_state::{Attempts, TaskState};
+use cl_storage::task_state::{Attempts, ResultStatus, TaskState};
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
@@ -150,6 +150,7 @@ pub(super) fn start(
             settles_from: tokio::time::Instant::now(),
             over: None,
             evicted: std::rc::Rc::default(),
+            leaves: std::rc::Rc::default(),
         },
     )
 }
@@ -186,6 +187,7 @@ fn take(
     } else {
         Placing::Together
     };
+    let met = launch_at_work(&task);
     let ownership = match own(&record, &root, &task, placing) {
         Ok(ownership) => ownership,
         Err(refused) => {
@@ -199,6 +201,7 @@ fn take(
     let written = Written::before(&task);
     let mut stored = None;
     let launched = check_lost(&record, &ownership, &task)
+        .and_then(|()| check_met(met.as_deref(), &task))
         // Another starter may have made and finished the task since the first look.
         .and_then(|()| check_markers(&task, &record))
         .and_then(|()| store_dependencies(&record, &root, &task))
@@ -241,6 +244,35 @@ fn check_lost(record: &LaunchRecord, ownership: &Ownership, task: &TaskDir) -> R
         )));
     }
     Ok(())
+}
+
+/// Returns the launch whose supervisor is at work on `task`; none if it has recorded its end
+/// and is about to give the task up.
+fn launch_at_work(task: &TaskDir) -> Option<String> {
+    let owner = Owner::read(task).ok().flatten()?;
+    let is_alive = OwnerState::of(Some(&owner)) == OwnerState::Alive;
+    (is_alive && result_of(task, &owner.launch_id).is_none()).then_some(owner.launch_id)
+}
+
+fn result_of(task: &TaskDir, launch: &str) -> Option<ResultStatus> {
+    let state = TaskState::read(task).ok().flatten()?;
+    let result = state.result.filter(|_| state.launch_id == launch)?;
+    Some(result.status)
+}
+
+/// Refuses a start that was asked for while the task was at work: what ended within the
+/// wait for the lock would be done a second time. After a stop that is what is wanted.
+fn check_met(met: Option<&str>, task: &TaskDir) -> Result<(), Refused> {
+    let ended = met.and_then(|launch| result_of(task, launch));
+    match ended {
+        None | Some(ResultStatus::Stopped) => Ok(()),
+        Some(status) => Err(Refused::conflict(format!(
+            "task {} was running already when this start was asked for, and has ended since: \
+             {}",
+            task.id(),
+            status.as_str()
+        ))),
+    }
 }
 
 /// Writes what the launch makes the task depend on; refuses what would close a cycle.
@@ -290,14 +322,14 @@ fn write_launch(
 ) -> Result<Taken, Refused> {
     let now = SystemClock.now();
     // How it was launched before says which gates have yet to judge its claim.
-    if let Err(error) = LaunchFile::read(task) {
+    let last = LaunchFile::read(task).map_err(|error| {
         let path = task.launch();
-        return Err(Refused::conflict(format!(
+        Refused::conflict(format!(
             "{}; restore {path}, or remove it to go on without what it says, gates included",
             crate::launch_error_text(&error),
             path = path.display(),
-        )));
-    }
+        ))
+    })?;
     let prompt = resolve_prompt(task, record)?;
     if !task.prompt().exists() {
         let text = format!("{}\n", prompt.trim_end_matches('\n'));
@@ -317,7 +349,9 @@ fn write_launch(
     let first_agent = choice::choose_first(record, root, &state, now, |text| {
         crate::notice::warn_once(task, text);
     });
-    launch_file(task, record, &first_agent, now)?.write(task, placing.replace())?;
+    let mut file = launch_file(task, record, &first_agent, now)?;
+    file.earlier = last.map(LaunchFile::into_earlier).unwrap_or_default();
+    file.write(task, placing.replace())?;
     state.write_with(task, placing.replace())?;
     placing.finish(task)?;
     cl_storage::control::remove_stale_answers(task, now)?;
@@ -448,6 +482,7 @@ fn launch_file(
         secrets: agent.secret_sources(),
         policy: record.policy.clone(),
         notify: record.notify.clone(),
+        earlier: Vec::new(),
     })
 }
 
