@@ -16,12 +16,15 @@
 
 #![warn(missing_docs)]
 
+mod imported;
 mod judge;
 mod planner;
+pub mod policy;
 pub mod recovery;
 mod submission;
 mod submit;
 
+pub use imported::CONTINUE;
 pub use planner::{Planner, Stepped};
 pub use submission::{Attach, Submission};
 pub use submit::{SubmitError, Submitted, submit};

@@ -13,13 +13,14 @@ use cl_storage::marker::{Marker, Markers};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::queue::{self, QueueError, Submitted};
-use cl_storage::{Clock, ProjectId, Root, TaskDir, TaskId};
+use cl_storage::{Clock, ProjectId, Root, RunId, TaskDir, TaskId};
 use jiff::Timestamp;
 
 use crate::Settings;
+use crate::imported::submission_of;
 use crate::judge::{Facts, Verdict, judge};
 use crate::submission::{Attach, Submission};
-use crate::submit::is_blocked;
+use crate::submit::{is_blocked, put_down};
 
 /// Supervisors that may wait for a slot while more are launched, at the least.
 const FEWEST_AHEAD: u32 = 4;
@@ -130,7 +131,7 @@ impl Planner {
                 self.looked_until = place.checked_sub(1).map(|place| names[place].clone());
                 break;
             }
-            if self.held.get(&name).is_some_and(|(until, _)| *until > now) {
+            if (self.held.get(&name)).is_some_and(|(until, _)| is_ahead(*until, now)) {
                 continue;
             }
             // Whoever has no room left is only looked at where that costs nothing.
@@ -146,6 +147,13 @@ impl Planner {
                 continue;
             };
             self.looking_at = Some(name.clone());
+            let found = match self.named(found, &task, now) {
+                Ok(found) => found,
+                Err((found, problem)) => {
+                    self.hold(&found, &problem, now);
+                    continue;
+                }
+            };
             match judge(self.facts(&name, &found, &task, now)) {
                 Verdict::Leave => {}
                 Verdict::Forget | Verdict::GiveUp | Verdict::Overtaken => {
@@ -219,6 +227,27 @@ impl Planner {
 
     fn task_of(&self, found: &Submitted) -> Option<TaskDir> {
         self.root.task(&found.entry.project, &found.entry.task).ok()
+    }
+
+    /// Makes a submission with a launch of an entry that the earlier implementation had queued.
+    ///
+    /// A crash on the way leaves the entry as it was, and at most a task that was never launched.
+    fn named(
+        &mut self,
+        found: Submitted,
+        task: &TaskDir,
+        now: Timestamp,
+    ) -> Result<Submitted, (Submitted, String)> {
+        if found.entry.launch.is_some() {
+            return Ok(found);
+        }
+        match take_over(&self.root, &found, task, &self.settings, now) {
+            Ok(named) => {
+                self.known.insert(named.name.clone(), named.clone());
+                Ok(named)
+            }
+            Err(problem) => Err((found, problem)),
+        }
     }
 
     fn facts(&self, name: &str, found: &Submitted, task: &TaskDir, now: Timestamp) -> Facts {
@@ -372,6 +401,28 @@ impl Planner {
     }
 }
 
+fn take_over(
+    root: &Root,
+    found: &Submitted,
+    task: &TaskDir,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Submitted, String> {
+    let asked = submission_of(root, task, &found.entry, settings)?;
+    put_down(root, task, &asked).map_err(|error| error_text(&error))?;
+    let launch = Promise::new_launch_id(now);
+    let run = found.entry.run.clone();
+    let run = run.unwrap_or_else(|| RunId::generate(now));
+    let request = serde_json::to_value(&asked).map_err(|error| error.to_string())?;
+    queue::name_launch(root, found, &launch, &run, request).map_err(|error| error_text(&error))
+}
+
+/// Tells whether the time to try again is still to come; a clock that was set back since is
+/// not waited for.
+fn is_ahead(until: Timestamp, now: Timestamp) -> bool {
+    until > now && until.duration_since(now).unsigned_abs() <= TRY_AGAIN
+}
+
 fn key_of(found: &Submitted) -> (ProjectId, TaskId) {
     (found.entry.project.clone(), found.entry.task.clone())
 }
@@ -408,6 +459,14 @@ mod tests {
     use super::*;
 
     const ENTRIES: usize = MOST_AHEAD as usize + 4;
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_up_nobody() {
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(is_ahead(now + TRY_AGAIN, now));
+        assert!(!is_ahead(now, now));
+        assert!(!is_ahead(now + TRY_AGAIN, now - Duration::from_secs(1)));
+    }
 
     #[test]
     fn supervisors_that_died_before_they_took_their_task_take_up_no_room() {

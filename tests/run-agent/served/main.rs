@@ -5,6 +5,7 @@
 
 mod burst;
 mod house;
+mod imported;
 mod keys;
 mod lost;
 mod order;

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use cl_conduct::{Attach, Submission, SubmitError};
-use cl_runner::launch::{
-    Gate, Kind, LaunchFile, OrderError, Policy, add_gates, configured_gate, configured_policy,
-};
+use cl_conduct::{Attach, CONTINUE, Submission, SubmitError};
+use cl_runner::launch::{Kind, LaunchFile, OrderError, Policy};
 use cl_storage::dependencies::DependencyError;
 use cl_storage::task_config::TaskConfig;
 use cl_storage::thread_link::ThreadLink;
@@ -28,8 +26,6 @@ use crate::guard::Body;
 const KEY: &str = "idempotency-key";
 /// The longest key.
 const LONGEST_KEY: usize = 255;
-/// What is said to the agent of a task that is taken up again.
-const CONTINUE: &str = "Continue working on the following:\n\n";
 
 /// Returns the routes of this module.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -244,19 +240,8 @@ fn known_folder(app: &App, project: &ProjectId) -> Answer<PathBuf> {
 }
 
 pub(super) fn policy(app: &App, task: &TaskDir) -> Answer<Policy> {
-    let mut policy = configured_policy(&app.serving.config);
-    let path = task.config();
-    let text = TaskConfig::text(task)
-        .map_err(|error| Refusal::conflict(cl_view::chain(&error)))?
-        .unwrap_or_default();
-    let gates = cl_config::task_gates(&text, &path, task.id(), &app.serving.environment)
-        .map_err(|error| Refusal::conflict(cl_view::chain(&error)))?;
-    let gates = gates.iter().map(|configured| Gate {
-        of_task: true,
-        ..configured_gate(configured)
-    });
-    add_gates(&mut policy, gates);
-    Ok(policy)
+    cl_conduct::policy::of_task(&app.settings, task)
+        .map_err(|error| Refusal::conflict(cl_view::chain(&error)))
 }
 
 /// Says why a submission was not accepted.

@@ -142,6 +142,35 @@ pub fn hold_place(root: &Root, found: &Submitted, holds: bool) -> Result<Submitt
     })
 }
 
+/// Names the launch that is made of an entry which another program had queued, and says in our
+/// words what it asks for; returns after that is on disk.
+pub fn name_launch(
+    root: &Root,
+    found: &Submitted,
+    launch: &str,
+    run: &RunId,
+    request: serde_json::Value,
+) -> Result<Submitted, QueueError> {
+    locked(root, |folder| {
+        let path = folder.join(&found.name);
+        let entry = Entry {
+            launch: Some(launch.to_owned()),
+            run: Some(run.clone()),
+            request: Some(request),
+            ..found.entry.clone()
+        };
+        // Its task may have been stopped or deleted since.
+        if path.exists() {
+            let text = crate::yaml::to_text(&entry).map_err(RecordError::malformed(&path))?;
+            durable::replace(&path, text.as_bytes(), Mode::Private).map_err(io_error(&path))?;
+        }
+        Ok(Submitted {
+            name: found.name.clone(),
+            entry,
+        })
+    })
+}
+
 /// Takes an entry of a server out of the queue; fine if it is gone.
 pub fn remove_entry(root: &Root, name: &str) -> Result<(), QueueError> {
     let path = folder_of(root).join(name);
