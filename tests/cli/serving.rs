@@ -98,6 +98,25 @@ fn a_second_server_is_refused_by_name_and_may_only_look() {
 }
 
 #[test]
+fn a_server_whose_root_was_moved_away_ends_and_leaves_the_next_one_alone() {
+    let served = Served::start(DAEMON);
+    let first = served.record();
+    let place = &served.0;
+    let root = place.root.path();
+    std::fs::rename(root, root.with_extension("moved")).unwrap();
+    place.run(DAEMON).ok();
+    let second = served.record();
+    until("the end of the first", || !first.is_alive());
+    assert_eq!(served.record(), second);
+    assert!(second.is_alive());
+    let log = root
+        .with_extension("moved")
+        .join(".conductor/log/server.log");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("removed, moved or replaced"), "{log}");
+}
+
+#[test]
 fn what_a_killed_server_left_is_seen_to_be_stale() {
     let served = Served::start(DAEMON);
     let place = &served.0;

@@ -59,7 +59,7 @@ async fn run(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ending = CancellationToken::new();
     // Nothing else runs yet that this could keep from working.
-    let mut claim = Claim::take(&serving, &root)?;
+    let claim = Claim::take(&serving, &root)?;
     let settled = if serving.is_read_only {
         Settled::Nothing
     } else {
@@ -107,6 +107,7 @@ async fn run(
     }
     let signals = EndSignals::catch()?;
     claim.announce(&said, &*clock)?;
+    let root = app.root.path().display().to_string();
     let (listen_anew, anew) = mpsc::channel(1);
     // Before anybody is told, so that a thread that cannot be had is the server's end.
     let (metrics, clock) = (Arc::clone(&app.metrics), Arc::clone(&app.clock));
@@ -129,8 +130,21 @@ async fn run(
             ending.cancel();
         }
     });
-    listen::accept(listeners, router, &limits, ending, anew, pulse).await;
-    Ok(claim)
+    let served = listen::accept(listeners, router, &limits, ending.clone(), anew, pulse);
+    let mut served = std::pin::pin!(served);
+    tokio::select! {
+        // Both go on where they were; nothing is lost by waiting for the other one, too.
+        () = &mut served => return Ok(claim),
+        () = claim.lost() => {}
+    }
+    tracing::error!(
+        root,
+        "the root was removed, moved or replaced; the server ends"
+    );
+    ending.cancel();
+    served.await;
+    let message = format!("{root} was removed, moved or replaced while it was served");
+    Err(Problem::new(ProblemCode::Conflict, message).hint("start a server where the root is now"))
 }
 
 /// Says how clients of this machine reach a server on `address`, that was told `host`.

@@ -11,6 +11,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -137,8 +138,8 @@ fn path(root: &Root) -> PathBuf {
 #[derive(Debug)]
 pub struct ServerClaim {
     root: Root,
-    is_announced: bool,
-    _lock: HeldLock,
+    is_announced: AtomicBool,
+    lock: HeldLock,
 }
 
 impl ServerClaim {
@@ -157,24 +158,33 @@ impl ServerClaim {
         root.ensure_conductor_folder().map_err(io)?;
         Ok(Self {
             root: root.clone(),
-            is_announced: false,
-            _lock: HeldLock::acquire(&lock_path, Mode::Private, wait)?,
+            is_announced: AtomicBool::new(false),
+            lock: HeldLock::acquire(&lock_path, Mode::Private, wait)?,
         })
     }
 
     /// Says where the server is; returns after that is on disk.
-    pub fn announce(&mut self, record: &ServerRecord) -> io::Result<()> {
+    pub fn announce(&self, record: &ServerRecord) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(record)?;
         text.push(b'\n');
         durable::replace(&path(&self.root), &text, Mode::Private)?;
-        self.is_announced = true;
+        self.is_announced.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Tells whether the lock is still where it was taken.
+    ///
+    /// If not, the root was removed, moved or replaced, and what is at its place may have
+    /// another server. Looks at the disk.
+    pub fn is_in_place(&self) -> bool {
+        self.lock.is_in_place()
     }
 }
 
 impl Drop for ServerClaim {
     fn drop(&mut self) {
-        if self.is_announced {
+        // What is not in its place any more may have the file of another server.
+        if self.is_announced.load(Ordering::Acquire) && self.is_in_place() {
             // A file that stays is stale, which its readers see.
             durable::remove(&path(&self.root)).ok();
         }
@@ -200,7 +210,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(&folder.path().join("new")).unwrap();
-        let mut first = ServerClaim::take(&root, Duration::ZERO).unwrap();
+        let first = ServerClaim::take(&root, Duration::ZERO).unwrap();
         let second = ServerClaim::take(&root, Duration::ZERO);
         assert!(second.is_err_and(|error| error.is_timeout()));
         assert_eq!(ServerRecord::read(&root).unwrap(), None);
@@ -220,7 +230,7 @@ mod tests {
     fn newer_files_are_read_and_damaged_ones_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path()).unwrap();
-        let mut claim = ServerClaim::take(&root, Duration::ZERO).unwrap();
+        let claim = ServerClaim::take(&root, Duration::ZERO).unwrap();
         claim.announce(&record()).unwrap();
         let text = std::fs::read_to_string(path(&root)).unwrap();
         let newer = text.replacen("\"version\": 1,", "\"version\": 2, \"more\": 3,", 1);

@@ -1,5 +1,6 @@
 //! Being the one server of a root.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cl_config::Serving;
@@ -12,10 +13,13 @@ use cl_wire::{Announcement, Problem, ProblemCode};
 /// How long the end of an earlier server is waited for.
 const WAIT: Duration = Duration::from_millis(500);
 
+/// How often the root is looked for.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What makes this process the server of its root; a server that changes nothing needs none.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    held: Option<ServerClaim>,
+    held: Option<Arc<ServerClaim>>,
     keeper: Option<ProcessIdentity>,
     version: String,
 }
@@ -38,7 +42,7 @@ impl Claim {
             must_exist(root)?;
             None
         } else {
-            Some(ServerClaim::take(root, WAIT).map_err(|error| {
+            let claim = ServerClaim::take(root, WAIT).map_err(|error| {
                 if error.is_timeout() {
                     taken(root)
                 } else {
@@ -49,7 +53,8 @@ impl Claim {
                     );
                     internal(message).hint("--read-only shows a root without changing it")
                 }
-            })?)
+            })?;
+            Some(Arc::new(claim))
         };
         Ok(Self {
             held: claim,
@@ -59,12 +64,8 @@ impl Claim {
     }
 
     /// Says where this server is; returns after that is on disk. Blocks.
-    pub(crate) fn announce(
-        &mut self,
-        said: &Announcement,
-        clock: &dyn Clock,
-    ) -> Result<(), Problem> {
-        let Some(claim) = &mut self.held else {
+    pub(crate) fn announce(&self, said: &Announcement, clock: &dyn Clock) -> Result<(), Problem> {
+        let Some(claim) = &self.held else {
             return Ok(());
         };
         let failed = |error| internal(format!("could not say where the server is: {error}"));
@@ -76,6 +77,26 @@ impl Claim {
             self.keeper.clone(),
         );
         claim.announce(&record).map_err(failed)
+    }
+
+    /// Returns when the root is not this server's any more: it was removed, moved or replaced,
+    /// and another server may be at work at its place. Until then it waits, for ever if need be.
+    pub(crate) fn lost(&self) -> impl Future<Output = ()> + use<> {
+        let held = self.held.clone();
+        async move {
+            let Some(held) = held else {
+                return std::future::pending().await;
+            };
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let claim = Arc::clone(&held);
+                // The disk may hang, and requests must not.
+                let look = tokio::task::spawn_blocking(move || claim.is_in_place());
+                if look.await.is_ok_and(|is_in_place| !is_in_place) {
+                    return;
+                }
+            }
+        }
     }
 }
 
