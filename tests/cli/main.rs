@@ -34,6 +34,7 @@ mod shell_setup;
 mod streams;
 mod synthesize;
 mod unrecorded;
+mod update_kills;
 mod updating;
 mod usage;
 mod watching;
