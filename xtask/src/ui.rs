@@ -3,6 +3,7 @@
 //! Everything is done by the scripts of `crates/cl-api/ui/package.json`, so that whoever works in that folder alone
 //! can run them there. What is built is embedded in the server by the next `cargo build`.
 
+use cl_storage::{Clock as _, SystemClock};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -47,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<String> {
         // The build script says why.
         let script = workspace.root().join("crates/cl-api/build.rs");
         let file = std::fs::File::options().append(true).open(&script)?;
-        file.set_modified(std::time::SystemTime::now())?;
+        file.set_modified(SystemClock.now().into())?;
     }
     Ok(format!(
         "web UI: {} passed; cargo build embeds it",

@@ -149,7 +149,8 @@ impl Planner {
             self.looking_at = Some(name.clone());
             let found = match self.named(found, &task, now) {
                 Ok(found) => found,
-                Err((found, problem)) => {
+                Err(held) => {
+                    let (found, problem) = *held;
                     self.hold(&found, &problem, now);
                     continue;
                 }
@@ -237,7 +238,7 @@ impl Planner {
         found: Submitted,
         task: &TaskDir,
         now: Timestamp,
-    ) -> Result<Submitted, (Submitted, String)> {
+    ) -> Result<Submitted, Box<(Submitted, String)>> {
         if found.entry.launch.is_some() {
             return Ok(found);
         }
@@ -246,7 +247,7 @@ impl Planner {
                 self.known.insert(named.name.clone(), named.clone());
                 Ok(named)
             }
-            Err(problem) => Err((found, problem)),
+            Err(problem) => Err(Box::new((found, problem))),
         }
     }
 

@@ -14,7 +14,14 @@ fn a_key_is_known_after_other_launches_of_its_task() {
     house.wait_for_all(1);
     for times in 2..4 {
         let task = id(0);
-        let command = ["task", "resume", task.as_str(), "--project", PROJECT, "--detach"];
+        let command = [
+            "task",
+            "resume",
+            task.as_str(),
+            "--project",
+            PROJECT,
+            "--detach",
+        ];
         house.scenario.command(&command).ok();
         until("another launch", || house.began().len() == times);
         house.wait_for_all(1);
