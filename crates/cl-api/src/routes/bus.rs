@@ -130,7 +130,9 @@ fn asked(parts: Parts) -> Answer<Asked> {
 async fn post(State(app): State<App>, Body(asked): Body<BusPost>) -> Answer<Json<BusPosted>> {
     blocking(move || {
         let bus = bus_of(&app, &asked.project_id, asked.task_id.as_ref())?;
-        append(&bus, asked).map(Json)
+        let posted = append(&bus, asked)?;
+        app.index.bus_grew(bus.path());
+        Ok(Json(posted))
     })
     .await
 }

@@ -285,6 +285,8 @@ async fn append(
             None => append_new(&bus, draft, app.now()),
         }?;
         app.metrics.appended();
+        // Folders of ended tasks are not watched.
+        app.index.bus_grew(bus.path());
         Ok(posted)
     })
     .await?;

@@ -1,7 +1,7 @@
 //! The index: follows the files below the root.
 
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -254,6 +254,11 @@ impl Index {
     /// look and nothing else.
     pub(crate) fn ear(&self) -> Ear {
         Ear::new(Arc::clone(&self.0.shared.ears), self.0.events.clone())
+    }
+
+    /// Tells whoever follows buses that this one has grown, also where nobody watches its folder.
+    pub(crate) fn bus_grew(&self, bus: &Path) {
+        self.0.shared.ears.ring(bus);
     }
 
     /// Looks at a task again at once; what was changed before the call is in the next view.

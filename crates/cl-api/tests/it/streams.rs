@@ -826,6 +826,15 @@ fn changes_are_told_after_a_snapshot_and_resumed() {
     assert_eq!(change["task"]["latest_status"], "running");
     post(&Bus::new(tasks[1].bus()), "hello");
     assert!(next(&mut client, "bus", &tasks[1])["msg_id"].is_string());
+    // What is posted by way of the server is told also of a task that has ended: nobody
+    // watches its folder.
+    let path = format!("/api/projects/{PROJECT}/tasks/{}/messages", tasks[0].id());
+    let posted = server.post(&path, &serde_json::json!({"body": "late"}));
+    let posted = posted.expect(201).json();
+    assert_eq!(
+        next(&mut client, "bus", &tasks[0])["msg_id"],
+        posted["msg_id"]
+    );
     let last = client.last_id.clone();
     drop(client);
     let third = task_at(server.place(), "ghi");
