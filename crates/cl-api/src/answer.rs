@@ -55,6 +55,11 @@ impl Refusal {
         self.detail(RETRY_AFTER, seconds.to_string())
     }
 
+    /// Names the field of the request that has to be another.
+    pub(crate) fn about(self, field: &str) -> Self {
+        self.detail("field", field)
+    }
+
     /// Adds a thing concerned.
     pub(crate) fn detail(self, name: &str, value: impl Into<String>) -> Self {
         Self(self.0.detail(name, value))

@@ -168,7 +168,7 @@ pub enum LaunchKind {
 }
 
 /// Limits and delays of a launch; times are in milliseconds, 0 switches a limit off.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LaunchPolicy {
     /// How long a task that is done waits for those that its agents have started.
@@ -178,6 +178,7 @@ pub struct LaunchPolicy {
     /// Whether a task fails whose dependencies can make no progress.
     pub fails_on_deadlock: Option<bool>,
     /// Commands that must succeed before `DONE` is believed.
+    #[serde(default)]
     pub gates: Vec<String>,
     /// How long an agent that is asked to end may take.
     pub grace_ms: Option<u64>,
@@ -198,10 +199,12 @@ pub struct LaunchPolicy {
     /// How many tokens the task may use.
     pub max_tokens: Option<u64>,
     /// `DONE` is refused when nothing has changed.
+    #[serde(default)]
     pub require_change: bool,
     /// The pause between two attempts.
     pub restart_delay_ms: Option<u64>,
     /// The conversation of the last attempt goes on.
+    #[serde(default)]
     pub resume_session: bool,
     /// Whether child tasks are stopped when waiting for them ends.
     pub stops_children: Option<bool>,

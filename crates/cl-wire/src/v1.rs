@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::changes::LaunchPolicy;
 use crate::time as zero_time;
 
 /// The answer of `GET /api/v1/tasks`.
@@ -154,6 +155,9 @@ pub struct TaskCreate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "USER_REQUEST")]
     pub thread_message_type: Option<String>,
+    /// Gates, limits and delays; what is not said is as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<LaunchPolicy>,
 }
 
 /// What to do if a task is there already.

@@ -136,7 +136,7 @@ fn submit(app: &App, task: &TaskDir, asked: LaunchRequest) -> Answer<String> {
 }
 
 /// Lays what was asked for over what is configured.
-fn laid_over(base: Policy, asked: &LaunchPolicy) -> Answer<Policy> {
+pub(super) fn laid_over(base: Policy, asked: &LaunchPolicy) -> Answer<Policy> {
     let mut policy = base;
     let time = Duration::from_millis;
     let limit = |asked: Option<u64>, usual: Option<Duration>| asked.map(time).or(usual);
@@ -148,6 +148,7 @@ fn laid_over(base: Policy, asked: &LaunchPolicy) -> Answer<Policy> {
     if let Some(cost) = &asked.max_cost_usd {
         let cost = Usd::parse(cost).ok_or_else(|| {
             Refusal::bad_request(format!("max_cost_usd: {cost:?} is no amount of money"))
+                .about("policy.max_cost_usd")
         })?;
         budget.max_cost_usd = Some(cost);
     }

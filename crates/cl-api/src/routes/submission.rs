@@ -16,8 +16,8 @@ use cl_wire::v1::{Admission, AttachMode, TaskCreate, TaskCreated};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::imports;
 use super::threads::{self, Linked};
+use super::{changing, imports};
 use crate::answer::{Answer, Refusal, blocking, json};
 use crate::app::App;
 use crate::guard::Body;
@@ -86,7 +86,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Answer<Option<String>> {
 /// Returns the folder of a task that may be made; its ids are held to the strict rules.
 pub(super) fn new_task(app: &App, project: &ProjectId, task: &TaskId) -> Answer<TaskDir> {
     let folder = app.root.task(project, task);
-    folder.map_err(|error| Refusal::bad_request(cl_view::chain(&error)))
+    folder.map_err(|error| Refusal::bad_request(cl_view::chain(&error)).about("task_id"))
 }
 
 fn submit(app: &App, task: &TaskDir, asked: TaskCreate, key: Option<&str>) -> Answer<TaskCreated> {
@@ -163,11 +163,16 @@ pub(crate) fn resume(app: &App, task: &TaskDir) -> Answer<()> {
 /// Makes a submission of what was asked for.
 fn submission(app: &App, task: &TaskDir, asked: TaskCreate) -> Answer<Submission> {
     if asked.agent_type.trim().is_empty() {
-        return Err(Refusal::bad_request("agent_type is required"));
+        return Err(Refusal::bad_request("agent_type is required").about("agent_type"));
     }
     if asked.prompt.trim().is_empty() {
-        return Err(Refusal::bad_request("prompt is required"));
+        return Err(Refusal::bad_request("prompt is required").about("prompt"));
     }
+    let policy = policy(app, task)?;
+    let policy = match &asked.policy {
+        Some(asked) => changing::laid_over(policy, asked)?,
+        None => policy,
+    };
     let attach = match asked.attach_mode.unwrap_or_default() {
         AttachMode::Create => Attach::Create,
         AttachMode::Attach => Attach::Attach,
@@ -186,7 +191,7 @@ fn submission(app: &App, task: &TaskDir, asked: TaskCreate) -> Answer<Submission
         env: asked.config.unwrap_or_default(),
         depends_on: asked.depends_on,
         parent_run: None,
-        policy: policy(app, task)?,
+        policy,
     })
 }
 
@@ -202,17 +207,18 @@ pub(super) fn working_folder(
     let path = expand(app, named);
     if !path.is_absolute() {
         let message = "project_root must be an absolute path or use ~/...";
-        return Err(Refusal::bad_request(message));
+        return Err(Refusal::bad_request(message).about("project_root"));
     }
     if !path.is_dir() {
         let message = format!("project_root does not exist: {}", path.display());
-        return Err(Refusal::bad_request(message));
+        return Err(Refusal::bad_request(message).about("project_root"));
     }
     std::fs::canonicalize(&path).map_err(|error| {
         Refusal::bad_request(format!(
             "project_root cannot be used: {}: {error}",
             path.display()
         ))
+        .about("project_root")
     })
 }
 
@@ -236,6 +242,7 @@ fn known_folder(app: &App, project: &ProjectId) -> Answer<PathBuf> {
                 "project_root is required: project {project} has none yet"
             ))
             .hint("name the folder that the agent is to work in")
+            .about("project_root")
         })
 }
 
@@ -248,16 +255,19 @@ pub(super) fn policy(app: &App, task: &TaskDir) -> Answer<Policy> {
 pub(super) fn refusal(error: SubmitError) -> Refusal {
     match error {
         SubmitError::Agent(OrderError::Choice(error)) => Refusal::bad_request(error.to_string())
-            .hint("`run-agent validate` shows the agents there are"),
+            .hint("`run-agent validate` shows the agents there are")
+            .about("agent_type"),
         SubmitError::Agent(error) => Refusal::bad_request(cl_view::chain(&error))
-            .hint("`run-agent validate` shows what each agent needs"),
+            .hint("`run-agent validate` shows what each agent needs")
+            .about("agent_type"),
         SubmitError::Conflict(message) => Refusal::conflict(message)
-            .hint("take another task id, or attach_mode `attach` or `resume`"),
-        SubmitError::NoPrompt => Refusal::bad_request("prompt is required"),
+            .hint("take another task id, or attach_mode `attach` or `resume`")
+            .about("task_id"),
+        SubmitError::NoPrompt => Refusal::bad_request("prompt is required").about("prompt"),
         SubmitError::Dependencies(
             error @ (DependencyError::Cycle(_) | DependencyError::Itself(_)),
-        ) => Refusal::conflict(error.to_string()),
-        SubmitError::Layout(error) => Refusal::bad_request(cl_view::chain(&error)),
+        ) => Refusal::conflict(error.to_string()).about("depends_on"),
+        SubmitError::Layout(error) => Refusal::bad_request(cl_view::chain(&error)).about("task_id"),
         error => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,

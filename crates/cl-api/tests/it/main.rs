@@ -20,6 +20,7 @@ mod scene;
 mod search;
 mod server;
 mod streams;
+mod submitting;
 mod traversal;
 
 /// A file that nobody names in this module would never be compiled.

@@ -5756,7 +5756,7 @@ export interface components {
             /** @description Whether a task fails whose dependencies can make no progress. */
             fails_on_deadlock?: boolean | null;
             /** @description Commands that must succeed before `DONE` is believed. */
-            gates: string[];
+            gates?: string[];
             /**
              * Format: int64
              * @description How long an agent that is asked to end may take.
@@ -5800,14 +5800,14 @@ export interface components {
              */
             max_tokens?: number | null;
             /** @description `DONE` is refused when nothing has changed. */
-            require_change: boolean;
+            require_change?: boolean;
             /**
              * Format: int64
              * @description The pause between two attempts.
              */
             restart_delay_ms?: number | null;
             /** @description The conversation of the last attempt goes on. */
-            resume_session: boolean;
+            resume_session?: boolean;
             /** @description Whether child tasks are stopped when waiting for them ends. */
             stops_children?: boolean | null;
         };
@@ -7182,6 +7182,7 @@ export interface components {
             } | null;
             /** @description The tasks that must be done first: `null` keeps what stands, a list replaces it. */
             depends_on?: string[] | null;
+            policy?: components["schemas"]["LaunchPolicy"] | null;
             process_import?: components["schemas"]["ProcessImport"] | null;
             /**
              * @description The project; made if it is not there.
