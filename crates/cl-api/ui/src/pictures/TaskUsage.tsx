@@ -9,7 +9,7 @@ import { useTaskEvidence, useTaskUsage } from "./asks";
 import common from "./pictures.module.css";
 import styles from "./TaskUsage.module.css";
 import { type RunUsage, refusedRuns, usageOf } from "./usage/runs";
-import { costText, moneyText, tokensWhole } from "./words";
+import { costText, moneyText, tokensText, tokensWhole } from "./words";
 
 export interface TaskUsageProps {
   project: string;
@@ -104,7 +104,8 @@ function Total({ name, value, more }: { name: string; value: string; more?: stri
 }
 
 function Line({ row, project, task, most }: { row: RunUsage; project: string; task: string; most: number }) {
-  const number = (count: number | undefined) => (count === undefined ? "—" : tokensWhole(count));
+  const number = (count: number | undefined) =>
+    count === undefined ? "—" : <span title={tokensWhole(count)}>{tokensText(count)}</span>;
   return (
     <tr>
       <td>

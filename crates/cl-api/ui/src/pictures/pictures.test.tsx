@@ -468,7 +468,7 @@ it("shows what each run of a task used, and what was for nothing", async () => {
   answers[EVIDENCE] = { project_id: PROJECT, task_id: TASK, claim: null, evidence: [], problems: [] };
   show(<TaskUsage project={PROJECT} task={TASK} />);
   const line = await screen.findByRole("row", { name: /Attempt 1/ });
-  expect(line).toHaveTextContent("1,000");
+  expect(line).toHaveTextContent("1.00k");
   expect(line).toHaveTextContent("$0.50");
   expect(line).toHaveTextContent("silent for too long");
   expect(await screen.findByText("1 of 2 runs")).toBeVisible();
