@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 import { Button, IconButton } from "./Button";
 import styles from "./Dialog.module.css";
 
@@ -19,6 +19,7 @@ export interface DialogProps {
 
 /** A modal dialog: Escape and a click outside close it, and the focus returns to where it was. */
 export function Dialog(props: DialogProps) {
+  const before = useRef<Element | null>(null);
   return (
     <Radix.Root open={props.open} onOpenChange={props.onOpenChange}>
       <Radix.Portal>
@@ -27,6 +28,14 @@ export function Dialog(props: DialogProps) {
           className={styles.dialog}
           style={{ width: props.width ?? 520 }}
           data-testid={props.testid}
+          onOpenAutoFocus={() => {
+            before.current = document.activeElement;
+          }}
+          onCloseAutoFocus={(event) => {
+            // There is no trigger that it knows of: what opens it is anywhere.
+            event.preventDefault();
+            if (before.current instanceof HTMLElement && before.current.isConnected) before.current.focus();
+          }}
           {...(props.description ? {} : { "aria-describedby": undefined })}
         >
           <header className={styles.head}>

@@ -209,7 +209,7 @@ function Limits() {
     sum.warning > 0 && `${sum.warning} nearly used up`,
     waiting.length > 0 && `${waiting.length} waiting`,
   ].filter(Boolean);
-  const label = words.length === 0 ? "Limits: all open" : `Limits: ${words.join(", ")}`;
+  const label = words.length === 0 ? "Limits: ok, all open" : `Limits: ${words.join(", ")}`;
   const value = shut > 0 ? shut : sum.warning > 0 ? "!" : "ok";
   const tone = shut > 0 ? "failed" : sum.warning > 0 ? "blocked" : waiting.length > 0 ? "waiting" : undefined;
   return (
@@ -219,7 +219,7 @@ function Limits() {
       value={
         <>
           {value}
-          {sum.next !== undefined && <small> {countdownText(sum.next, now)}</small>}
+          {sum.next !== undefined && <small aria-hidden> {countdownText(sum.next, now)}</small>}
         </>
       }
       testid="strip-limits"

@@ -378,7 +378,7 @@ describe("the strip", () => {
     show(<StripItems />);
     expect(await screen.findByRole("button", { name: "0 runs at work, no limit" })).toBeVisible();
     expect(screen.getByRole("button", { name: "0 tasks wait for a slot" })).toHaveTextContent("0");
-    expect(await screen.findByRole("button", { name: "Limits: all open" })).toBeVisible();
+    expect(await screen.findByRole("button", { name: "Limits: ok, all open" })).toBeVisible();
   });
 });
 

@@ -16,7 +16,7 @@ export function ProjectPicker({ project }: { project: string | undefined }) {
           type="button"
           className={styles.picker}
           data-testid="project-picker"
-          aria-label={`Project ${project ?? ""}`}
+          aria-label={project === undefined ? "No project" : `Project ${project}`}
         >
           <span>{project ?? "No project"}</span>
           <ChevronsUpDown size={13} aria-hidden />
