@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{checks, demo, hygiene, layers, release, schema_fuzz, secrets, smoke, tidy};
+use crate::{checks, demo, e2e, hygiene, layers, release, schema_fuzz, secrets, smoke, tidy, ui};
 
 /// One check and what to run when it fails.
 struct Step {
@@ -41,6 +41,18 @@ const STEPS: &[Step] = &[
         run: layers::check,
         remedy: "remove the dependency, or change xtask/src/layers/table.rs with a reason, then: cargo xtask layers",
     },
+    // Before whatever builds the server: that embeds what this makes.
+    Step {
+        name: "ui",
+        run: |workspace| {
+            let check = ui::Options {
+                check: true,
+                ..ui::Options::default()
+            };
+            ui::run(workspace, check)
+        },
+        remedy: "mend what is listed, then: cargo xtask ui",
+    },
     Step {
         name: "lint",
         run: checks::lint,
@@ -55,6 +67,11 @@ const STEPS: &[Step] = &[
         name: "release-check",
         run: release::check,
         remedy: "mend what is listed, then: cargo xtask release-check",
+    },
+    Step {
+        name: "e2e",
+        run: e2e::check,
+        remedy: "look at the traces in target/e2e/results, then: cargo xtask e2e -- NAME",
     },
     Step {
         name: "demo",

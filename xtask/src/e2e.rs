@@ -64,7 +64,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
     let stage = Stage::prepare(workspace, options.dev)?;
     if !options.performance {
         stage.play("behaviour", MINUTES, &options.filter)?;
-        return Ok(format!("e2e: passed, screenshots in {}", stage.out.display()));
+        return Ok(format!(
+            "e2e: passed, screenshots in {}",
+            stage.out.display()
+        ));
     }
     let figures = stage.measure(options.minutes, &options.filter)?;
     let missed = figures.iter().filter(|figure| !figure.is_kept()).count();
@@ -73,7 +76,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
         "{missed} of {} figures are beyond their goals",
         figures.len()
     );
-    Ok(format!("e2e: {} figures, all within their goals", figures.len()))
+    Ok(format!(
+        "e2e: {} figures, all within their goals",
+        figures.len()
+    ))
 }
 
 /// Tests, and measures for a short time without judging: a machine that does other work proves nothing.
@@ -115,7 +121,8 @@ impl<'a> Stage<'a> {
         let binaries = parent(&program)?.to_path_buf();
         let target = parent(&binaries)?;
         let data = target.join("bench/data");
-        let shown = bench_data::root(&data, SHOWN.0, SHOWN.1).context("could not make the root of tasks")?;
+        let shown = bench_data::root(&data, SHOWN.0, SHOWN.1)
+            .context("could not make the root of tasks")?;
         Ok(Self {
             workspace,
             chromium,

@@ -11,6 +11,7 @@
 //! - [`secrets`]: nothing that looks like a live credential, in files and in history
 //! - [`release`]: what a release binary must and must not contain
 //! - [`release_gate`]: whether a commit may be released
+//! - [`e2e`]: the web UI in a real browser, and what it promises to measure
 //! - [`demo`]: the main job, end to end, with the built-in scripted agent
 //! - [`smoke`]: the same with real agent CLIs and a stand-in for a model
 //! - [`schema_fuzz`]: a fuzzer that asks a live server everything in its OpenAPI document
@@ -28,6 +29,7 @@ mod bench;
 mod checks;
 mod ci;
 mod demo;
+mod e2e;
 mod hygiene;
 mod layers;
 mod release;
@@ -96,6 +98,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    /// Test the web UI in a real browser, with real servers and scripted agents
+    E2e(e2e::Options),
     /// Test with what is not ours
     Smoke {
         #[command(subcommand)]
@@ -166,6 +170,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test { filter } => checks::test(&workspace, &filter)?,
         Command::Ui(options) => ui::run(&workspace, options)?,
         Command::ReleaseCheck => release::check(&workspace)?,
+        Command::E2e(options) => e2e::run(&workspace, &options)?,
         Command::Demo { keep } => demo::run(&workspace, keep.as_deref())?,
         Command::Smoke { subject } => match subject {
             Subject::Startup => smoke::startup::startup(&workspace)?,
