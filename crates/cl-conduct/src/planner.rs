@@ -5,10 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cl_runner::launch::{
-    Contacts, LaunchError, LaunchFile, Mode, Order, OrderError, Promise, Refusal, error_text,
-    ready, reap,
-};
+use cl_runner::launch::{Contacts, LaunchError, LaunchFile, Mode, Order, OrderError, Promise, Refusal, error_text, ready, reap};
 use cl_storage::marker::{Marker, Markers};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;
@@ -34,6 +31,10 @@ const LOOKS: usize = 64;
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 /// How soon entries that wait for other tasks are looked at again when nobody says a word.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How soon the queue is looked at again after something was launched. It changes when a
+/// supervisor takes its task, and whoever watches it says so: while nothing happens, each
+/// pause is twice the last one, up to [`LOOK_AGAIN`].
+const LOOK_SOON: Duration = Duration::from_millis(20);
 
 /// Launches what waits in the queue of one root, in order.
 ///
@@ -55,6 +56,8 @@ pub struct Planner {
     looked_until: Option<String>,
     /// The entry that is being looked at.
     looking_at: Option<String>,
+    /// How soon the queue is looked at again if nothing happens.
+    pause: Duration,
 }
 
 /// What came of a step.
@@ -85,6 +88,7 @@ impl Planner {
             children: Vec::new(),
             looked_until: None,
             looking_at: None,
+            pause: LOOK_SOON,
         }
     }
 
@@ -190,8 +194,13 @@ impl Planner {
         self.reap();
         stepped.waiting = self.known.len();
         stepped.problems = self.problems();
-        let is_busy = room == 0 || stepped.launched > 0 || self.looked_until.is_some();
-        stepped.look_again = self.look_again(is_busy);
+        let has_moved = stepped.launched > 0 || !stepped.changed.is_empty();
+        self.pause = if has_moved || self.looked_until.is_some() {
+            LOOK_SOON
+        } else {
+            (self.pause * 2).min(LOOK_AGAIN)
+        };
+        stepped.look_again = self.look_again(room == 0);
         Ok(stepped)
     }
 
@@ -390,15 +399,13 @@ impl Planner {
             .retain(|child| child.is_alive() || !reap(child));
     }
 
-    fn look_again(&self, is_busy: bool) -> Option<Duration> {
+    fn look_again(&self, has_no_room: bool) -> Option<Duration> {
         if self.known.is_empty() {
             return None;
         }
-        Some(if is_busy || !self.in_flight.is_empty() {
-            Duration::from_millis(20)
-        } else {
-            LOOK_AGAIN
-        })
+        // Nothing is about to happen where everything waits for other tasks.
+        let is_near = has_no_room || !self.in_flight.is_empty() || self.pause == LOOK_SOON;
+        Some(if is_near { self.pause } else { LOOK_AGAIN })
     }
 }
 
@@ -501,8 +508,15 @@ mod tests {
         let stepped = planner.step(false).unwrap();
         assert_eq!((stepped.launched, stepped.waiting), (0, ENTRIES));
         assert_eq!(stepped.problems.len(), MOST_AHEAD as usize);
+        assert_eq!(stepped.look_again, Some(LOOK_SOON));
         // Those were put aside, so the others get their turn.
         let stepped = planner.step(false).unwrap();
         assert_eq!(stepped.problems.len(), ENTRIES);
+        // While nothing happens, the queue is looked at less and less often.
+        let pauses: Vec<_> = (0..10)
+            .filter_map(|_| planner.step(false).unwrap().look_again)
+            .collect();
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!(pauses.last(), Some(&LOOK_AGAIN));
     }
 }
