@@ -18,6 +18,7 @@
 //! - [`windows_check`]: type checks for Windows and macOS
 //! - [`ui`]: the web UI, its checks and its build
 //! - [`bench`]: benchmarks next to the raw cost of the disk
+//! - [`load_test`]: a server under many clients at once
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -32,6 +33,7 @@ mod demo;
 mod e2e;
 mod hygiene;
 mod layers;
+mod load_test;
 mod release;
 mod release_gate;
 mod schema_fuzz;
@@ -111,6 +113,8 @@ enum Command {
     WindowsCheck,
     /// Run the benchmarks next to the raw cost of the disk
     Bench(bench::Options),
+    /// Put a server under many clients at once; fails where anything is lost or fails
+    LoadTest(load_test::Options),
     /// Run every check that a release needs, and say whether it may be made
     ReleaseGate(release_gate::Options),
 }
@@ -185,6 +189,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::SchemaFuzz(options) => schema_fuzz::run(&workspace, &options)?,
         Command::WindowsCheck => windows_check::check(&workspace)?,
         Command::Bench(options) => bench::run(&workspace, &options)?,
+        Command::LoadTest(options) => load_test::run(&workspace, &options)?,
         Command::ReleaseGate(options) => return release_gate::run(&workspace, &options),
     };
     println!("{outcome}");
