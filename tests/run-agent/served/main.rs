@@ -1,6 +1,6 @@
-//! What a server promises that is killed with SIGKILL, with real processes.
+//! What a server promises, with real processes: by every route, and when it is killed with SIGKILL.
 //!
-//! Each test is repeated `CL_KILL_ROUNDS` times (5) at moments of chance.
+//! Each test of killing is repeated `CL_KILL_ROUNDS` times (5) at moments of chance.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod burst;
@@ -10,4 +10,5 @@ mod keys;
 mod lost;
 mod order;
 mod power;
+mod routes;
 mod running;
