@@ -103,7 +103,7 @@ fn a_server_whose_root_was_moved_away_ends_and_leaves_the_next_one_alone() {
     let first = served.record();
     let place = &served.0;
     let root = place.root.path();
-    std::fs::rename(root, root.with_extension("moved")).unwrap();
+    cl_storage::durable::rename(root, &root.with_extension("moved")).unwrap();
     place.run(DAEMON).ok();
     let second = served.record();
     until("the end of the first", || !first.is_alive());

@@ -439,9 +439,7 @@ mod tests {
         let mut turns = Vec::new();
         conductor.keep_going(|is_anew| {
             turns.push(is_anew);
-            if turns.len() == 1 {
-                panic!("a canary of a test");
-            }
+            assert_ne!(turns.len(), 1, "a canary of a test");
             conductor.change(|state| state.is_ending = true);
             Duration::ZERO
         });

@@ -5,7 +5,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cl_runner::launch::{Contacts, LaunchError, LaunchFile, Mode, Order, OrderError, Promise, Refusal, error_text, ready, reap};
+use cl_runner::launch::{
+    Contacts, LaunchError, LaunchFile, Mode, Order, OrderError, Promise, Refusal, error_text,
+    ready, reap,
+};
 use cl_storage::marker::{Marker, Markers};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;

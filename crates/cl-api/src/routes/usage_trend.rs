@@ -102,16 +102,14 @@ impl Wanted {
             let message = "time_zone must be a name such as Europe/Berlin";
             return Err(Refusal::bad_request(message));
         }
-        match TimeZone::get(name) {
-            Ok(zone) => Ok((zone, name.to_owned(), None)),
-            // A machine may know fewer zones than the browser that asks.
-            Err(_) => {
-                let (zone, used) = utc();
-                let problem =
-                    format!("this machine does not know the time zone {name}; days begin in UTC");
-                Ok((zone, used, Some(problem)))
-            }
-        }
+        // A machine may know fewer zones than the browser that asks.
+        let Ok(zone) = TimeZone::get(name) else {
+            let (zone, used) = utc();
+            let problem =
+                format!("this machine does not know the time zone {name}; days begin in UTC");
+            return Ok((zone, used, Some(problem)));
+        };
+        Ok((zone, name.to_owned(), None))
     }
 }
 

@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(Seen::at(&link), Seen::default());
         let other = folder.path().join("other");
         std::fs::write(&other, "abc").unwrap();
-        std::fs::rename(&other, &file).unwrap();
+        cl_storage::durable::rename(&other, &file).unwrap();
         assert!(Seen::at(&file).replaces(&first));
     }
 }

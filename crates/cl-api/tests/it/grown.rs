@@ -107,7 +107,7 @@ fn a_file_that_is_cut_replaced_or_removed_is_told_as_another_one() {
     assert_eq!(cut.identity, first.identity);
     let other = run.path().join("other");
     std::fs::write(&other, "another one\n").unwrap();
-    std::fs::rename(&other, run.stdout()).unwrap();
+    cl_storage::durable::rename(&other, &run.stdout()).unwrap();
     let replaced = grown(&mut client);
     assert_eq!((replaced.size, replaced.replaced), (12, true));
     assert_ne!(replaced.identity, first.identity);

@@ -1,5 +1,7 @@
 //! Usage, limits, processes and evidence over HTTP, and the built-in page.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::scene::{self, PROJECT, TASK};
@@ -229,9 +231,10 @@ fn the_page_is_open_and_loads_nothing_from_elsewhere() {
     assert_eq!(server.ask(&again).expect(304).text(), "");
     // All that the page names is there.
     let text = page.text();
+    let is_style = |word: &str| Path::new(word).extension().is_some_and(|ext| ext == "css");
     let names = text
         .split(['"'])
-        .filter(|word| word.starts_with("./") || word.ends_with(".css"));
+        .filter(|word| word.starts_with("./") || is_style(word));
     for name in names {
         let path = format!("/ui/{}", name.trim_start_matches("./"));
         ask(&path).expect(200);

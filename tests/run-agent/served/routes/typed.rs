@@ -70,6 +70,7 @@ impl Asker<'_> {
             process_import: None,
             thread_parent: None,
             thread_message_type: None,
+            policy: None,
         }
     }
 
