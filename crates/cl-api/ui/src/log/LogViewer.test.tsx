@@ -1,4 +1,4 @@
-import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { act, configure, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { live } from "../live/store";
 import { emptyWorld, fileKey, taskKey } from "../live/world";
@@ -6,6 +6,10 @@ import { LogViewer } from "./LogViewer";
 
 const OF = { project: "p", task: "task-20260101-000000-a", run: "20260101-0000000000-1-1" };
 const VIEW = 400;
+
+// Deadlines for what must happen at all, on machines that do much else.
+configure({ asyncUtilTimeout: 20_000 });
+vi.setConfig({ testTimeout: 60_000 });
 
 /** Files of a run, served as the server does. */
 class Files {

@@ -112,14 +112,14 @@ export function RawLog({
       }
       schedule();
     });
-    schedule();
+    lay();
     return () => {
       stop();
       clearTimeout(timer.current);
       cancelAnimationFrame(waiting.current);
       waiting.current = 0;
     };
-  }, [document, view, schedule]);
+  }, [document, view, lay, schedule]);
 
   useEffect(() => onFollowing(frame.isFollowing), [frame.isFollowing, onFollowing]);
 

@@ -5,6 +5,8 @@ import { LineCutter } from "./lines";
 import { overHttp, sizeOf } from "./source";
 import { Endless, FakeFile } from "./testing";
 
+vi.setConfig({ testTimeout: 60_000 });
+
 async function opened(file: FakeFile): Promise<LogDocument> {
   const document = new LogDocument(file);
   await document.look();

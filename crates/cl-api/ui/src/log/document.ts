@@ -144,6 +144,10 @@ export class LogDocument implements Pieces {
       if (generation === this.#generation && this.#took(chunk.size, known) && known === 0) {
         this.#blocks.add(0, 0, chunk.bytes);
         this.#reach = Math.max(this.#reach, this.#blocks.have(0));
+        // What is shown first is nearly always the end.
+        if (this.#size > 2 * BLOCK) {
+          void this.load(this.#size - BLOCK, this.#size);
+        }
       }
     });
   }

@@ -1,6 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { FakeFile } from "./testing";
 import { BACK, isStream, TranscriptReader } from "./transcriptReader";
+
+vi.setConfig({ testTimeout: 60_000 });
 
 const said = (text: string) =>
   `{"type":"assistant","message":{"content":[{"type":"text","text":"${text}"}]}}\n`;

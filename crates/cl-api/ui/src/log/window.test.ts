@@ -1,8 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { BLOCK } from "./blocks";
 import { LogDocument } from "./document";
 import { Endless, FakeFile } from "./testing";
 import { type Frame, ScrollWindow } from "./window";
+
+vi.setConfig({ testTimeout: 60_000 });
 
 const ROW = 20;
 const VIEW = 400;
