@@ -98,9 +98,10 @@ test("hostile messages do no harm", async ({ stage, page }) => {
   await expect(ui.message(END)).toHaveCount(1);
   await expectNoHarm(page, stage.server.origin, asked);
   await pictures(page, "hostile-messages");
-  // Everything that unfolds is unfolded.
-  for (const more of await ui.bus.getByRole("button", { name: /show more/i }).all()) {
-    await more.click();
+  // Whatever unfolds is unfolded.
+  const more = ui.bus.getByRole("button", { name: /show more/i });
+  for (let opened = 0; opened < 10 && (await more.count()) > 0; opened++) {
+    await more.first().click();
   }
   await expectNoHarm(page, stage.server.origin, asked);
 });
