@@ -154,7 +154,7 @@ describe("the log viewer", () => {
     location.hash = `#/p/p/t/t/r/r?at=${at}`;
     render(<LogViewer {...OF} file="stderr" />);
     await screen.findByText("line 700");
-    expect(screen.getByTestId("log-follow")).toHaveTextContent(/^Follow$/);
+    await waitFor(() => expect(screen.getByTestId("log-follow")).toHaveTextContent(/^Follow$/));
     const link = screen.getByRole("link", { name: /Link to (line 703|byte \d+)/, hidden: true });
     fireEvent.click(link);
     expect(location.hash).toMatch(/at=\d+/);

@@ -112,14 +112,14 @@ export function RawLog({
       }
       schedule();
     });
-    lay();
+    schedule();
     return () => {
       stop();
       clearTimeout(timer.current);
       cancelAnimationFrame(waiting.current);
       waiting.current = 0;
     };
-  }, [document, view, lay, schedule]);
+  }, [document, view, schedule]);
 
   useEffect(() => onFollowing(frame.isFollowing), [frame.isFollowing, onFollowing]);
 

@@ -184,6 +184,17 @@ describe("a file", () => {
     expect(document.size).toBe(11);
   });
 
+  it("that became shorter before anybody named it is looked at again", async () => {
+    const file = new FakeFile("0123456789\n");
+    const document = await opened(file);
+    file.bytes = new TextEncoder().encode("new\n");
+    document.grown(4, "a");
+    await vi.waitFor(() => expect(document.size).toBe(4));
+    expect(document.generation).toBe(1);
+    await document.load(0, 4);
+    expect(document.text(document.piece(0) as Piece, 9).text).toBe("new");
+  });
+
   it("that an answer shows to be shorter is another one", async () => {
     const file = new FakeFile("0123456789\n");
     const document = await opened(file);

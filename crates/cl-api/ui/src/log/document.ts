@@ -116,6 +116,7 @@ export class LogDocument implements Pieces {
       this.#reset();
     }
     const size = Math.max(told, this.#size);
+    const isUnsure = told < size && this.#identity === null;
     const isNew = size !== this.#size || this.#presence !== "there" || isOther;
     this.#identity = identity ?? this.#identity;
     this.#size = size;
@@ -123,6 +124,10 @@ export class LogDocument implements Pieces {
     this.#failure = null;
     if (isNew) {
       this.#tell();
+    }
+    if (isUnsure) {
+      // Nobody named it before: it was replaced, or the size is an old one. The file knows.
+      void this.look();
     }
   }
 

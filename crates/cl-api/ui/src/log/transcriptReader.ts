@@ -78,9 +78,10 @@ export class TranscriptReader {
     if (isOther || (identity === null && size < this.#size)) {
       this.#begin();
     }
+    const isUnsure = size < this.#size && this.#identity === null;
     this.#identity = identity ?? this.#identity;
     this.#size = Math.max(size, this.#size);
-    void this.read();
+    void (isUnsure ? this.look() : this.read());
   }
 
   /** Asks how large the file is, and reads on. */
