@@ -22,6 +22,7 @@ mod events;
 mod evicted;
 mod finish;
 mod flags;
+mod footprint;
 mod gate;
 mod group;
 mod journal;

@@ -142,7 +142,7 @@ async fn trend(
     let chosen = Chosen::of(&app, project, task)?;
     // What was made yesterday, or an hour ago, has other buckets.
     let key = format!(
-        "usage trend {:?} {:?} {by:?} {bucket:?} {days} {zone_name} {:?} {:?}",
+        "usage trend {:?} {:?} {by:?} {bucket:?} {days} {zone_name} {problem:?} {:?} {:?}",
         chosen.project,
         chosen.task,
         grid.since(),

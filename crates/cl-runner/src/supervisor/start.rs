@@ -15,6 +15,7 @@ use cl_storage::task_state::{Attempts, ResultStatus, TaskState};
 use cl_storage::{Clock as _, Root, SystemClock, TaskDir};
 
 use super::choice::{self, Choice};
+use super::footprint::{Footprint, Written, give_back};
 use super::group::Group;
 use super::placing::Placing;
 use super::{GateVerdict, Journal, Signals, Supervisor};
@@ -300,20 +301,6 @@ fn store_dependencies(
     }
 }
 
-/// Leaves the task as it was found. Everything happens under the lock.
-fn give_back(ownership: Ownership, made: &Footprint, written: &Written, task: &TaskDir) {
-    written.undo(task);
-    if made.task_existed {
-        if let Err(error) = ownership.put_back() {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "could not give the task back");
-        }
-    } else {
-        task.remove_if_unused();
-        made.remove_empty(task);
-    }
-}
-
 fn write_launch(
     record: &mut LaunchRecord,
     root: &Root,
@@ -559,61 +546,4 @@ fn fresh_state(task: &TaskDir, record: &LaunchRecord) -> Result<TaskState, Refus
         limit: earlier.limit.filter(|_| waits),
         ..fresh
     })
-}
-
-/// What was there before, so that a refused launch leaves nothing behind.
-#[derive(Debug)]
-struct Footprint {
-    missing: Vec<PathBuf>,
-    task_existed: bool,
-}
-
-impl Footprint {
-    fn of(task: &TaskDir) -> Self {
-        let above = task.path().ancestors().skip(1);
-        let missing = above
-            .take_while(|path| !path.exists())
-            .map(Path::to_owned)
-            .collect();
-        Self {
-            missing,
-            task_existed: task.exists(),
-        }
-    }
-
-    /// Removes folders that were made here and that nobody uses.
-    fn remove_empty(&self, task: &TaskDir) {
-        if !self.task_existed {
-            durable::discard_folder(&task.runs_folder()).unwrap_or_default();
-            durable::discard_folder(task.path()).unwrap_or_default();
-        }
-        for folder in &self.missing {
-            durable::discard_folder(folder).unwrap_or_default();
-        }
-    }
-}
-
-/// Which files of a launch were not there before it.
-#[derive(Debug)]
-struct Written {
-    new: Vec<PathBuf>,
-}
-
-impl Written {
-    /// Looks at the task. Only for its owner.
-    fn before(task: &TaskDir) -> Self {
-        let files = [task.prompt(), task.launch(), task.state()];
-        Self {
-            new: files.into_iter().filter(|path| !path.exists()).collect(),
-        }
-    }
-
-    /// Removes what the launch has made. Only for the owner.
-    fn undo(&self, task: &TaskDir) {
-        for path in &self.new {
-            // Best effort: the error that led here is what the user must see.
-            durable::remove(path).unwrap_or_default();
-        }
-        tracing::debug!(task = %task.id(), "took a launch back");
-    }
 }
