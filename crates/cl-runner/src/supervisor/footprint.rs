@@ -24,7 +24,7 @@ pub(super) fn give_back(ownership: Ownership, made: &Footprint, written: &Writte
 #[derive(Debug)]
 pub(super) struct Footprint {
     missing: Vec<PathBuf>,
-    task_existed: bool,
+    pub(super) task_existed: bool,
 }
 
 impl Footprint {
@@ -41,7 +41,7 @@ impl Footprint {
     }
 
     /// Removes folders that were made here and that nobody uses.
-    fn remove_empty(&self, task: &TaskDir) {
+    pub(super) fn remove_empty(&self, task: &TaskDir) {
         if !self.task_existed {
             durable::discard_folder(&task.runs_folder()).unwrap_or_default();
             durable::discard_folder(task.path()).unwrap_or_default();
