@@ -1,7 +1,7 @@
 //! Every path and method of the OpenAPI document, through a socket of the test's own and by the client.
 //!
 //! A route that is added to the server without a line in both [`raw`] and [`typed`] fails here.
-//! Only what was answered as asked counts.
+//! What was answered as asked counts, and what was refused because of the state something is in.
 
 mod raw;
 mod scene;

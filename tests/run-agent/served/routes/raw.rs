@@ -142,7 +142,7 @@ impl Socket<'_> {
         let reply = self.caller.ask(method, &target, &[], body).unwrap();
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         assert_eq!(reply.status, status, "{method} {target}: {text}");
-        if status < 400 {
+        if status < 400 || status == 409 {
             self.asked.insert((method.to_owned(), path.to_owned()));
         }
         reply
@@ -257,7 +257,7 @@ fn say(socket: &mut Socket<'_>) {
     let body = json!({"project_id": PROJECT, "type": "FACT", "body": "it works"});
     socket.act("/api/v1/messages", ENDED, &body, 201);
     let body = json!({
-        "project_id": PROJECT, "task_id": null, "run_id": null, "kind": "FACT", "body": "it works",
+        "project_id": PROJECT, "task_id": null, "run_id": null, "type": "FACT", "body": "it works",
         "durability": "disk", "issue_id": "", "links": [], "meta": {}, "parents": [],
     });
     let posted = socket.act("/api/v1/core/messages", ENDED, &body, 200);
@@ -337,10 +337,10 @@ fn work(scene: &Scene, socket: &mut Socket<'_>) {
         });
         socket.act(&format!("{CORE_PATH}/launch"), task, &launch, 200);
         scene.wait_for_delay(task);
-        let woken = socket.ask(("POST", &wake), (task, RUN), "", None, 200);
-        assert_eq!(woken.json()["outcome"], "awake");
-        scene.wait_for_end(task);
-        assert_eq!(scene.scenario.task(task).runs().unwrap().len(), 2);
+        // It waits for its next attempt and not for a limit.
+        socket.ask(("POST", &wake), (task, RUN), "", None, 409);
+        socket.act(&format!("{CORE_PATH}/stop"), task, &how, 200);
+        assert_eq!(scene.scenario.task(task).runs().unwrap().len(), 1);
     }
 }
 

@@ -43,7 +43,9 @@ impl Tap {
     /// Returns the routes of `promised` that were asked and answered as asked, and the paths that are none of them.
     pub(crate) fn routes(&self, promised: &BTreeSet<Route>) -> BTreeSet<Route> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = seen.iter().filter(|(_, status)| *status < 400);
+        let answered = seen
+            .iter()
+            .filter(|(_, status)| *status < 400 || *status == 409);
         let routes = answered.map(|((method, path), _)| {
             let is_it = |route: &&Route| route.0 == *method && is_of(&route.1, path);
             // Where a plain path and one with a part of chance fit, the plain one is meant.

@@ -366,13 +366,22 @@ fn work(asker: &Asker<'_>) {
         };
         asker.ask(async |it| it.core_launch(project, &again, &launch).await);
         scene.wait_for_delay(&id);
-        if by_core {
-            let changed = asker.ask(async |it| it.core_wake(project, &again).await);
-            assert_eq!(changed.outcome, "awake");
+        // It waits for its next attempt and not for a limit.
+        let refused = if by_core {
+            let answer = asker
+                .client
+                .ask(async |it| it.core_wake(project, &again).await);
+            answer.map(drop)
         } else {
-            let acted = asker.ask(async |it| it.wake_task(project, &again).await);
-            assert_eq!(acted.outcome, Outcome::Awake);
-        }
+            let answer = asker
+                .client
+                .ask(async |it| it.wake_task(project, &again).await);
+            answer.map(drop)
+        };
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("was not woken"), "{refused}");
+        let stop = asker.ask(async |it| it.stop_task(project, &again).await);
+        assert_eq!(stop.outcome, Outcome::Stopping);
         scene.wait_for_end(&id);
     }
 }

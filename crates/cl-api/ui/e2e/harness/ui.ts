@@ -98,9 +98,12 @@ export async function numbersOf(ui: Ui): Promise<number[]> {
     };
     let still = 0;
     // Parts that are not there yet are fetched: a place that does not change for long is the end.
-    while (still < 60) {
-      await frame();
-      look();
+    while (still < 30) {
+      // The page needs some frames to show a place, and to fetch what it lacks there.
+      for (let frames = 0; frames < 4; frames += 1) {
+        await frame();
+        look();
+      }
       const before = log.scrollTop;
       log.scrollTop += log.clientHeight / 2;
       still = log.scrollTop === before ? still + 1 : 0;

@@ -279,8 +279,10 @@ function BarButton(props: {
 }) {
   const { span, left, width, count } = props.bar;
   const { key } = span;
-  const name =
+  const said =
     count > 1 ? `${count} in a row, the first: ${sentence(span, props.now)}` : sentence(span, props.now);
+  // Who says aloud what the bar shows must be understood.
+  const name = said.includes(span.label) ? said : `${span.label}: ${said}`;
   const tone = { "--tone": `var(--${span.tone})`, "--tone-bg": `var(--${span.tone}-bg)` };
   return (
     <button
