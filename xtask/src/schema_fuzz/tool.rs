@@ -121,6 +121,11 @@ impl Tool {
         let mut command = into_process(outside_any_run(command));
         let said = File::create(self.said())?;
         let status = command
+            // In the settings it would be looked for where the fuzzer works.
+            .env(
+                "SCHEMATHESIS_HOOKS",
+                workspace.root().join(SOURCE).join("hooks.py"),
+            )
             .env("SCHEMA_FUZZ_TOKEN", server.token())
             .env("SCHEMA_FUZZ_WORK", scene.work())
             .env("SCHEMA_FUZZ_PROCESS", process.to_string())

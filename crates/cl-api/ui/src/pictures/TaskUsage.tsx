@@ -98,7 +98,11 @@ function Total({ name, value, more }: { name: string; value: string; more?: stri
     <div>
       <dt>{name}</dt>
       <dd>{value}</dd>
-      {more && <small>{more}</small>}
+      {more && (
+        <dd>
+          <small>{more}</small>
+        </dd>
+      )}
     </div>
   );
 }
