@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{checks, demo, e2e, hygiene, layers, release, schema_fuzz, secrets, smoke, tidy, ui};
+use crate::{checks, demo, hygiene, layers, release, secrets, smoke, tidy, ui};
 
 /// One check and what to run when it fails.
 struct Step {
@@ -69,11 +69,6 @@ const STEPS: &[Step] = &[
         remedy: "mend what is listed, then: cargo xtask release-check",
     },
     Step {
-        name: "e2e",
-        run: e2e::check,
-        remedy: "look at the traces in target/e2e/results, then: cargo xtask e2e -- NAME",
-    },
-    Step {
         name: "demo",
         run: |workspace| demo::run(workspace, None),
         remedy: "look at its files: cargo xtask demo --keep DIR",
@@ -82,11 +77,6 @@ const STEPS: &[Step] = &[
         name: "smoke startup",
         run: smoke::startup::startup,
         remedy: "cargo xtask smoke startup",
-    },
-    Step {
-        name: "schema-fuzz",
-        run: |workspace| schema_fuzz::run(workspace, &schema_fuzz::Options::default()),
-        remedy: "cargo xtask schema-fuzz --path REGEX; its log has a command for each finding",
     },
     Step {
         name: "smoke agents",

@@ -21,8 +21,6 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 const SHOWN: (u32, u32) = (1000, 3);
 /// How long lines are watched unless something else is said, in minutes.
 const MINUTES: u32 = 10;
-/// The same where all checks run.
-const MINUTES_IN_CI: u32 = 1;
 
 /// What is tested or measured.
 #[derive(Debug, clap::Args)]
@@ -80,14 +78,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
         "e2e: {} figures, all within their goals",
         figures.len()
     ))
-}
-
-/// Tests, and measures for a short time without judging: a machine that does other work proves nothing.
-pub(crate) fn check(workspace: &Workspace) -> Result<String> {
-    let stage = Stage::prepare(workspace, false)?;
-    stage.play("behaviour", MINUTES_IN_CI, &[])?;
-    let figures = stage.measure(MINUTES_IN_CI, &[])?;
-    Ok(format!("e2e: passed, {} figures taken", figures.len()))
 }
 
 /// What Playwright needs to know.

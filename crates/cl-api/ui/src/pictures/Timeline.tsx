@@ -282,7 +282,7 @@ function BarButton(props: {
   const said =
     count > 1 ? `${count} in a row, the first: ${sentence(span, props.now)}` : sentence(span, props.now);
   // Who says aloud what the bar shows must be understood.
-  const name = said.includes(span.label) ? said : `${span.label}: ${said}`;
+  const name = said.includes(span.label) ? said : `${said} (${span.label})`;
   const tone = { "--tone": `var(--${span.tone})`, "--tone-bg": `var(--${span.tone}-bg)` };
   return (
     <button
@@ -313,7 +313,7 @@ function open(span: Span): void {
 
 /** How high the axis and the lanes are, in pixels; the style sheet says the same. */
 const AXIS = 31;
-const HEIGHTS: Record<Lane["kind"], number> = { attempts: 28, gates: 22, child: 22 };
+const HEIGHTS: Record<Lane["kind"], number> = { attempts: 28, gates: 22, child: 24 };
 
 /** Where the lane of a bar ends, in pixels from the top of the chart. */
 function belowLane(model: Model, key: string): number {
