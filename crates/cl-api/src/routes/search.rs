@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 
 use axum::extract::{Path, Query, State};
 use cl_wire::projects::{FileHit, FileHits};
@@ -14,6 +13,7 @@ use utoipa_axum::routes;
 use super::files;
 use crate::answer::{Answer, Json, Refusal, blocking};
 use crate::app::App;
+use crate::stream::read_at;
 
 /// The most bytes that one request goes through.
 const MOST_SEARCHED: u64 = 64 * 1024 * 1024;
@@ -166,19 +166,6 @@ fn excerpt(file: &File, place: u64, length: u64, size: u64) -> io::Result<String
     let mut shown = String::from_utf8_lossy(before).into_owned();
     shown.push_str(&String::from_utf8_lossy(behind));
     Ok(shown)
-}
-
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut have = 0;
-    while have < buffer.len() {
-        match file.read_at(&mut buffer[have..], offset + have as u64) {
-            Ok(0) => break,
-            Ok(read) => have += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(have)
 }
 
 #[cfg(test)]

@@ -325,7 +325,8 @@ pub(super) fn end_of(path: &Path) -> io::Result<u64> {
     Ok(first)
 }
 
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+/// Reads at `offset` until `buffer` is full or the file ends; returns how much.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut have = 0;
     while have < buffer.len() {
         match file.read_at(&mut buffer[have..], offset + have as u64) {

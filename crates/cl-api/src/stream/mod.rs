@@ -36,6 +36,7 @@ mod outlet;
 mod place;
 mod seats;
 
+pub(crate) use self::log_file::read_at;
 pub(crate) use bus::follow_bus;
 pub(crate) use changes::{Journal, follow_changes};
 pub(crate) use file::follow_file;
