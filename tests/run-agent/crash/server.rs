@@ -105,6 +105,11 @@ impl Ground {
         let Ok(mut stream) = TcpStream::connect(&authority) else {
             return false;
         };
+        // Where nobody listens, the kernel may choose the port itself as the near end: such a
+        // connection leads to its own start and keeps the port from whoever would listen there.
+        if stream.local_addr().ok() == stream.peer_addr().ok() {
+            return false;
+        }
         let request = format!(
             "GET /api/v1/version HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
         );

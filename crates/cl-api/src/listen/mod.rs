@@ -77,8 +77,9 @@ pub(crate) async fn accept(
         };
         pulse.is_full(false);
         let accepted = tokio::select! {
-            // An accept that was not finished has taken no connection.
-            accepted = listeners.accept() => accepted,
+            // A listener that only fails is ready each time: the wish to listen anew comes before it.
+            biased;
+            () = ending.cancelled() => break,
             Some(()) = anew.recv() => {
                 drop(place);
                 match listen_anew(listeners, &ending).await {
@@ -88,7 +89,8 @@ pub(crate) async fn accept(
                 pause = FIRST_PAUSE;
                 continue;
             }
-            () = ending.cancelled() => break,
+            // An accept that was not finished has taken no connection.
+            accepted = listeners.accept() => accepted,
         };
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,

@@ -178,7 +178,7 @@ fn five_hundred_idle_connections_keep_nobody_out() {
     raise_limit();
     let server = Server::with(&Setup::yaml("api: {limits: {header_timeout: 3s}}"));
     check_healthy(&server);
-    let before = server.open_files();
+    let before = server.sockets();
     let mut idle: Vec<Connection> = (0..500).map(|_| server.connect()).collect();
     for connection in &mut idle {
         connection.send("GET / HTTP/1.1\r\n");
@@ -188,7 +188,7 @@ fn five_hundred_idle_connections_keep_nobody_out() {
         assert_eq!(connection.rest(), b"");
     }
     check_healthy(&server);
-    patience::until("nothing is left of them", || server.open_files() <= before);
+    patience::until("nothing is left of them", || server.sockets() <= before);
 }
 
 #[test]

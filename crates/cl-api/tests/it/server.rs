@@ -164,8 +164,20 @@ impl Server {
 
     /// Counts the files, folders and sockets that it has open.
     pub(crate) fn open_files(&self) -> usize {
+        self.descriptors().count()
+    }
+
+    /// Counts the sockets that it has open; files of the index come and go as it looks around.
+    pub(crate) fn sockets(&self) -> usize {
+        self.descriptors()
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .filter(|to| to.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = std::fs::DirEntry> {
         let folder = format!("/proc/{}/fd", self.child.child.id());
-        std::fs::read_dir(folder).unwrap().count()
+        std::fs::read_dir(folder).unwrap().flatten()
     }
 
     pub(crate) fn connect(&self) -> Connection {

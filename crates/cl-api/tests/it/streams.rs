@@ -153,6 +153,16 @@ pub(crate) fn end_run(run: &RunDir, exit_code: i32) {
     .unwrap();
 }
 
+/// Waits until the server has seen the end of a run that completed.
+#[track_caller]
+fn is_known_to_have_ended(server: &Server, run: &RunDir) {
+    patience::until("the index knows", || {
+        let path = format!("/api/v1/runs/{}/stream", run.id());
+        let mut client = Client::open(server, &path, None);
+        json(&client.next_named("status"))["status"] == "completed"
+    });
+}
+
 pub(crate) fn append(path: PathBuf, text: &str) {
     let mut file = File::options()
         .append(true)
@@ -664,11 +674,7 @@ fn runs_of_a_task_and_of_all_are_followed_from_birth_to_end() {
     append(third.stdout(), "short\nlife");
     end_run(&third, 0);
     append(first.stdout(), "still here\n");
-    patience::until("the index knows", || {
-        let path = format!("/api/v1/runs/{}/stream", third.id());
-        let mut client = Client::open(&server, &path, None);
-        json(&client.next_named("status"))["status"] == "completed"
-    });
+    is_known_to_have_ended(&server, &third);
     let mut of_all = Client::open(&server, "/api/v1/runs/stream/all", last.as_deref());
     let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut collect = |client: &mut Client, count: usize| {
@@ -744,6 +750,9 @@ fn a_fan_in_gives_every_line_once_to_a_client_that_comes_and_goes() {
     }
     for writer in writers {
         writer.join().unwrap();
+    }
+    for run in &runs {
+        is_known_to_have_ended(&server, run);
     }
     // Nothing comes twice.
     let mut client = Client::open(&server, &path, last.as_deref());
