@@ -71,7 +71,10 @@ pub(crate) async fn follow_runs(app: App, of: Of, resuming: Resuming) -> Answer<
                 Look::lately(&from, &of, Some(places.settled()))
             }
         };
-        if matches!(of, Of::Task(..)) && look.runs.is_empty() {
+        if let Of::Task(project, task) = &of
+            && look.runs.is_empty()
+            && !has_runs(&from, project, task)
+        {
             return Err(Refusal::not_found("project or task not found"));
         }
         Ok(Stream::open(&from, of, beginning, &look))
@@ -84,6 +87,13 @@ pub(crate) async fn follow_runs(app: App, of: Of, resuming: Resuming) -> Answer<
         }
     };
     Ok(respond(&app, seat, streaming))
+}
+
+/// Whether there is a run on disk, which the index may not have heard of yet.
+fn has_runs(app: &App, project: &ProjectId, task: &TaskId) -> bool {
+    let folder = app.root.task(project, task).ok();
+    let runs = folder.and_then(|folder| folder.runs().ok());
+    runs.is_some_and(|runs| !runs.is_empty())
 }
 
 /// A run as it is now.
