@@ -190,6 +190,9 @@ impl Planner {
                         self.children.push(supervisor.clone());
                         self.in_flight.insert(found.name, supervisor);
                     }
+                    // A supervisor of the server before this one may have come first: it takes the
+                    // place of the entry, which has to be kept for it.
+                    Err(_) if self.needs_no_launch(&found, now) => {}
                     Err(problem) => self.hold(&found, &problem, now),
                 }
             }
@@ -290,6 +293,15 @@ impl Planner {
                 || (is_marked(Marker::StopRequested) && !resumes),
             is_blocked: is_blocked(&self.root, task, now),
         }
+    }
+
+    /// Whether somebody else has launched the task meanwhile.
+    fn needs_no_launch(&self, found: &Submitted, now: Timestamp) -> bool {
+        let task = self.task_of(found);
+        task.is_some_and(|task| {
+            let facts = self.facts(&found.name, found, &task, now);
+            !matches!(judge(facts), Verdict::Launch | Verdict::Block)
+        })
     }
 
     /// Says on disk whether an entry keeps its place before those who came later.
@@ -465,6 +477,7 @@ fn order(asked: Submission, task: TaskDir) -> Order {
 #[cfg(test)]
 mod tests {
     use cl_storage::SystemClock;
+    use cl_storage::owner::Ownership;
     use cl_storage::queue::Accepted;
 
     use super::*;
@@ -479,10 +492,7 @@ mod tests {
         assert!(!is_ahead(now + TRY_AGAIN, now - Duration::from_secs(1)));
     }
 
-    #[test]
-    fn supervisors_that_died_before_they_took_their_task_take_up_no_room() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Root::at(folder.path()).unwrap();
+    fn planner_of(root: &Root) -> Planner {
         let settings = Settings {
             config: Arc::default(),
             source: cl_config::Source::None,
@@ -490,22 +500,48 @@ mod tests {
             executable: "/nowhere/run-agent".into(),
             url: None,
         };
-        let mut planner = Planner::new(root.clone(), settings, Arc::new(SystemClock));
+        Planner::new(root.clone(), settings, Arc::new(SystemClock))
+    }
+
+    fn submitted(root: &Root, number: usize) -> Submitted {
+        let task = TaskId::parse(&format!("task-20260101-000000-t{number:03}")).unwrap();
+        let accepted = Accepted {
+            project: &ProjectId::parse("p").unwrap(),
+            task: &task,
+            launch: &format!("launch-{number}"),
+            run: None,
+            request: serde_json::json!("nothing that can be launched"),
+            may_begin: true,
+        };
+        queue::submit(root, accepted, Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    #[test]
+    fn who_was_launched_by_somebody_else_meanwhile_keeps_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let planner = planner_of(&root);
+        let found = submitted(&root, 0);
+        let task = planner.task_of(&found).unwrap();
+        task.ensure().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(!planner.needs_no_launch(&found, now));
+        let owner = Ownership::acquire(&task, "launch-0", now, Duration::ZERO).unwrap();
+        assert!(planner.needs_no_launch(&found, now));
+        drop(owner);
+    }
+
+    #[test]
+    fn supervisors_that_died_before_they_took_their_task_take_up_no_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let mut planner = planner_of(&root);
         let dead = ProcessIdentity {
             pid: i32::MAX,
             ..ProcessIdentity::current().unwrap()
         };
         for number in 0..ENTRIES {
-            let task = TaskId::parse(&format!("task-20260101-000000-t{number:03}")).unwrap();
-            let accepted = Accepted {
-                project: &ProjectId::parse("p").unwrap(),
-                task: &task,
-                launch: &format!("launch-{number}"),
-                run: None,
-                request: serde_json::json!("nothing that can be launched"),
-                may_begin: true,
-            };
-            let found = queue::submit(&root, accepted, Timestamp::UNIX_EPOCH).unwrap();
+            let found = submitted(&root, number);
             planner.in_flight.insert(found.name, dead.clone());
         }
         let stepped = planner.step(false).unwrap();
