@@ -6,6 +6,7 @@
 )]
 
 mod bodies;
+mod families;
 mod files;
 mod grown;
 mod guard;
@@ -14,7 +15,6 @@ mod journal;
 mod life;
 mod limits;
 mod messages;
-mod reads;
 mod resources;
 mod scene;
 mod search;
