@@ -50,7 +50,7 @@ struct Sought {
     get, path = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/file/search", tag = "files",
     params(
         ("project_id" = String, Path), ("task_id" = String, Path), ("run_id" = String, Path),
-        ("name" = Option<String>, Query, description = "`stdout` (unless given), `stderr`, `prompt` or `output.md`"),
+        ("name" = Option<String>, Query, description = files::RUN_FILES),
         ("q" = String, Query, description = "The text; at most 1024 bytes"),
         ("from" = Option<u64>, Query, description = "From this byte on"),
         ("limit" = Option<u64>, Query, description = "At most so many places; 100 unless given, never more than 500")
@@ -71,7 +71,7 @@ async fn search_run_file(
     let limit = sought.limit.unwrap_or(USUAL_HITS).clamp(1, MOST_HITS);
     let run = files::run_of(&app, &ids)?;
     blocking(move || {
-        let name = sought.name.unwrap_or_else(|| "stdout".to_owned());
+        let name = files::run_file_name(sought.name);
         let path = files::of_run(&app, &run()?, &name)?;
         let opened = files::open(&name, &path)?;
         let size = opened.size;

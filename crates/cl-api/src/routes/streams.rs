@@ -111,8 +111,8 @@ async fn follow_file(
     let from = app.clone();
     let find = move || place::one_run(&place::known_task(&from, &project, &task)?, &run);
     let dir = blocking(find).await?;
-    let name = named.name.as_deref().unwrap_or("stdout");
-    stream::follow_file(app, dir, name, resuming).await
+    let name = files::run_file_name(named.name);
+    stream::follow_file(app, dir, &name, resuming).await
 }
 
 /// Which bus.
