@@ -20,11 +20,12 @@
 //! in [`environment`], where files are looked for in [`search`], reading in
 //! [`mod@load`], the position-keeping tree in `tree`, the key table in [`mod@schema`],
 //! problems in [`error`], secrets in [`secret`], the gates of a single task in `task_gates`, choosing an agent in
-//! [`select`], provenance in [`origin`], durations in [`duration`], files of the
+//! [`select`], whose limits agents share in `accounts`, provenance in [`origin`], durations in [`duration`], files of the
 //! earlier implementation in `legacy`.
 
 #![warn(missing_docs)]
 
+mod accounts;
 pub mod agent;
 pub mod duration;
 pub mod environment;
@@ -43,6 +44,7 @@ mod serving;
 mod task_gates;
 mod tree;
 
+pub use accounts::AccountNames;
 pub use agent::{
     AgentConfig, AgentKind, EnvValue, JsonPath, OutputFormat, OutputMap, PromptChannel,
 };

@@ -1,12 +1,10 @@
 //! What runs use, what limits them, which processes they have, and what gates found: the same
 //! documents that the command line prints.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use cl_config::{AgentKind, Config};
+use cl_config::AccountNames;
 use cl_runner::processes;
 use cl_storage::evidence::{self, Evidence};
 use cl_storage::ledger::{self, Account, AccountKey, Ledger, LedgerError};
@@ -146,7 +144,7 @@ async fn usage(State(app): State<App>, Query(asked): Query<Asked>) -> Answer<Jso
 async fn limits(State(app): State<App>) -> Answer<Json<Limits>> {
     blocking(move || {
         let (accounts, problems) = Ledger::of(&app.root).all();
-        let names = Names::of(&app.serving.config);
+        let names = AccountNames::of(&app.serving.config);
         let names = |account: &Account| names.of_account(&account.agent, &account.account);
         Ok(Json(cl_view::limits(
             &accounts,
@@ -174,7 +172,7 @@ async fn forget(State(app): State<App>, Path(agent): Path<String>) -> Answer<Jso
             |error: LedgerError| Refusal::internal("the limits could not be forgotten", &error);
         let ledger = Ledger::of(&app.root);
         let (accounts, problems) = ledger.all();
-        let names = Names::of(&app.serving.config);
+        let names = AccountNames::of(&app.serving.config);
         let is_meant = |key: &AccountKey| {
             let names = names.of_account(key.agent(), key.account());
             key.agent() == wanted || key.account() == wanted || names.contains(&wanted)
@@ -208,34 +206,6 @@ async fn forget(State(app): State<App>, Path(agent): Path<String>) -> Answer<Jso
         Ok(Json(Forgotten { cleared }))
     })
     .await
-}
-
-/// Which names of the configuration use which account.
-struct Names(BTreeMap<(String, String), Vec<String>>);
-
-impl Names {
-    fn of(config: &Config) -> Self {
-        let built_in = AgentKind::BUILT_IN.map(AgentKind::as_str);
-        let all = config.agents.keys().map(String::as_str).chain(built_in);
-        let mut names: BTreeMap<_, Vec<String>> = BTreeMap::new();
-        for name in all {
-            let Some(agent) = config.agent(name) else {
-                continue;
-            };
-            let account = agent.account.clone().unwrap_or_else(|| name.to_owned());
-            let kind = agent.kind.as_str().to_owned();
-            let entry = names.entry((kind, account)).or_default();
-            if !entry.iter().any(|known| known == name) {
-                entry.push(name.to_owned());
-            }
-        }
-        Self(names)
-    }
-
-    fn of_account(&self, agent: &str, account: &str) -> Vec<String> {
-        let key = (agent.to_owned(), account.to_owned());
-        self.0.get(&key).cloned().unwrap_or_default()
-    }
 }
 
 /// Shows the processes of tasks, and what they are doing.

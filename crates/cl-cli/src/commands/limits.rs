@@ -1,8 +1,8 @@
 //! `limits`: what is known of the usage limits of agents, and of agents that fail.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cl_config::AccountNames;
 use cl_storage::FailureKind;
 use cl_storage::ledger::{self, Account, AccountKey, Ledger, LedgerError};
 use cl_wire::limits::Limits;
@@ -23,14 +23,15 @@ pub fn run(ctx: &mut Context, args: &LimitsArgs) -> Result<Exit, CliError> {
 
 fn show(ctx: &mut Context) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let names = names(ctx)?;
+    let names = AccountNames::of(&ctx.config()?.config);
     let (accounts, problems) = if scope.has_root()? {
         Ledger::of(scope.root()).all()
     } else {
         (Vec::new(), Vec::new())
     };
     let now = ctx.now();
-    let document = cl_view::limits(&accounts, &problems, |account| names.of(account), now);
+    let names = |account: &Account| names.of_account(&account.agent, &account.account);
+    let document = cl_view::limits(&accounts, &problems, names, now);
     if ctx.console.is_json() {
         ctx.console.json(&document)?;
     } else {
@@ -104,7 +105,7 @@ fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {
     if wanted.is_empty() {
         return Err(CliError::usage("the agent's name is empty"));
     }
-    let names = names(ctx)?;
+    let names = AccountNames::of(&ctx.config()?.config);
     let (accounts, problems) = if scope.has_root()? {
         Ledger::of(scope.root()).all()
     } else {
@@ -179,38 +180,4 @@ impl Cleared {
             damaged_copy,
         }
     }
-}
-
-/// Which names of the configuration use which account.
-struct Names(BTreeMap<(String, String), Vec<String>>);
-
-impl Names {
-    fn of(&self, account: &Account) -> Vec<String> {
-        self.of_account(&account.agent, &account.account)
-    }
-
-    fn of_account(&self, agent: &str, account: &str) -> Vec<String> {
-        let key = (agent.to_owned(), account.to_owned());
-        self.0.get(&key).cloned().unwrap_or_default()
-    }
-}
-
-fn names(ctx: &Context) -> Result<Names, CliError> {
-    let config = &ctx.config()?.config;
-    let built_in = cl_config::AgentKind::BUILT_IN.map(cl_config::AgentKind::as_str);
-    let all = config.agents.keys().map(String::as_str).chain(built_in);
-    let mut names: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for name in all {
-        let Some(agent) = config.agent(name) else {
-            continue;
-        };
-        let account = agent.account.clone().unwrap_or_else(|| name.to_owned());
-        let entry = names
-            .entry((agent.kind.as_str().to_owned(), account))
-            .or_default();
-        if !entry.iter().any(|known| known == name) {
-            entry.push(name.to_owned());
-        }
-    }
-    Ok(Names(names))
 }
