@@ -1,18 +1,17 @@
 //! Every change below a root: whole files, appended bytes, names and folders.
 //!
-//! The order for a whole file is always the same: write a temporary file in the
-//! same folder, set its mode, sync it, rename it, sync the folder. A crash at any
-//! step leaves the old file or the new one; a leftover temporary ends in `.tmp`,
-//! and readers ignore such names. Sources for the order: the `fsync(2)` and
-//! `rename(2)` manual pages ("calling fsync does not necessarily ensure that the
-//! entry in the directory has also reached disk").
+//! The order for a whole file is always the same: write a temporary file in the same folder, set
+//! its mode, sync it, rename it, sync the folder. A crash at any step leaves the old file or the
+//! new one; a leftover temporary ends in `.tmp`, and readers ignore such names. Sources for the
+//! order: the `fsync(2)` and `rename(2)` manual pages ("calling fsync does not necessarily ensure
+//! that the entry in the directory has also reached disk").
 //!
-//! A folder that holds anything is on disk itself: whoever makes a folder syncs
-//! its entry before putting something in, and whoever finds an empty one syncs
-//! the entry again, because its maker may have died in between.
+//! A folder that holds anything is on disk itself: whoever makes a folder syncs its entry before
+//! putting something in, and whoever finds an empty one syncs the entry again, because its maker
+//! may have died in between.
 //!
-//! Every sync has a [`SyncPoint`], so that tests can replay what a loss of power
-//! leaves without that one sync.
+//! Every sync has a [`SyncPoint`], so that tests can replay what a loss of power leaves without
+//! that one sync.
 
 #[cfg(unix)]
 mod unix;
@@ -432,6 +431,11 @@ pub fn open_append(path: &Path, mode: Mode) -> io::Result<File> {
 /// is waited for.
 pub fn open_real(path: &Path) -> io::Result<File> {
     system::open_real(path)
+}
+
+/// Tells whether `file` belongs to the user of this process.
+pub fn is_own(file: &File) -> io::Result<bool> {
+    system::is_own(file)
 }
 
 /// Appends `bytes` to `file`, which was opened by [`open_append`].

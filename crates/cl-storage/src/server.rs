@@ -9,7 +9,7 @@
 //! release:  remove server.json -> unlock                        crash: lock gone, no file
 //! ```
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +24,8 @@ use crate::record;
 
 /// Format of `server.json` that this build writes.
 const VERSION: u32 = 1;
+/// Files with more in them are not ours.
+const LARGEST: u64 = 64 * 1024;
 
 /// A process as `server.json` names it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -99,7 +101,7 @@ impl ServerRecord {
     ///
     /// It may be dead: look at [`Self::is_alive`]. Fails with `InvalidData` for a damaged file.
     pub fn read(root: &Root) -> io::Result<Option<Self>> {
-        let text = record::read_text(&path(root)).map_err(io::Error::other)?;
+        let text = record::read_text(&record_path(root)).map_err(io::Error::other)?;
         let Some(text) = text else { return Ok(None) };
         let record = serde_json::from_str(&text)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -120,6 +122,36 @@ impl ServerRecord {
     }
 }
 
+/// What clients look at in `server.json`.
+#[derive(serde::Deserialize)]
+struct Address {
+    api_url: String,
+}
+
+/// Reads where the server of `root` listens; none if no file of this user says so.
+///
+/// Clients show their key there, so what another user has put in its place is nobody's word.
+/// Only the address is looked at: a file of any version will do. Fails with `InvalidData` for
+/// a damaged file.
+pub fn own_address(root: &Root) -> io::Result<Option<String>> {
+    let file = match durable::open_real(&record_path(root)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if !durable::is_own(&file)? {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text)?;
+    let address: Address = serde_json::from_str(&text)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(Some(address.api_url))
+}
+
 /// Where the log of a server in the background is kept.
 pub fn log_path(root: &Root) -> PathBuf {
     root.conductor_folder().join("log").join("server.log")
@@ -130,7 +162,8 @@ pub fn ensure_log_folder(root: &Root) -> io::Result<()> {
     root.ensure_own_folder("log")
 }
 
-fn path(root: &Root) -> PathBuf {
+/// Where the server of `root` says where it listens.
+pub fn record_path(root: &Root) -> PathBuf {
     root.conductor_folder().join("server.json")
 }
 
@@ -167,7 +200,7 @@ impl ServerClaim {
     pub fn announce(&self, record: &ServerRecord) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(record)?;
         text.push(b'\n');
-        durable::replace(&path(&self.root), &text, Mode::Private)?;
+        durable::replace(&record_path(&self.root), &text, Mode::Private)?;
         self.is_announced.store(true, Ordering::Release);
         Ok(())
     }
@@ -186,7 +219,7 @@ impl Drop for ServerClaim {
         // What is not in its place any more may have the file of another server.
         if self.is_announced.load(Ordering::Acquire) && self.is_in_place() {
             // A file that stays is stale, which its readers see.
-            durable::remove(&path(&self.root)).ok();
+            durable::remove(&record_path(&self.root)).ok();
         }
     }
 }
@@ -216,7 +249,7 @@ mod tests {
         assert_eq!(ServerRecord::read(&root).unwrap(), None);
         first.announce(&record()).unwrap();
         let mode = |path: PathBuf| path.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(path(&root)), 0o600);
+        assert_eq!(mode(record_path(&root)), 0o600);
         assert_eq!(mode(root.path().to_owned()), 0o700);
         let read = ServerRecord::read(&root).unwrap().unwrap();
         assert_eq!(read, record());
@@ -232,12 +265,20 @@ mod tests {
         let root = Root::at(folder.path()).unwrap();
         let claim = ServerClaim::take(&root, Duration::ZERO).unwrap();
         claim.announce(&record()).unwrap();
-        let text = std::fs::read_to_string(path(&root)).unwrap();
+        let text = std::fs::read_to_string(record_path(&root)).unwrap();
         let newer = text.replacen("\"version\": 1,", "\"version\": 2, \"more\": 3,", 1);
-        std::fs::write(path(&root), newer).unwrap();
+        std::fs::write(record_path(&root), newer).unwrap();
         assert_eq!(ServerRecord::read(&root).unwrap().unwrap().version, 2);
-        std::fs::write(path(&root), "{").unwrap();
+        assert_eq!(own_address(&root).unwrap().unwrap(), record().api_url);
+        std::fs::write(record_path(&root), "{\"api_url\": \"http://b/\"}").unwrap();
+        assert_eq!(own_address(&root).unwrap().unwrap(), "http://b/");
+        std::fs::write(record_path(&root), "{").unwrap();
         let error = ServerRecord::read(&root).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let error = own_address(&root).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        drop(claim);
+        std::fs::remove_file(record_path(&root)).ok();
+        assert_eq!(own_address(&root).unwrap(), None);
     }
 }

@@ -1,11 +1,10 @@
 //! Which server is meant where none was named, and which key it is shown.
 
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use cl_storage::{durable, server};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -19,29 +18,23 @@ const TOKEN: &str = ".run-agent/token";
 /// Files with more in them are not ours.
 const LONGEST: u64 = 64 * 1024;
 
-/// What is read of `server.json`.
-#[derive(Debug, Deserialize)]
-struct Record {
-    api_url: String,
-}
-
 /// Finds the server of the root that a command is about, and where it is named.
 pub(super) fn find(ctx: &Context, scope: &Scope) -> Result<Option<(String, String)>, CliError> {
     let url = ctx.environment.get(URL_VARIABLE).map(str::trim);
     if let Some(url) = url.filter(|url| !url.is_empty()) {
         return Ok(Some((url.to_owned(), format!("${URL_VARIABLE}"))));
     }
-    let path = scope.root().path().join(".conductor").join("server.json");
-    let Some(text) = own_file(&path)? else {
-        return Ok(None);
-    };
-    let shown = path.display().to_string();
-    let record: Record = serde_json::from_str(&text).map_err(|error| {
-        CliError::failed(format!("{shown} cannot be used"))
-            .caused_by(error)
-            .hint("start the server again, or name it with --server")
-    })?;
-    Ok(Some((record.api_url, shown)))
+    let root = scope.root();
+    let shown = server::record_path(root).display().to_string();
+    match server::own_address(root) {
+        Ok(address) => Ok(address.map(|address| (address, shown))),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(CliError::failed(format!("{shown} cannot be used"))
+                .caused_by(error)
+                .hint("start the server again, or name it with --server"))
+        }
+        Err(error) => Err(CliError::failed(format!("could not read {shown}")).caused_by(error)),
+    }
 }
 
 /// Returns the key that servers are shown, and where it was taken from.
@@ -83,8 +76,7 @@ fn own_file(path: &Path) -> Result<Option<String>, CliError> {
     let Some(file) = open_regular(path).map_err(failed)? else {
         return Ok(None);
     };
-    let owner = file.metadata().map_err(failed)?.uid();
-    if owner != rustix::process::geteuid().as_raw() {
+    if !durable::is_own(&file).map_err(failed)? {
         return Ok(None);
     }
     let mut text = String::new();

@@ -1,12 +1,12 @@
 //! `open`: the web UI in a browser, logged in.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use cl_client::blocking::Blocking;
 use cl_client::{Builder, ClientError};
 use cl_storage::durable::{self, Mode};
+use cl_storage::server::{own_address, record_path};
 use cl_wire::LoginLink;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -27,11 +27,9 @@ const PAGE: &str = ".run-agent/open.html";
 pub fn run(ctx: &mut Context, args: &OpenArgs) -> Result<Exit, CliError> {
     let root = ctx.scope()?.root().clone();
     let server = running(&root)?;
-    let own = root.conductor_folder().join("server.json");
     // The key is shown to no server that somebody else names.
-    let is_ours = std::fs::symlink_metadata(&own)
-        .is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
-    if !is_ours {
+    if !matches!(own_address(&root), Ok(Some(_))) {
+        let own = record_path(&root);
         let message = format!("{} belongs to another user", own.display());
         return Err(CliError::conflict(message).hint("only its owner can log in there"));
     }

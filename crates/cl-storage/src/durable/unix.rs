@@ -81,6 +81,11 @@ pub(super) fn open_real(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Tells whether `file` belongs to the user of this process.
+pub(super) fn is_own(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.uid() == rustix::process::geteuid().as_raw())
+}
+
 /// Opens what another program wrote, to sync it.
 pub(super) fn open_found(path: &Path) -> io::Result<File> {
     open_real(path)

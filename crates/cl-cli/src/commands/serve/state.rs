@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cl_runner::service::{self, End};
 use cl_storage::Root;
 use cl_storage::process::ProcessIdentity;
-use cl_storage::server::{NamedProcess, ServerRecord};
+use cl_storage::server::{self, NamedProcess, ServerRecord};
 use serde_json::json;
 
 use crate::args::ServeStopArgs;
@@ -21,7 +21,7 @@ const KILL_WITHIN: Duration = Duration::from_secs(5);
 /// Returns what the server of `root` said of itself, if it said anything and has not ended well.
 pub(crate) fn record(root: &Root) -> Result<Option<ServerRecord>, CliError> {
     ServerRecord::read(root).map_err(|error| {
-        let path = root.conductor_folder().join("server.json");
+        let path = server::record_path(root);
         CliError::failed(format!("could not read {}", path.display())).caused_by(error)
     })
 }
