@@ -13,7 +13,7 @@ use crate::conducting::{Conductor, Work};
 use crate::journal::{Audit, Metrics};
 use crate::operation::Updater;
 use crate::state::{Following, Index};
-use crate::stream::{Journal, Seats};
+use crate::stream::{Feed, Seats};
 
 /// What every handler gets; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     /// Who follows what.
     pub(crate) seats: Seats,
     /// What changed lately, for those who follow it.
-    pub(crate) journal: Journal,
+    pub(crate) feed: Feed,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// Where changes are written down.
@@ -94,7 +94,7 @@ impl App {
         let audit = Audit::new(&root, Redactor::new(serving.config.all_secrets()));
         let app = Self(Arc::new(Shared {
             seats,
-            journal: Journal::new(),
+            feed: Feed::new(),
             metrics: Arc::new(Metrics::new()),
             audit,
             settings,

@@ -6,10 +6,9 @@
 //!
 //! The way of a request: [`listen`] takes the connection and bounds it, [`guard`] decides who
 //! may come in, [`routes`] take the request apart, ask [`state`] or the crates below, and make
-//! an [`answer`]. Event streams are made in [`stream`].
-//! What keeps the server at work stands in [`operation`].
-//! an [`answer`]. Event streams are made in [`stream`]. What is told of it afterwards is in
-//! [`journal`].
+//! an [`answer`]. Event streams are made in [`stream`]. What is told of a request afterwards is
+//! in [`journal`]. What is queued is launched in [`conducting`]; what keeps the server itself at
+//! work stands in [`operation`], and [`serve`](mod@serve) puts all of it together.
 //!
 //! Invariants it upholds:
 //!

@@ -3,13 +3,13 @@
 //! A client begins with a snapshot: `snapshot`, a `change` for each project and task, `ready`.
 //! Then it is told what changes, as what it is now; so hearing of something twice does no harm.
 //!
-//! The [`Journal`] follows the index once for all clients, makes the text of each event once and
-//! keeps the last of them. The place in the stream is a number in this journal: a client that
+//! The [`Feed`] follows the index once for all clients, makes the text of each event once and
+//! keeps the last of them. The place in the stream is a number in this feed: a client that
 //! comes back while its number is still there gets what it missed, any other a new snapshot,
 //! after a `reset`. A client that falls behind is treated alike, so it never holds up others.
 //!
 //! A client may name files that it follows; of these it hears besides, from the first moment
-//! on, and without a place in the journal: see [`grown`](super::grown).
+//! on, and without a place in the feed: see [`grown`](super::grown).
 //!
 //! Messages are told by the newest id of their bus; of buses in folders of ended tasks, which
 //! nobody watches, they are told as soon as the index looks there.
@@ -40,14 +40,14 @@ use crate::state::{Change, TaskEntry, View};
 /// How much of the past is kept, in bytes of text and in entries.
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
 const KEPT_ENTRIES: usize = 8192;
-/// How many entries a client takes out of the journal at once.
+/// How many entries a client takes out of the feed at once.
 const BATCH: usize = 64;
 /// Changes that come within this are told together.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// What happened lately, for all clients.
 #[derive(Debug, Clone)]
-pub(crate) struct Journal(Arc<Shared>);
+pub(crate) struct Feed(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -55,7 +55,7 @@ struct Shared {
     /// The number of the next entry.
     news: watch::Sender<u64>,
     is_running: AtomicBool,
-    /// Tells this journal from those of other servers.
+    /// Tells this feed from those of other servers.
     nonce: u64,
 }
 
@@ -81,7 +81,7 @@ struct Entry {
 #[derive(Debug)]
 struct Unknown;
 
-impl Journal {
+impl Feed {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared {
             kept: Mutex::default(),
@@ -97,13 +97,13 @@ impl Journal {
             return;
         }
         let changes = app.index.changes();
-        let (journal, app) = (self.clone(), app.clone());
+        let (feed, app) = (self.clone(), app.clone());
         tokio::spawn(async move {
             let ending = app.ending.clone();
             tokio::select! {
                 // What is not told by now is told by the next server.
                 () = ending.cancelled() => {}
-                () = journal.follow(&app, changes) => {}
+                () = feed.follow(&app, changes) => {}
             }
         });
     }
@@ -216,7 +216,7 @@ impl Journal {
         format!("{:x}-{number}", self.0.nonce)
     }
 
-    /// Returns the number behind `place`, if it is one of this journal.
+    /// Returns the number behind `place`, if it is one of this feed.
     fn number_of(&self, place: &str) -> Option<u64> {
         let (nonce, number) = place.split_once('-')?;
         let is_ours = u64::from_str_radix(nonce, 16).ok()? == self.0.nonce;
@@ -364,7 +364,7 @@ pub(crate) async fn follow_changes(
         Some(project) => format!("changes of {project}"),
         None => "changes".to_owned(),
     })?;
-    app.journal.start(&app);
+    app.feed.start(&app);
     if let Some(project) = project.clone() {
         let from = app.clone();
         let is_there = blocking(move || Ok(from.index.project(&project).is_some())).await?;
@@ -383,18 +383,18 @@ async fn run(
     beginning: Beginning<String>,
     mut outlet: Outlet,
 ) {
-    let journal = &app.journal;
+    let feed = &app.feed;
     let mut files = Files::new(&app, files);
     // Whoever waits for a file need not wait for everything else.
     files.tell(&app, &mut outlet).await;
     outlet.flush().await;
-    let mut news = journal.0.news.subscribe();
+    let mut news = feed.0.news.subscribe();
     let mut reset = false;
     // The next entry, and the version of which everything was told.
     let mut at = match &beginning {
-        Beginning::End => Some((journal.next(), 0)),
+        Beginning::End => Some((feed.next(), 0)),
         Beginning::Behind(place) => {
-            let number = journal.number_of(place);
+            let number = feed.number_of(place);
             reset = number.is_none();
             number.map(|number| (number, 0))
         }
@@ -410,7 +410,7 @@ async fn run(
             None => snapshot(&app, project.as_ref(), reset, &mut outlet).await,
         };
         news.borrow_and_update();
-        let Ok(entries) = journal.from(number) else {
+        let Ok(entries) = feed.from(number) else {
             reset = true;
             continue;
         };
@@ -420,7 +420,7 @@ async fn run(
             let is_known = entry.shown_in.is_some_and(|shown_in| shown_in <= version);
             if is_ours && !is_known {
                 let event = Event::named(name::CHANGE, entry.text.clone());
-                outlet.event(&event.at(journal.place(entry.number + 1)));
+                outlet.event(&event.at(feed.place(entry.number + 1)));
                 outlet.flush_if_full().await;
             }
         }
@@ -442,7 +442,7 @@ async fn run(
     }
 }
 
-/// Tells everything that there is; returns where the journal goes on, and the version told.
+/// Tells everything that there is; returns where the feed goes on, and the version told.
 async fn snapshot(
     app: &App,
     project: Option<&ProjectId>,
@@ -450,7 +450,7 @@ async fn snapshot(
     outlet: &mut Outlet,
 ) -> (u64, u64) {
     // The number comes first: what is entered behind it may be told twice, and not never.
-    let number = app.journal.next();
+    let number = app.feed.next();
     let view = app.index.view();
     let mut projects: Vec<_> = match project {
         Some(project) => view.projects.get(project).into_iter().cloned().collect(),
@@ -495,6 +495,6 @@ async fn snapshot(
 }
 
 fn ready(outlet: &mut Outlet, app: &App, number: u64, version: u64) {
-    let id = app.journal.place(number);
+    let id = app.feed.place(number);
     outlet.json(name::READY, Some(id), &Ready { version });
 }

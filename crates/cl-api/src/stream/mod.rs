@@ -38,7 +38,7 @@ mod seats;
 
 pub(crate) use self::log_file::read_at;
 pub(crate) use bus::follow_bus;
-pub(crate) use changes::{Journal, follow_changes};
+pub(crate) use changes::{Feed, follow_changes};
 pub(crate) use file::follow_file;
 pub(crate) use grown::{MOST_FILES, Wanted};
 pub(crate) use many_runs::{Of, follow_runs};
