@@ -111,8 +111,7 @@ impl Guard {
 
     /// Decides whether a request may come in.
     fn judge(&self, head: &Head<'_>) -> Answer<()> {
-        let changes = !matches!(*head.method, Method::GET | Method::HEAD);
-        if changes {
+        if changes(head.method) {
             origin::may_change(head.headers, &self.origins)?;
         }
         if is_open(head.method, head.path) {
@@ -207,10 +206,15 @@ async fn pass(guard: &Arc<Guard>, mut request: Request, next: Next) -> Answer<Re
         .await)
 }
 
+/// Tells whether a request that is let in may change something, by its method.
+pub(crate) fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD)
+}
+
 /// Whether anybody may ask for this.
 fn is_open(method: &Method, path: &str) -> bool {
     const OPEN: [&str; 4] = ["/api/v1/health", "/api/v1/version", "/metrics", "/healthz"];
-    is_ui(path) || (matches!(*method, Method::GET | Method::HEAD) && OPEN.contains(&path))
+    is_ui(path) || (!changes(method) && OPEN.contains(&path))
 }
 
 /// Whether the web UI answers there.

@@ -9,6 +9,7 @@
 //!   asked of anything.
 //! - The audit of a change is on disk before the change is begun. If that fails the change is
 //!   made all the same, and the log says so.
+//! - A server that changes nothing writes neither an access log nor an audit.
 //! - Only paths are logged, never queries: codes to log in with stand there.
 
 mod access;
@@ -31,6 +32,7 @@ use cl_storage::{Clock, MessageId, Root};
 use hyper::body::{Frame, SizeHint};
 
 use crate::app::App;
+use crate::guard;
 use access::AccessLog;
 
 pub(crate) use audit::{Audit, Wanted, trail};
@@ -217,7 +219,7 @@ impl hyper::body::Body for Counted {
     }
 }
 
-/// Has what `router` is asked to change written down; refuses it where nothing is changed.
+/// Has what `router` is asked to change written down.
 pub(crate) fn audited(router: Router, app: App) -> Router {
     router.layer(axum::middleware::from_fn_with_state(app, each))
 }
@@ -232,10 +234,12 @@ async fn each(State(app): State<App>, mut request: Request, next: Next) -> Respo
         endpoint,
         ids: ids.unwrap_or_default(),
     };
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_api = request.uri().path().starts_with("/api/");
+    // Where nothing is changed, nothing is written down either.
+    let is_change = guard::changes(request.method())
+        && request.uri().path().starts_with("/api/")
+        && !app.serving.is_read_only;
     let mut response = match &found.endpoint {
-        Some(endpoint) if changes && is_api => {
+        Some(endpoint) if is_change => {
             let endpoint = Arc::clone(endpoint);
             match audit::change(&app, &endpoint, &mut found.ids, request, next).await {
                 Ok(response) => response,

@@ -29,7 +29,7 @@ mod v1;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use cl_wire::ProblemCode;
@@ -38,11 +38,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::answer::Refusal;
 use crate::app::App;
+use crate::guard;
 
 /// Puts all routes together, and what describes them.
 fn assembled() -> (Router<App>, OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(document::empty())
-        .merge(crate::guard::routes())
+        .merge(guard::routes())
         .merge(self::core::routes())
         .merge(changing::routes())
         .merge(bus::routes())
@@ -71,15 +72,11 @@ fn assembled() -> (Router<App>, OpenApi) {
 
 /// Refuses what would change anything where nothing may be changed, and has every refusal be one.
 async fn by_the_rules(State(app): State<App>, request: Request, next: Next) -> Response {
-    let changes = !matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
     // Logging a browser in changes nothing below the root.
     let path = request.uri().path();
     let is_of_root = path.starts_with("/api/") && path != "/api/v1/admin/login-link";
-    if app.serving.is_read_only && changes && is_of_root {
-        let message = "this server was started with --read-only and changes nothing";
+    if app.serving.is_read_only && guard::changes(request.method()) && is_of_root {
+        let message = "the server was started with --read-only and changes nothing";
         return Refusal::new(ProblemCode::Forbidden, message)
             .hint("ask the server that is not, or use run-agent without --server")
             .into_response();
