@@ -89,8 +89,15 @@ pub(crate) fn task_anywhere(app: &App, named: Option<&ProjectId>, id: &TaskId) -
     }
 }
 
-/// Finds the one run with this id, in any task of any project.
+/// Finds the one run with this id, in any task of any project. Blocks.
+///
+/// All folders are looked through only for a run that the index does not know, or not yet.
 pub(crate) fn run_anywhere(app: &App, id: &RunId) -> Answer<RunDir> {
+    if let Ok(entry) = super::v1::entry_of_run(app, id)
+        && !entry.row.legacy
+    {
+        return one_run(&entry.dir(&app.root).map_err(outside)?, id);
+    }
     let mut found = Vec::new();
     for project in app.root.projects().map_err(outside)? {
         for task in project.tasks().unwrap_or_default() {

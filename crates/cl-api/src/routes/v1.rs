@@ -131,11 +131,7 @@ async fn tasks(
     let key = format!("v1 tasks {only:?}");
     let holds = Holds::AtVersion(view.version);
     listed(&app, &headers, key, holds, move |_| {
-        let is_wanted = |entry: &&Arc<TaskEntry>| {
-            only.as_ref()
-                .is_none_or(|only| *only == entry.row.project_id)
-        };
-        let tasks = view.tasks().filter(is_wanted);
+        let tasks = view.tasks_of(only.as_ref());
         Ok(Tasks {
             tasks: tasks.map(|entry| shape::v1_task(entry)).collect(),
         })
@@ -199,13 +195,7 @@ async fn runs(
     let holds = Holds::AtVersion(view.version);
     listed(&app, &headers, key, holds, move |app| {
         let mut runs = Vec::new();
-        for entry in view.tasks() {
-            if only
-                .as_ref()
-                .is_some_and(|only| *only != entry.row.project_id)
-            {
-                continue;
-            }
+        for entry in view.tasks_of(only.as_ref()) {
             let facts = app.index.run_facts(entry);
             runs.extend(facts.iter().map(|run| shape::run_response(entry, run)));
         }

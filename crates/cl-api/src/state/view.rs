@@ -32,11 +32,20 @@ impl View {
         self.projects.get(project)?.tasks.get(task)
     }
 
+    /// Returns the tasks of one project, or all, in the order of their project and id.
+    pub(crate) fn tasks_of(
+        &self,
+        only: Option<&ProjectId>,
+    ) -> impl Iterator<Item = &Arc<TaskEntry>> {
+        let is_wanted = move |id: &ProjectId| only.is_none_or(|only| only == id);
+        let projects = self.projects.values();
+        let wanted = projects.filter(move |project| is_wanted(&project.id));
+        wanted.flat_map(|project| project.tasks.values())
+    }
+
     /// Returns all tasks, in the order of their project and id.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Arc<TaskEntry>> {
-        self.projects
-            .values()
-            .flat_map(|project| project.tasks.values())
+        self.tasks_of(None)
     }
 }
 
