@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use cl_storage::process::ProcessIdentity;
 use cl_storage::server::{ServerRecord, log_path};
 use cl_testkit::patience::{eventually, until};
+use cl_testkit::server_end::end_server;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::place::{Place, Ran};
@@ -15,19 +16,7 @@ struct Served(Place);
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let Ok(Some(record)) = ServerRecord::read(&self.0.root) else {
-            return;
-        };
-        let keeper = record
-            .keeper
-            .as_ref()
-            .map(cl_storage::server::NamedProcess::identity);
-        for process in keeper.into_iter().chain([record.identity()]) {
-            if process.is_alive() {
-                kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL).ok();
-                until("its end", || !process.is_alive());
-            }
-        }
+        end_server(&self.0.root);
     }
 }
 

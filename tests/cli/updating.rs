@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use cl_storage::server::ServerRecord;
 use cl_testkit::patience::{eventually, until};
-use rustix::process::{Pid, Signal, kill_process};
+use cl_testkit::server_end::end_server;
 use serde_json::{Value, json};
 
 use crate::http::ask;
@@ -20,19 +20,7 @@ pub(crate) struct Installed {
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        let Ok(Some(record)) = ServerRecord::read(&self.place.root) else {
-            return;
-        };
-        let keeper = record
-            .keeper
-            .as_ref()
-            .map(cl_storage::server::NamedProcess::identity);
-        for process in keeper.into_iter().chain([record.identity()]) {
-            if process.is_alive() {
-                kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL).ok();
-                until("its end", || !process.is_alive());
-            }
-        }
+        end_server(&self.place.root);
     }
 }
 

@@ -6,6 +6,7 @@
 //! * [`receiver`]: a receiver of webhooks.
 //! * [`run_agent`]: one command of the binary, with a deadline.
 //! * [`served`]: a server of its own process, and a client that asks it.
+//! * [`server_end`]: the end of a server in the background.
 //! * [`following`]: a client of one event stream.
 //! * [`survivors`]: proof that no process of a tree is left.
 //! * [`terminal`]: a program on a terminal, with its user.
@@ -26,5 +27,6 @@ pub mod receiver;
 pub mod run_agent;
 pub mod scenario;
 pub mod served;
+pub mod server_end;
 pub mod survivors;
 pub mod terminal;

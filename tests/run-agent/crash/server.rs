@@ -12,6 +12,7 @@ use cl_storage::Root;
 use cl_storage::server::ServerRecord;
 use cl_storage::update::UpdateJournal;
 use cl_testkit::patience::{eventually, until};
+use cl_testkit::server_end::end_server;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process};
 
 /// A folder with the program, a root and a home; servers of the root are killed at the end.
@@ -22,19 +23,7 @@ struct Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        let Ok(Some(record)) = ServerRecord::read(&self.root) else {
-            return;
-        };
-        let keeper = record
-            .keeper
-            .as_ref()
-            .map(cl_storage::server::NamedProcess::identity);
-        for process in keeper.into_iter().chain([record.identity()]) {
-            if process.is_alive() {
-                kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL).ok();
-                until("its end", || !process.is_alive());
-            }
-        }
+        end_server(&self.root);
     }
 }
 
