@@ -164,8 +164,12 @@ impl Planner {
             };
             match judge(self.facts(&name, &found, &task, now)) {
                 Verdict::Leave => {}
-                Verdict::Forget | Verdict::GiveUp | Verdict::Overtaken => {
-                    queue::remove_entry(&self.root, &name)?;
+                verdict @ (Verdict::Forget | Verdict::GiveUp | Verdict::Overtaken) => {
+                    if verdict == Verdict::Forget {
+                        queue::remove_entry(&self.root, &name)?;
+                    } else {
+                        queue::withdraw_entry(&self.root, &found)?;
+                    }
                     self.forget(&name);
                     stepped.changed.insert(key_of(&found));
                 }

@@ -43,6 +43,9 @@ pub enum SubmitError {
     /// The task is there already, or at work.
     #[error("{0}")]
     Conflict(String),
+    /// It was accepted before, under the same key, and taken out of the queue since.
+    #[error("what this key asked for was stopped or deleted before it began")]
+    Withdrawn,
     /// There is no prompt, neither in the submission nor on record.
     #[error("there is no prompt")]
     NoPrompt,
@@ -78,7 +81,8 @@ fn lock_of(task: &TaskDir) -> &'static Mutex<()> {
 /// Accepts `submission` for `task`; returns after it is on disk, in the queue.
 ///
 /// With the same `key` it is accepted once, however often it comes, also at once; the
-/// server of a root is the only one that submits. Blocks for as long as the
+/// server of a root is the only one that submits. One that was taken out of the queue since,
+/// because somebody wanted it no more, is not accepted again under that key. Blocks for as long as the
 /// disk takes. A crash on the way leaves at most a task that was never launched.
 pub fn submit(
     root: &Root,
@@ -178,8 +182,12 @@ fn earlier(
             is_repeated: true,
         }));
     }
+    let withdrawn = || match queue::was_withdrawn(root, task.project(), task.id(), launch_id)? {
+        true => Err(SubmitError::Withdrawn),
+        false => Ok(None),
+    };
     let Some(file) = LaunchFile::read(task)? else {
-        return Ok(None);
+        return withdrawn();
     };
     let run = if file.launch_id == launch_id {
         same(file.prompt.as_deref())?;
@@ -188,7 +196,7 @@ fn earlier(
         // Somebody has started the task again since.
         let mut earlier = file.earlier.into_iter();
         let Some(found) = earlier.find(|launch| launch.launch_id == launch_id) else {
-            return Ok(None);
+            return withdrawn();
         };
         same_digest(task, submission, found.prompt_sha256.as_deref())?;
         found.first_run

@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/.conductor/slots/<n>              run slots
 //! <root>/.conductor/queue/                 who waits for a run slot
+//! <root>/.conductor/withdrawn/             what was taken out of the queue before it began
 //! <root>/.conductor/dependencies/          locks under which dependencies are written
 //! <root>/_global/GLOBAL-FACTS.md           facts for all projects
 //! <root>/<project>/PROJECT-FACTS.md        facts for all tasks of a project

@@ -263,6 +263,9 @@ pub(super) fn refusal(error: SubmitError) -> Refusal {
         SubmitError::Conflict(message) => Refusal::conflict(message)
             .hint("take another task id, or attach_mode `attach` or `resume`")
             .about("task_id"),
+        error @ SubmitError::Withdrawn => Refusal::conflict(error.to_string())
+            .hint("submit it under another key to have it all the same")
+            .about("idempotency_key"),
         SubmitError::NoPrompt => Refusal::bad_request("prompt is required").about("prompt"),
         SubmitError::Dependencies(
             error @ (DependencyError::Cycle(_) | DependencyError::Itself(_)),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cl_agent::AgentSpec;
 use cl_config::SecretSource;
 use cl_storage::durable::{Mode as FileMode, Replace};
+use cl_storage::queue::OF_KEY;
 use cl_storage::record::{self, RecordError};
 use cl_storage::task_state::ParentTask;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, digest};
@@ -244,8 +245,6 @@ pub struct EarlierLaunch {
     pub prompt_sha256: Option<String>,
 }
 
-/// What ids of launches begin with that were asked for by a key.
-const OF_KEY: &str = "key-";
 /// Launches that are remembered beside the last one.
 const MOST_EARLIER: usize = 32;
 

@@ -25,7 +25,7 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(1);
 /// The folders in the root that are no projects.
 const OWN: [&str; 3] = [".conductor", "_audit", "_global"];
 /// The folders of our own bookkeeping.
-const OWN_FOLDERS: [&str; 7] = [
+const OWN_FOLDERS: [&str; 8] = [
     "dependencies",
     "index",
     "limits",
@@ -33,6 +33,7 @@ const OWN_FOLDERS: [&str; 7] = [
     "queue",
     "slots",
     "spool",
+    "withdrawn",
 ];
 /// How the names of records end.
 const RECORD: &str = ".yaml";

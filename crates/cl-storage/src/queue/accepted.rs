@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Entry, FOLDER, KNOWN_VERSION, Kind, QueueError, Waiter, add, digest_of, folder_of, import,
-    io_error, is_of_server, locked, may_be_of, names, read_entry, sequence_of,
+    io_error, is_of_server, locked, may_be_of, names, read_entry, sequence_of, withdrawn,
 };
 use crate::durable::{self, Mode};
 use crate::id::{ProjectId, RunId, TaskId};
@@ -171,7 +171,14 @@ pub fn name_launch(
     })
 }
 
-/// Takes an entry of a server out of the queue; fine if it is gone.
+/// Takes an entry of a server out of the queue before it began; fine if it is gone. What a key
+/// had asked for stays known.
+pub fn withdraw_entry(root: &Root, found: &Submitted) -> Result<(), QueueError> {
+    withdrawn::remember(root, &found.entry)?;
+    remove_entry(root, &found.name)
+}
+
+/// Takes an entry of a server that has begun out of the queue; fine if it is gone.
 pub fn remove_entry(root: &Root, name: &str) -> Result<(), QueueError> {
     let path = folder_of(root).join(name);
     if sequence_of(name).is_none() {

@@ -35,6 +35,7 @@
 mod accepted;
 mod import;
 mod places;
+mod withdrawn;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,10 +54,11 @@ use crate::slot::{Slot, SlotError};
 
 pub use accepted::{
     Accepted, Submitted, hold_place, name_launch, position_of, remove_entry, submit, submitted,
-    submitted_names, submitted_of, waiting_supervisors,
+    submitted_names, submitted_of, waiting_supervisors, withdraw_entry,
 };
 pub use import::import_planner;
 pub use places::{Place, Queue, has_server_entry, position, turn};
+pub use withdrawn::{OF_KEY, was_withdrawn};
 
 const KNOWN_VERSION: u32 = 1;
 const FOLDER: &str = "queue";
@@ -243,7 +245,8 @@ pub(crate) fn check_file(path: &Path) -> Result<(), RecordError> {
 
 /// Drops what waits for `task` without a live process; returns how many entries that were.
 ///
-/// For a task that was given up or deleted.
+/// For a task that was stopped, given up or deleted. What a key had asked for stays known:
+/// see [`was_withdrawn`].
 pub fn drop_entries(root: &Root, project: &ProjectId, task: &TaskId) -> Result<usize, QueueError> {
     let folder = folder_of(root);
     let digest = digest_of(project, task);
@@ -251,13 +254,15 @@ pub fn drop_entries(root: &Root, project: &ProjectId, task: &TaskId) -> Result<u
     let names = names(&folder).map_err(io_error(&folder))?.into_iter();
     for name in names.filter(|name| may_be_of(name, &digest)) {
         let path = folder.join(&name);
-        let entry = read_entry(&path);
-        let is_its = entry.is_some_and(|entry| {
+        let is_its = |entry: &Entry| {
             entry.project == *project
                 && entry.task == *task
                 && !(entry.kind == Kind::Run && entry.is_live())
-        });
-        if is_its {
+        };
+        if let Some(entry) = read_entry(&path).filter(is_its) {
+            if entry.kind == Kind::Server {
+                withdrawn::remember(root, &entry)?;
+            }
             durable::remove(&path).map_err(io_error(&path))?;
             dropped += 1;
         }
