@@ -41,8 +41,6 @@ export default defineConfig({
     restoreMocks: true,
     // Machines that build at the same time are slow.
     testTimeout: 20_000,
-    // Builds beside the tests starve them now and then; what needed a second try is printed.
-    retry: 2,
     css: { modules: { classNameStrategy: "non-scoped" } },
   },
 });

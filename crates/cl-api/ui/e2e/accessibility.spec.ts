@@ -171,6 +171,7 @@ test("everything is reached by the keyboard", async ({ stage, page }) => {
     seen.add((await page.getByRole("tab", { selected: true }).textContent()) ?? "");
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("Enter");
+    await expect(page.locator("[role=tab]:focus")).toHaveAttribute("aria-selected", "true");
   }
   expect(seen.size).toBe(8);
 

@@ -89,19 +89,26 @@ export function parent(place: Place): void {
   });
 }
 
-/** Prints numbered lines at a rate, in bursts of 20 ms, until it is killed or has printed `lines`. */
+/**
+ * Prints numbered lines at a rate, in bursts of 20 ms, until it is killed or has printed `lines`. Behind `early` of them it waits
+ * until a test releases `more`.
+ */
 export function counter(
   place: Place,
   name: string,
   perSecond: number,
   lines = Number.MAX_SAFE_INTEGER,
+  early = lines,
 ): void {
   place.programmed(
     name,
-    `const began = Date.now();
+    `import { existsSync } from "node:fs";
+const began = Date.now();
 let printed = 0;
+let most = ${early};
 const timer = setInterval(() => {
-  const due = Math.min(${lines}, Math.floor(((Date.now() - began) * ${perSecond}) / 1000));
+  if (most < ${lines} && existsSync(process.env.JRUN_TASK_ID + ".more")) most = ${lines};
+  const due = Math.min(most, Math.floor(((Date.now() - began) * ${perSecond}) / 1000));
   let text = "";
   while (printed < due) text += "line " + String(++printed).padStart(9, "0") + " of the work that goes on and on\\n";
   if (text) process.stdout.write(text);

@@ -1,12 +1,14 @@
-import { counter } from "./agents";
+import { counter, release } from "./agents";
 import { PROJECT } from "./harness/api";
 import { expect, test } from "./harness/stage";
 import { numbersOf, Ui } from "./harness/ui";
 
 const LINES = 1200;
+/** So many are there before the reload, however slow the machine is. */
+const EARLY = 400;
 
 test("a reload in the middle of a run loses and doubles nothing", async ({ stage, page }) => {
-  counter(stage.place, "counter", 300, LINES);
+  counter(stage.place, "counter", 300, LINES, EARLY);
   await stage.serve();
   const id = await stage.api.launch("counting", "counter", {
     cwd: stage.place.work,
@@ -15,6 +17,7 @@ test("a reload in the middle of a run loses and doubles nothing", async ({ stage
   await stage.open(page, `/p/${PROJECT}/t/${id}?tab=log`);
   const ui = new Ui(page);
   await expect(ui.log).toContainText("line 000000");
+  release(stage.place, id, "more");
   await page.reload();
   await expect(page).toHaveURL(new RegExp(`/t/${id}.*tab=log`));
   await expect(ui.tab(/log/i)).toHaveAttribute("aria-selected", "true");

@@ -281,8 +281,8 @@ function BarButton(props: {
   const { key } = span;
   const said =
     count > 1 ? `${count} in a row, the first: ${sentence(span, props.now)}` : sentence(span, props.now);
-  // Who says aloud what the bar shows must be understood.
-  const name = said.includes(span.label) ? said : `${said} (${span.label})`;
+  // Who says aloud what the bar shows must be understood; what stands in brackets may be left out of a name.
+  const name = said.includes(span.label) ? said : `${said}, ${span.label}`;
   const tone = { "--tone": `var(--${span.tone})`, "--tone-bg": `var(--${span.tone}-bg)` };
   return (
     <button

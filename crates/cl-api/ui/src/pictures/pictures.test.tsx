@@ -154,11 +154,16 @@ describe("the timeline", () => {
   });
 
   it("asks for nothing by itself", async () => {
-    show(<Timeline project={PROJECT} task={TASK} />);
-    await screen.findByRole("button", { name: /^part: attempt 3/ });
-    const before = asked.length;
-    await new Promise((done) => setTimeout(done, 1200));
-    expect(asked).toHaveLength(before);
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    try {
+      show(<Timeline project={PROJECT} task={TASK} />);
+      await screen.findByRole("button", { name: /^part: attempt 3/ });
+      const before = asked.length;
+      await act(() => vi.advanceTimersByTimeAsync(5 * 60_000));
+      expect(asked).toHaveLength(before);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 
