@@ -3,6 +3,7 @@
 //! The tests and what they stand on are written for Playwright, in `crates/cl-api/ui/e2e`. Here everything is built that
 //! they need, and what they measured is compared with what was promised (docs/dev/performance.md, U1 and U2).
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 const SHOWN: (u32, u32) = (1000, 3);
 /// How long lines are watched unless something else is said, in minutes.
 const MINUTES: u32 = 10;
+/// How long the installation of the browser may take, in seconds.
+const INSTALLATION: &str = "300";
 
 /// What is tested or measured.
 #[derive(Debug, clap::Args)]
@@ -34,6 +37,9 @@ pub(crate) struct Options {
     /// With binaries of the dev profile, which are built sooner and are slower
     #[arg(long)]
     dev: bool,
+    /// As a step of all checks: build nothing, and skip it where there is no browser
+    #[arg(long, conflicts_with_all = ["performance", "dev", "filter"])]
+    built: bool,
     /// Passed on to Playwright, for example a test's name
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     filter: Vec<String>,
@@ -59,9 +65,12 @@ impl Figure {
 
 /// Tests, or measures and judges.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
-    let stage = Stage::prepare(workspace, options.dev)?;
+    if options.built {
+        return check(workspace);
+    }
+    let stage = Stage::build(workspace, options.dev)?;
     if !options.performance {
-        stage.play("behaviour", MINUTES, &options.filter)?;
+        stage.play("behaviour", &[], &options.filter)?;
         return Ok(format!(
             "e2e: passed, screenshots in {}",
             stage.out.display()
@@ -80,19 +89,39 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
     ))
 }
 
+/// Tests what users do with the UI and the binaries of the dev profile that earlier steps have built. Says that this
+/// was skipped where there is no browser and none can be installed.
+pub(crate) fn check(workspace: &Workspace) -> Result<String> {
+    if chromium(workspace).is_err()
+        && let Err(error) = install_chromium(workspace)
+    {
+        return Ok(format!("e2e: SKIPPED, there is no browser: {error:#}"));
+    }
+    ui::install(workspace)?;
+    let page = ui::folder(workspace).join("dist/index.html");
+    ensure!(
+        page.is_file(),
+        "{} was not built: cargo xtask ui",
+        page.display()
+    );
+    let stage = Stage::find(workspace, "debug")?;
+    stage.play("behaviour", &[], &[])?;
+    Ok("e2e: all that users do was done in a real browser".to_owned())
+}
+
 /// What Playwright needs to know.
 struct Stage<'a> {
     workspace: &'a Workspace,
     chromium: PathBuf,
     binaries: PathBuf,
-    shown: PathBuf,
+    target: PathBuf,
     out: PathBuf,
 }
 
 impl<'a> Stage<'a> {
-    /// Builds the UI and the binaries that hold it, and makes the data.
-    fn prepare(workspace: &'a Workspace, dev: bool) -> Result<Self> {
-        let chromium = chromium(workspace)?;
+    /// Builds the UI and the binaries that hold it.
+    fn build(workspace: &'a Workspace, dev: bool) -> Result<Self> {
+        chromium(workspace)?;
         let quick = ui::Options {
             quick: true,
             ..ui::Options::default()
@@ -106,24 +135,28 @@ impl<'a> Stage<'a> {
             build = build.args(["--package", name]);
         }
         build.run()?;
-        let profile = if dev { "debug" } else { "release" };
-        let program = workspace.binary(profile, "conductor")?;
+        Self::find(workspace, if dev { "debug" } else { "release" })
+    }
+
+    /// Takes the binaries that are there.
+    fn find(workspace: &'a Workspace, profile: &str) -> Result<Self> {
+        for name in BINARIES {
+            workspace.binary(profile, name)?;
+        }
+        let program = workspace.binary(profile, BINARIES[0])?;
         let binaries = parent(&program)?.to_path_buf();
-        let target = parent(&binaries)?;
-        let data = target.join("bench/data");
-        let shown = bench_data::root(&data, SHOWN.0, SHOWN.1)
-            .context("could not make the root of tasks")?;
+        let target = parent(&binaries)?.to_path_buf();
         Ok(Self {
             workspace,
-            chromium,
-            shown,
+            chromium: chromium(workspace)?,
             out: target.join("e2e"),
             binaries,
+            target,
         })
     }
 
-    /// Runs one of Playwright's projects.
-    fn play(&self, project: &str, minutes: u32, filter: &[String]) -> Result<()> {
+    /// Runs one of Playwright's projects, with what else it is told by the environment.
+    fn play(&self, project: &str, told: &[(&str, OsString)], filter: &[String]) -> Result<()> {
         let shell = self.workspace.shell();
         let _folder = shell.push_dir(ui::folder(self.workspace));
         let command = cmd!(
@@ -133,19 +166,25 @@ impl<'a> Stage<'a> {
         outside_any_run(command)
             .env("CHROMIUM", &self.chromium)
             .env("E2E_BINARIES", &self.binaries)
-            .env("E2E_MINUTES", minutes.to_string())
             .env("E2E_OUT", &self.out)
-            .env("E2E_SHOWN", &self.shown)
+            .envs(told.iter().map(|(name, value)| (name, value)))
             .run()
             .with_context(|| format!("traces are in {}", self.out.join("results").display()))
     }
 
-    /// Measures, prints the figures and returns them.
+    /// Makes the data, measures, prints the figures and returns them.
     fn measure(&self, minutes: u32, filter: &[String]) -> Result<Vec<Figure>> {
+        let data = self.target.join("bench/data");
+        let shown = bench_data::root(&data, SHOWN.0, SHOWN.1)
+            .context("could not make the root of tasks")?;
         let path = self.out.join("figures.jsonl");
         std::fs::create_dir_all(&self.out)?;
         std::fs::write(&path, "")?;
-        self.play("measurements", minutes, filter)?;
+        let told = [
+            ("E2E_MINUTES", OsString::from(minutes.to_string())),
+            ("E2E_SHOWN", shown.into_os_string()),
+        ];
+        self.play("measurements", &told, filter)?;
         let figures = parse(&std::fs::read_to_string(&path)?)?;
         ensure!(!figures.is_empty(), "nothing was measured");
         print!("{}", table(&figures));
@@ -158,7 +197,22 @@ fn parent(path: &Path) -> Result<&Path> {
         .with_context(|| format!("{} has no parent", path.display()))
 }
 
-/// Finds the browser: nothing is downloaded.
+/// Installs Debian's package of the browser, where this may be done.
+fn install_chromium(workspace: &Workspace) -> Result<()> {
+    let shell = workspace.shell();
+    let install = |arguments: &[&str]| {
+        cmd!(shell, "timeout {INSTALLATION} apt-get {arguments...}")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .ignore_stdout()
+            .run()
+    };
+    install(&["update"]).context("the lists of packages cannot be had")?;
+    install(&["install", "--yes", "--no-install-recommends", "chromium"])
+        .context("the package chromium cannot be installed")?;
+    chromium(workspace).map(drop)
+}
+
+/// Finds the browser.
 fn chromium(workspace: &Workspace) -> Result<PathBuf> {
     let named = workspace.shell().var_os("CHROMIUM").map(PathBuf::from);
     let path = named.unwrap_or_else(|| PathBuf::from(CHROMIUM));

@@ -169,9 +169,11 @@ test("everything is reached by the keyboard", async ({ stage, page }) => {
   const seen = new Set<string>();
   for (let step = 0; step < 8; step++) {
     seen.add((await page.getByRole("tab", { selected: true }).textContent()) ?? "");
+    const focusedTab = page.locator("[role=tab]:focus");
     await page.keyboard.press("ArrowRight");
+    await expect(focusedTab).toHaveAttribute("aria-selected", "false");
     await page.keyboard.press("Enter");
-    await expect(page.locator("[role=tab]:focus")).toHaveAttribute("aria-selected", "true");
+    await expect(focusedTab).toHaveAttribute("aria-selected", "true");
   }
   expect(seen.size).toBe(8);
 

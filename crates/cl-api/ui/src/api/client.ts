@@ -39,9 +39,22 @@ export class Problem extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
+  /** Nobody answered. */
+  static unreachable(): Problem {
+    return new Problem({
+      status: 0,
+      message: "The server cannot be reached.",
+      hint: "Start it with: conductor serve",
+    });
+  }
+
   /** Makes a problem of anything that was thrown. */
   static of(error: unknown): Problem {
     if (error instanceof Problem) return error;
+    // So browsers put it, each in words of its own.
+    if (error instanceof TypeError && /fetch|network|load failed/i.test(error.message)) {
+      return Problem.unreachable();
+    }
     const message = error instanceof Error ? error.message : String(error);
     return new Problem({ status: 0, message });
   }
@@ -86,11 +99,7 @@ async function send(asked: Request): Promise<Response> {
     response = await fetch(asked, { credentials: "same-origin" });
   } catch (error) {
     if (asked.signal.aborted) throw error;
-    throw new Problem({
-      status: 0,
-      message: "The server cannot be reached.",
-      hint: "Start it with: conductor serve",
-    });
+    throw Problem.unreachable();
   }
   if (response.ok || response.status === 304) return response;
   if (response.status === 401) onUnauthorised();

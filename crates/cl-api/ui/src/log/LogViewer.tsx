@@ -77,6 +77,8 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
 
   const document = useOpened(() => new LogDocument(overHttp(address)), address);
   const presence = document?.presence ?? "unknown";
+  // While nothing is connected the whole page says so; it goes on by itself.
+  const isConnected = useConnection().staleSince === undefined;
   // What is refused there is not followed: nobody else's connection is put at risk.
   const [isKnown, setKnown] = useState(false);
   useEffect(() => {
@@ -305,7 +307,7 @@ function Viewer({ project, task, run, file, name }: LogViewerProps & { name: str
               addressOf={addressOf}
               onFollowing={setFollowing}
             />
-            {presence === "failed" && (
+            {presence === "failed" && isConnected && (
               <div className={styles.notice}>
                 <Failure inline error={document.failure} />
                 <Button size="s" onClick={() => void document.look()}>

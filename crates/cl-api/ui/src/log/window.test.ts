@@ -10,7 +10,7 @@ const ROW = 20;
 const VIEW = 400;
 
 async function settled(document: LogDocument, view: ScrollWindow): Promise<Frame> {
-  for (let round = 0; round < 20; round += 1) {
+  for (let round = 0; round < 60; round += 1) {
     const frame = view.layOut();
     if (!frame.missing) {
       return frame;
@@ -55,6 +55,21 @@ describe("the view of a file", () => {
     const next = await settled(document, view);
     expect(next.rows.at(-1)?.piece.next).toBe(file.size);
     expect(next.scrollTop).toBe(next.height - VIEW);
+  });
+
+  it("is filled, with parts of a line without end, at the end and anywhere in it", async () => {
+    const { document, view, frame } = await opened(new FakeFile(`${"x".repeat(120 * BLOCK)}\nend\n`));
+    expect(frame.rows[0]?.top).toBeLessThanOrEqual(frame.scrollTop);
+    expect(frame.rows.length).toBeGreaterThan(VIEW / ROW);
+    view.stay();
+    for (let page = 0; page < 3; page += 1) {
+      view.scrolled(view.frame.scrollTop - VIEW);
+      const higher = await settled(document, view);
+      expect(higher.rows[0]?.top).toBeLessThanOrEqual(higher.scrollTop);
+    }
+    view.goTo(60 * BLOCK);
+    const inside = await settled(document, view);
+    expect(inside.rows[0]?.top).toBeLessThanOrEqual(inside.scrollTop);
   });
 
   it("goes on although the file has grown again with every answer", async () => {

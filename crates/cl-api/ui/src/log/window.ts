@@ -205,6 +205,7 @@ export class ScrollWindow {
     return { ...last, height, scrollTop: this.#scrollTop, missing, isFollowing: this.isFollowing };
   }
 
+  /** Where a line begins may stand in the block before that of `at`. */
   #around(at: number): Range {
     return { from: Math.max(0, at - AROUND), to: Math.min(this.pieces.size, at + AROUND) };
   }
@@ -221,7 +222,7 @@ export class ScrollWindow {
     while (behind > 0 && sum < this.#view + BEYOND) {
       const piece = this.#before(behind);
       if (piece === null) {
-        missing = { from: Math.max(0, behind - AROUND), to: Math.min(size, behind + AROUND) };
+        missing = this.#around(behind - 1);
         break;
       }
       rows.push(piece);
@@ -268,7 +269,7 @@ export class ScrollWindow {
     while (behind > 0 && top > this.#scrollTop - BEYOND) {
       const piece = this.#before(behind);
       if (piece === null) {
-        missing = this.#around(behind);
+        missing = this.#around(behind - 1);
         break;
       }
       above.push(piece);

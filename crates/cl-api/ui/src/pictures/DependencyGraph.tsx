@@ -323,7 +323,8 @@ const NodeButton = memo(function NodeButton(props: {
     >
       <StatusGlyph status={node.isMissing ? "unknown" : node.status} size={16} />
       <span className={styles.words}>
-        <b>{node.label}</b>
+        {/* The space parts the words where only their text counts. */}
+        <b>{node.label}</b>{" "}
         <small>
           {state}
           {more && ` · ${more}`}
