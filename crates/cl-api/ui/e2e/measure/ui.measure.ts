@@ -95,7 +95,7 @@ test(`5 000 lines a second for ${MINUTES} min`, async ({ stage, page, context })
   await stage.api.reaches(id, "running");
   await stage.open(page, `/p/${PROJECT}/t/${id}?tab=log`);
   const ui = new Ui(page);
-  await expect(ui.log).toContainText("line 0000");
+  await expect(ui.log).toContainText("line 0");
   const session = await context.newCDPSession(page);
   const newest = async () => {
     const text = (await ui.log.textContent()) ?? "";

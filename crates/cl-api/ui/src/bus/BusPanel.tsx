@@ -3,6 +3,7 @@ import { ArrowUp, ListFilter, MessagesSquare } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { NewTaskDialog } from "../act/NewTaskDialog";
 import { Button } from "../parts/Button";
+import { Choice } from "../parts/Choice";
 import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { go, useRoute } from "../route/route";
@@ -130,20 +131,15 @@ function OneBus({ bus, scope, onScope }: OneBusProps) {
     <>
       <div className={styles.bar}>
         {onScope && (
-          <fieldset className={styles.scopes}>
-            <legend className="visually-hidden">Messages of</legend>
-            {(["task", "project"] as const).map((one) => (
-              <button
-                type="button"
-                key={one}
-                className={styles.scope}
-                aria-pressed={scope === one}
-                onClick={() => onScope(one)}
-              >
-                {one === "task" ? "Task" : "Project"}
-              </button>
-            ))}
-          </fieldset>
+          <Choice
+            label="Messages of"
+            value={scope}
+            options={[
+              { id: "task", label: "Task" },
+              { id: "project", label: "Project" },
+            ]}
+            onChange={onScope}
+          />
         )}
         <input
           type="search"

@@ -14,11 +14,12 @@ import {
   useState,
 } from "react";
 import { Button, IconButton } from "../parts/Button";
+import { Choice, type View, ViewChoice } from "../parts/Choice";
 import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { lookOf, Status, StatusGlyph } from "../parts/Status";
 import { go, href } from "../route/route";
-import { Choice, type View, ViewChoice } from "./Choice";
+import { Columns } from "./Columns";
 import styles from "./DependencyGraph.module.css";
 import { type Camera, fitted, kept, neighbour, revealing, type Size, seen, zoomAt } from "./graph/camera";
 import { NODE_HEIGHT, NODE_WIDTH, type Point } from "./graph/layout";
@@ -466,15 +467,7 @@ function Table({ project, graph }: { project: string; graph: Graph }) {
     <div className={`${common.scroll} ${styles.table}`}>
       <table className={common.table}>
         <caption className="visually-hidden">The tasks and what connects them</caption>
-        <thead>
-          <tr>
-            <th scope="col">Task</th>
-            <th scope="col">Status</th>
-            <th scope="col">Depends on</th>
-            <th scope="col">Needed by</th>
-            <th scope="col">Launched by</th>
-          </tr>
-        </thead>
+        <Columns of={["Task", "Status", "Depends on", "Needed by", "Launched by"]} />
         <tbody>
           {graph.nodes.map((node) => (
             <tr key={node.id}>

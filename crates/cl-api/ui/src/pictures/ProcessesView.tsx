@@ -7,6 +7,7 @@ import { Status } from "../parts/Status";
 import { formatBytes, formatClock, formatDuration } from "../parts/time";
 import { href } from "../route/route";
 import { useProcesses } from "./asks";
+import { Columns } from "./Columns";
 import styles from "./ProcessesView.module.css";
 import common from "./pictures.module.css";
 import { shortTask, waitText } from "./words";
@@ -51,24 +52,16 @@ export function ProcessesView({ project }: ProcessesViewProps) {
       <div className={common.scroll}>
         <table className={common.table}>
           <caption className="visually-hidden">The processes of each task</caption>
-          <thead>
-            <tr>
-              <th scope="col">Process</th>
-              <th scope="col" data-number>
-                Pid
-              </th>
-              <th scope="col">State</th>
-              <th scope="col" data-number>
-                CPU
-              </th>
-              <th scope="col" data-number>
-                Memory
-              </th>
-              <th scope="col" data-number>
-                Age
-              </th>
-            </tr>
-          </thead>
+          <Columns
+            of={[
+              "Process",
+              { number: "Pid" },
+              "State",
+              { number: "CPU" },
+              { number: "Memory" },
+              { number: "Age" },
+            ]}
+          />
           {groupsOf(data).map((group) => (
             <Group key={`${group.project}/${group.task}`} group={group} />
           ))}

@@ -1,9 +1,9 @@
 import { useMemo, useState } from "react";
 import type { Schemas } from "../api/client";
+import { Choice, type View, ViewChoice } from "../parts/Choice";
 import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { useTrend } from "./asks";
-import { Choice, type View, ViewChoice } from "./Choice";
 import common from "./pictures.module.css";
 import styles from "./SpendChart.module.css";
 import { colourOf, Plot } from "./spend/Plot";

@@ -6,6 +6,7 @@ import { StatusGlyph } from "../parts/Status";
 import { Time } from "../parts/Time";
 import { href } from "../route/route";
 import { useTaskEvidence, useTaskUsage } from "./asks";
+import { Columns } from "./Columns";
 import common from "./pictures.module.css";
 import styles from "./TaskUsage.module.css";
 import { type RunUsage, refusedRuns, usageOf } from "./usage/runs";
@@ -60,28 +61,18 @@ export function TaskUsage({ project, task }: TaskUsageProps) {
       <div className={common.scroll}>
         <table className={common.table}>
           <caption className="visually-hidden">What each run used, the latest first</caption>
-          <thead>
-            <tr>
-              <th scope="col">Run</th>
-              <th scope="col">Agent</th>
-              <th scope="col">Began</th>
-              <th scope="col" data-number>
-                In
-              </th>
-              <th scope="col" data-number>
-                Out
-              </th>
-              <th scope="col" data-number>
-                Cached
-              </th>
-              <th scope="col" data-number>
-                Turns
-              </th>
-              <th scope="col" data-number>
-                Cost
-              </th>
-            </tr>
-          </thead>
+          <Columns
+            of={[
+              "Run",
+              "Agent",
+              "Began",
+              { number: "In" },
+              { number: "Out" },
+              { number: "Cached" },
+              { number: "Turns" },
+              { number: "Cost" },
+            ]}
+          />
           <tbody>
             {rows.map((row) => (
               <Line key={row.run} row={row} project={project} task={task} most={most} />

@@ -10,12 +10,13 @@ import {
   useState,
 } from "react";
 import { IconButton } from "../parts/Button";
+import { type View, ViewChoice } from "../parts/Choice";
 import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { formatClock, formatDate, useNow } from "../parts/time";
 import { go, href } from "../route/route";
 import { useRunsOf, useTaskEvidence, useTaskShown } from "./asks";
-import { type View, ViewChoice } from "./Choice";
+import { Columns } from "./Columns";
 import common from "./pictures.module.css";
 import styles from "./Timeline.module.css";
 import { build, childrenOf, type Lane, type Timeline as Model, type Span, sentence } from "./timeline/model";
@@ -458,14 +459,7 @@ function Table({ model }: { model: Model }) {
     <div className={`${common.scroll} ${styles.table}`}>
       <table className={common.table}>
         <caption className="visually-hidden">What happened, in the order of time</caption>
-        <thead>
-          <tr>
-            <th scope="col">Began</th>
-            <th scope="col">What</th>
-            <th scope="col">Took</th>
-            <th scope="col">Outcome</th>
-          </tr>
-        </thead>
+        <Columns of={["Began", "What", "Took", "Outcome"]} />
         <tbody>
           {model.spans.map((span) => (
             <tr key={span.key}>

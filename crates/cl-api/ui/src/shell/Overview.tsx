@@ -7,6 +7,7 @@ import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
 import { lookOf, StatusGlyph } from "../parts/Status";
 import { Time } from "../parts/Time";
+import { LimitsView } from "../pictures/LimitsView";
 import { go, href } from "../route/route";
 import { type Mix, mixes } from "./counts";
 import styles from "./Detail.module.css";
@@ -14,7 +15,6 @@ import { openDialog } from "./dialogs";
 import { Tabs } from "./Tabs";
 
 const SpendChart = lazy(async () => ({ default: (await import("../pictures/SpendChart")).SpendChart }));
-const LimitsView = lazy(async () => ({ default: (await import("../pictures/LimitsView")).LimitsView }));
 const ProcessesView = lazy(async () => ({
   default: (await import("../pictures/ProcessesView")).ProcessesView,
 }));

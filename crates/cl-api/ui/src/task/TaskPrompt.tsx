@@ -2,6 +2,7 @@ import { useState } from "react";
 import { useRuns } from "../api/queries";
 import { useTask } from "../live/store";
 import type { RunRow } from "../live/world";
+import { Choice } from "../parts/Choice";
 import { Copy } from "../parts/Copy";
 import { Empty, Loading } from "../parts/Empty";
 import { Failure } from "../parts/Failure";
@@ -38,17 +39,15 @@ export function TaskPrompt({ project, task, run }: TaskPromptProps) {
   return (
     <div className={styles.whole} data-testid="prompt">
       <div className={styles.bar}>
-        <fieldset className={styles.choice}>
-          <legend className="visually-hidden">Prompt of</legend>
-          <button type="button" aria-pressed={!chosen} onClick={() => setOfTask(true)}>
-            Task
-          </button>
-          {attempt !== undefined && (
-            <button type="button" aria-pressed={chosen !== undefined} onClick={() => setOfTask(false)}>
-              Attempt {attempt}
-            </button>
-          )}
-        </fieldset>
+        <Choice
+          label="Prompt of"
+          value={chosen ? "attempt" : "task"}
+          options={[
+            { id: "task", label: "Task" },
+            ...(attempt === undefined ? [] : [{ id: "attempt" as const, label: `Attempt ${attempt}` }]),
+          ]}
+          onChange={(of) => setOfTask(of === "task")}
+        />
         <select
           className={styles.select}
           aria-label="Show as"

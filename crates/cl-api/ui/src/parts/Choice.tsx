@@ -1,6 +1,6 @@
-import styles from "./pictures.module.css";
+import styles from "./Choice.module.css";
 
-export interface ChoiceProps<T extends string> {
+interface ChoiceProps<T extends string> {
   /** What is chosen, for those who do not see it. */
   label: string;
   value: T;
