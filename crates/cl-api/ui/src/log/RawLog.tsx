@@ -170,6 +170,7 @@ export function RawLog({
     const element = box.current;
     if (!element) return;
     if (Math.abs(element.scrollTop - frame.scrollTop) > 1) element.scrollTop = frame.scrollTop;
+    view.drawn(element.scrollTop);
     if (!wrap || !lines.current) return;
     const heights = [...lines.current.children].map(
       (row) => [Number((row as HTMLElement).dataset.at), row.getBoundingClientRect().height] as const,

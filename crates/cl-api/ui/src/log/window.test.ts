@@ -57,6 +57,21 @@ describe("the view of a file", () => {
     expect(next.scrollTop).toBe(next.height - VIEW);
   });
 
+  it("goes on following although it hears late of where it was scrolled to by itself", async () => {
+    const file = new FakeFile(lines(0, 1000));
+    const { document, view, frame } = await opened(file);
+    view.drawn(frame.scrollTop);
+    file.append(lines(1000, 2000));
+    document.grown(file.size);
+    await settled(document, view);
+    // Laid out, but not drawn yet.
+    view.scrolled(frame.scrollTop);
+    expect((await settled(document, view)).isFollowing).toBe(true);
+    view.drawn(view.frame.scrollTop);
+    view.scrolled(view.frame.scrollTop - 200);
+    expect((await settled(document, view)).isFollowing).toBe(false);
+  });
+
   it("is filled, with parts of a line without end, at the end and anywhere in it", async () => {
     const { document, view, frame } = await opened(new FakeFile(`${"x".repeat(120 * BLOCK)}\nend\n`));
     expect(frame.rows[0]?.top).toBeLessThanOrEqual(frame.scrollTop);

@@ -63,6 +63,8 @@ const NOTHING: Frame = {
 export class ScrollWindow {
   #hold: Hold = { kind: "end" };
   #scrollTop = 0;
+  /** Where the area really stands, which is behind what was laid out until that is drawn. */
+  #drawn: number | null = null;
   #view = 0;
   #frame: Frame = NOTHING;
   #heights = new Map<number, number>();
@@ -135,8 +137,18 @@ export class ScrollWindow {
     this.#hold = { kind: "sought", at, y: null, share };
   }
 
+  /** Takes note of where the area stands now that a frame was drawn. */
+  drawn(scrollTop: number): void {
+    this.#drawn = scrollTop;
+  }
+
   /** Takes note of where the reader has scrolled to. */
   scrolled(scrollTop: number): void {
+    // Told late of what was drawn: nobody has moved, however much was laid out since.
+    if (this.#drawn !== null && Math.abs(scrollTop - this.#drawn) <= 1) {
+      return;
+    }
+    this.#drawn = this.#drawn === null ? null : scrollTop;
     const frame = this.#frame;
     const isUp = scrollTop < this.#scrollTop - 1;
     // Browsers round to the pixels that they have.
