@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cl_bus::Draft;
 use cl_storage::TaskId;
-use cl_storage::dependencies::{self as graph, Blocker, Chain, Watcher, joined, remedies};
+use cl_storage::dependencies::{self as graph, Blocker, Chain, Lookout, joined, remedies};
 use cl_storage::task_config::TaskConfig;
 use cl_storage::task_state::DependencyWait;
 use jiff::SignedDuration;
@@ -29,7 +29,7 @@ const MOST_ESCALATIONS: usize = 64;
 /// What the first attempt waits for.
 #[derive(Debug, Default)]
 pub(super) struct Dependencies {
-    watcher: Option<Watcher>,
+    lookout: Option<Lookout>,
     /// What `TASK-CONFIG.yaml` looked like when it was read.
     read: Option<ConfigLook>,
     gating: Vec<TaskId>,
@@ -76,12 +76,12 @@ impl Supervisor {
             return Ok(());
         }
         let now = self.now();
-        if self.dependencies.watcher.is_none() {
+        if self.dependencies.lookout.is_none() {
             let project = self.root.project(self.task.project())?;
-            self.dependencies.watcher = Some(Watcher::new(self.root.clone(), project));
+            self.dependencies.lookout = Some(Lookout::new(self.root.clone(), project));
         }
-        if let Some(watcher) = &self.dependencies.watcher {
-            self.dependencies.blockers = watcher.graph(now).blockers(&self.dependencies.gating);
+        if let Some(lookout) = &self.dependencies.lookout {
+            self.dependencies.blockers = lookout.graph(now).blockers(&self.dependencies.gating);
         }
         if is_first {
             self.warn_of_dependencies();
@@ -155,9 +155,9 @@ impl Supervisor {
             .dependencies
             .next_search
             .is_none_or(|at| Instant::now() >= at);
-        let Some(watcher) = self
+        let Some(lookout) = self
             .dependencies
-            .watcher
+            .lookout
             .as_ref()
             .filter(|_| is_due || has_changed)
         else {
@@ -170,7 +170,7 @@ impl Supervisor {
             .max(Duration::from_millis(10));
         self.dependencies.next_search = Some(Instant::now() + poll * LOOKS_PER_SEARCH);
         let now = self.now();
-        let found = watcher
+        let found = lookout
             .graph(now)
             .deadlock(self.task.id(), &self.dependencies.gating);
         self.dependencies.deadlock = found;

@@ -104,15 +104,15 @@ struct Known {
 /// Everything that matters about a task is made, removed or replaced in its folder,
 /// whose change time tells; only the death of its owner is asked for separately.
 #[derive(Debug)]
-pub struct Watcher {
+pub struct Lookout {
     root: Root,
     project: ProjectDir,
     known: RefCell<BTreeMap<TaskId, Known>>,
     reads: std::cell::Cell<u64>,
 }
 
-impl Watcher {
-    /// Returns a watcher of tasks of `project` that has not looked yet.
+impl Lookout {
+    /// Returns a lookout of tasks of `project` that has not looked yet.
     pub fn new(root: Root, project: ProjectDir) -> Self {
         Self {
             root,

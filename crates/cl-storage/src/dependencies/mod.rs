@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use look::blockers_of;
 pub use look::superseded_by;
-pub use look::{Watcher, graph_of};
+pub use look::{Lookout, graph_of};
 pub use report::{Blocked, remedies, report};
 pub use store::{DependencyError, Stored, locked, set_dependencies, update};
 

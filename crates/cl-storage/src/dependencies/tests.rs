@@ -510,8 +510,8 @@ fn files_say_how_tasks_stand() {
     assert_eq!(look(&a).status, TaskStatus::Idle);
     assert_eq!(look(&b).status, TaskStatus::Blocked);
     assert_eq!(look(&b).blocked_by[0].standing, Standing::NeverStarted);
-    let watcher = Watcher::new(place.root.clone(), place.project());
-    let standing = || watcher.graph(now).standing(a.id());
+    let lookout = Lookout::new(place.root.clone(), place.project());
+    let standing = || lookout.graph(now).standing(a.id());
     assert_eq!(standing(), Standing::NeverStarted);
     let cancellation = Cancellation {
         at: now,
@@ -540,18 +540,18 @@ fn a_watcher_reads_what_rests_only_a_few_times() {
     let place = Place::new();
     let now = Timestamp::UNIX_EPOCH;
     let a = place.task("aaa");
-    let watcher = Watcher::new(place.root.clone(), place.project());
+    let lookout = Lookout::new(place.root.clone(), place.project());
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     let mut last = u64::MAX;
     // It reads until the folder has rested for two seconds, and then no more.
-    while last != watcher.reads() {
+    while last != lookout.reads() {
         assert!(std::time::Instant::now() < until, "it never stops reading");
-        last = watcher.reads();
+        last = lookout.reads();
         for _ in 0..1000 {
-            watcher.graph(now).standing(a.id());
+            lookout.graph(now).standing(a.id());
         }
     }
     marker::create_done(&a).unwrap();
-    assert_eq!(watcher.graph(now).standing(a.id()), Standing::Done);
-    assert_eq!(watcher.reads(), last + 1);
+    assert_eq!(lookout.graph(now).standing(a.id()), Standing::Done);
+    assert_eq!(lookout.reads(), last + 1);
 }

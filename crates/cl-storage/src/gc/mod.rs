@@ -32,7 +32,7 @@ use crate::run_info::RunStatus;
 pub use delete::{Deleted, Deletion, delete_project, dependents};
 use folder::Folder;
 pub use folder::TRASH;
-pub use plan::{Kept, Plan, Policy, RunFacts, STARTING, Standing, TaskFacts, plan};
+pub use plan::{Condition, Kept, Plan, Policy, RunFacts, STARTING, TaskFacts, plan};
 pub(crate) use survey::names;
 use survey::{Needed, Seen};
 

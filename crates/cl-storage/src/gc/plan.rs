@@ -72,12 +72,12 @@ pub struct RunFacts {
     /// The run.
     pub id: RunId,
     /// How it stands.
-    pub standing: Standing,
+    pub condition: Condition,
 }
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Condition {
     /// It has ended; without a recorded end `at` is the last change of its files.
     Ended {
         /// It failed.
@@ -165,11 +165,11 @@ pub fn plan(task: &TaskFacts, policy: &Policy, now: Timestamp) -> Plan {
     let cutoff = policy.cutoff(now);
     let mut plan = Plan::default();
     for (index, run) in task.runs.iter().enumerate() {
-        match verdict(run.standing, policy, cutoff, now) {
-            Verdict::Keep => {}
-            Verdict::Tell(why) => plan.kept.push((Some(run.id.clone()), why)),
-            Verdict::Delete if is_still_needed(task, index) => {}
-            Verdict::Delete => plan.runs.push(run.id.clone()),
+        match fate(run.condition, policy, cutoff, now) {
+            Fate::Keep => {}
+            Fate::Tell(why) => plan.kept.push((Some(run.id.clone()), why)),
+            Fate::Delete if is_still_needed(task, index) => {}
+            Fate::Delete => plan.runs.push(run.id.clone()),
         }
     }
     let is_left_alone = task.is_active || task.status != TaskStatus::AllFinished;
@@ -193,34 +193,34 @@ pub fn plan(task: &TaskFacts, policy: &Policy, now: Timestamp) -> Plan {
     plan
 }
 
-enum Verdict {
+enum Fate {
     Keep,
     Tell(Kept),
     Delete,
 }
 
-fn verdict(standing: Standing, policy: &Policy, cutoff: Timestamp, now: Timestamp) -> Verdict {
-    match standing {
-        Standing::Ended { is_failed, at } if at < cutoff && !(is_failed && policy.keep_failed) => {
-            Verdict::Delete
+fn fate(condition: Condition, policy: &Policy, cutoff: Timestamp, now: Timestamp) -> Fate {
+    match condition {
+        Condition::Ended { is_failed, at } if at < cutoff && !(is_failed && policy.keep_failed) => {
+            Fate::Delete
         }
-        Standing::Unrecorded { is_live: true, .. } => Verdict::Tell(Kept::Alive),
-        Standing::Unrecorded { at, .. } if now.duration_since(at) < STARTING => Verdict::Keep,
-        Standing::Unrecorded { .. } if !policy.orphans => Verdict::Tell(Kept::Unrecorded),
-        Standing::Unrecorded { at, .. } if at < cutoff => Verdict::Delete,
-        Standing::Ended { .. }
-        | Standing::Active
-        | Standing::Unknown
-        | Standing::Unrecorded { .. } => Verdict::Keep,
-        Standing::Damaged => Verdict::Tell(Kept::Damaged),
-        Standing::Newer => Verdict::Tell(Kept::Newer),
+        Condition::Unrecorded { is_live: true, .. } => Fate::Tell(Kept::Alive),
+        Condition::Unrecorded { at, .. } if now.duration_since(at) < STARTING => Fate::Keep,
+        Condition::Unrecorded { .. } if !policy.orphans => Fate::Tell(Kept::Unrecorded),
+        Condition::Unrecorded { at, .. } if at < cutoff => Fate::Delete,
+        Condition::Ended { .. }
+        | Condition::Active
+        | Condition::Unknown
+        | Condition::Unrecorded { .. } => Fate::Keep,
+        Condition::Damaged => Fate::Tell(Kept::Damaged),
+        Condition::Newer => Fate::Tell(Kept::Newer),
     }
 }
 
 /// The newest run and the newest recorded one say where an unfinished task stands.
 fn is_still_needed(task: &TaskFacts, index: usize) -> bool {
     let is_over = task.status.is_terminal() && !task.is_lost;
-    let is_recorded = |run: &RunFacts| !matches!(run.standing, Standing::Unrecorded { .. });
+    let is_recorded = |run: &RunFacts| !matches!(run.condition, Condition::Unrecorded { .. });
     let newest_recorded = task.runs.iter().rposition(is_recorded);
     !is_over && (index + 1 == task.runs.len() || Some(index) == newest_recorded)
 }
@@ -249,31 +249,31 @@ mod tests {
         }
     }
 
-    fn completed(hours: i64) -> Standing {
-        Standing::Ended {
+    fn completed(hours: i64) -> Condition {
+        Condition::Ended {
             is_failed: false,
             at: hours_ago(hours),
         }
     }
 
-    fn failed(hours: i64) -> Standing {
-        Standing::Ended {
+    fn failed(hours: i64) -> Condition {
+        Condition::Ended {
             is_failed: true,
             at: hours_ago(hours),
         }
     }
 
-    fn unrecorded(hours: i64) -> Standing {
-        Standing::Unrecorded {
+    fn unrecorded(hours: i64) -> Condition {
+        Condition::Unrecorded {
             at: hours_ago(hours),
             is_live: false,
         }
     }
 
-    fn task(status: TaskStatus, runs: &[Standing]) -> TaskFacts {
-        let runs = runs.iter().enumerate().map(|(n, standing)| RunFacts {
+    fn task(status: TaskStatus, runs: &[Condition]) -> TaskFacts {
+        let runs = runs.iter().enumerate().map(|(n, condition)| RunFacts {
             id: id(n),
-            standing: *standing,
+            condition: *condition,
         });
         TaskFacts {
             status,
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn what_is_not_over_stays() {
-        let runs = [completed(999), Standing::Active, Standing::Unknown];
+        let runs = [completed(999), Condition::Active, Condition::Unknown];
         check(&task(TaskStatus::Running, &runs), &week(), &[0], &[]);
     }
 
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn nothing_of_an_owned_task_is_touched() {
-        let mut owned = task(TaskStatus::Running, &[failed(999), Standing::Active]);
+        let mut owned = task(TaskStatus::Running, &[failed(999), Condition::Active]);
         owned.is_owned = true;
         check(&owned, &week(), &[], &[Kept::Owned]);
         owned.runs.remove(0);
@@ -377,7 +377,7 @@ mod tests {
             ..week()
         };
         check(&task(TaskStatus::AllFinished, &runs), &orphans, &[0], &[]);
-        let live = Standing::Unrecorded {
+        let live = Condition::Unrecorded {
             at: hours_ago(999),
             is_live: true,
         };
@@ -387,7 +387,7 @@ mod tests {
             &[],
             &[Kept::Alive],
         );
-        let starting = Standing::Unrecorded {
+        let starting = Condition::Unrecorded {
             at: now() - SignedDuration::from_secs(4),
             is_live: false,
         };
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_stays() {
-        let runs = [Standing::Damaged, Standing::Newer];
+        let runs = [Condition::Damaged, Condition::Newer];
         let told = [Kept::Damaged, Kept::Newer];
         let policy = Policy {
             orphans: true,

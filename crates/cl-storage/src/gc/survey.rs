@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::folder::TRASH;
-use super::plan::{RunFacts, Standing, TaskFacts};
+use super::plan::{Condition, RunFacts, TaskFacts};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{LayoutError, Root, TaskDir};
 use crate::owner::OwnerState;
@@ -132,30 +132,30 @@ fn has_live_relative(root: &Root, view: &TaskView, now: Timestamp) -> bool {
 fn run_facts(run: &RunView) -> RunFacts {
     RunFacts {
         id: run.run.id().clone(),
-        standing: standing(run),
+        condition: condition(run),
     }
 }
 
-fn standing(run: &RunView) -> Standing {
+fn condition(run: &RunView) -> Condition {
     let last_change = || last_change(run.run.path(), |_| true);
     match &run.info {
         Ok(info) if info.is_made_up() => match last_change() {
-            Some(at) => Standing::Unrecorded {
+            Some(at) => Condition::Unrecorded {
                 at,
                 is_live: is_live(run),
             },
-            None => Standing::Damaged,
+            None => Condition::Damaged,
         },
-        _ if run.is_active => Standing::Active,
-        Err(_) => Standing::Damaged,
-        Ok(info) if info.version > KNOWN_VERSION => Standing::Newer,
+        _ if run.is_active => Condition::Active,
+        Err(_) => Condition::Damaged,
+        Ok(info) if info.version > KNOWN_VERSION => Condition::Newer,
         Ok(info) => match (run.status, info.end_time.or_else(last_change)) {
-            (RunStatus::Completed | RunStatus::Failed, Some(at)) => Standing::Ended {
+            (RunStatus::Completed | RunStatus::Failed, Some(at)) => Condition::Ended {
                 is_failed: run.status == RunStatus::Failed,
                 at,
             },
-            (RunStatus::Running, _) => Standing::Active,
-            _ => Standing::Unknown,
+            (RunStatus::Running, _) => Condition::Active,
+            _ => Condition::Unknown,
         },
     }
 }
