@@ -209,14 +209,14 @@ async fn write(app: &App, entry: AuditEntry, keeping: Keeping) -> Answer<AuditEn
 
 /// What of the audit is wanted.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct AuditFilter {
     pub(crate) limit: usize,
     pub(crate) project: Option<ProjectId>,
     pub(crate) task: Option<TaskId>,
     pub(crate) request: Option<String>,
 }
 
-impl Wanted {
+impl AuditFilter {
     fn admits(&self, entry: &AuditEntry) -> bool {
         let same = |wanted: &Option<String>, found: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
@@ -230,7 +230,7 @@ impl Wanted {
 /// Reads back the changes that are `wanted`, the newest first; both lines of one are one entry.
 ///
 /// Blocks. Lines that cannot be read are counted.
-pub(crate) fn trail(root: &Root, wanted: &Wanted) -> std::io::Result<AuditTrail> {
+pub(crate) fn trail(root: &Root, wanted: &AuditFilter) -> std::io::Result<AuditTrail> {
     let mut trail = AuditTrail::default();
     // Ends whose beginning has not been met, by id and pattern.
     let mut ends: HashMap<(String, String), usize> = HashMap::new();
@@ -340,9 +340,9 @@ mod tests {
             assert!(audit.append(&entry(id, status), Keeping::Later));
         }
         let shown = |limit: usize| {
-            let wanted = Wanted {
+            let wanted = AuditFilter {
                 limit,
-                ..Wanted::default()
+                ..AuditFilter::default()
             };
             let trail = trail(&audit.root, &wanted).unwrap();
             let entries = trail.entries.iter();

@@ -35,7 +35,7 @@ use crate::app::App;
 use crate::guard;
 use access::AccessLog;
 
-pub(crate) use audit::{Audit, Wanted, trail};
+pub(crate) use audit::{Audit, AuditFilter, trail};
 pub(crate) use metrics::{Metrics, follow};
 
 /// What handlers tell of an answer beside its body.

@@ -64,7 +64,7 @@ struct Wanted {
 async fn audit(State(app): State<App>, Query(query): Query<Wanted>) -> Answer<Json<AuditTrail>> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (project, task) = (given(query.project_id), given(query.task_id));
-    let wanted = journal::Wanted {
+    let wanted = journal::AuditFilter {
         limit: page::limit(query.limit.as_deref()),
         project: project.as_deref().map(place::project_id).transpose()?,
         task: task.as_deref().map(place::task_id).transpose()?,

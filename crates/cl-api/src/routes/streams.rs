@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::{files, place};
 use crate::answer::{Answer, Refusal, blocking};
 use crate::app::App;
-use crate::stream::{self, MOST_FILES, Of, Resuming, Wanted};
+use crate::stream::{self, FollowedFile, MOST_FILES, Of, Resuming};
 
 /// Returns the routes of this module.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -237,7 +237,7 @@ async fn follow_root(
 /// Reads `PROJECT/TASK/RUN/FILE`.
 ///
 /// The run may be gone: whoever shows it should hear so and not lose the stream.
-fn wanted(app: &App, text: &str) -> Answer<Wanted> {
+fn wanted(app: &App, text: &str) -> Answer<FollowedFile> {
     let parts: Vec<&str> = text.split('/').collect();
     let [project, task, run, file] = parts.as_slice() else {
         return Err(Refusal::bad_request("follow must be PROJECT/TASK/RUN/FILE"));
@@ -249,7 +249,7 @@ fn wanted(app: &App, text: &str) -> Answer<Wanted> {
         Ok(dir) => Some(files::of_run(app, &dir, file)?),
         Err(_) => None,
     };
-    Ok(Wanted {
+    Ok(FollowedFile {
         project,
         task,
         run,

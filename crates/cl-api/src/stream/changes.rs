@@ -30,7 +30,7 @@ use cl_wire::sse::Event;
 use tokio::sync::broadcast::{Receiver, error::RecvError, error::TryRecvError};
 use tokio::sync::watch;
 
-use super::grown::{Files, Wanted};
+use super::grown::{Files, FollowedFile};
 use super::outlet::{Outlet, respond};
 use super::place::{Beginning, Resuming};
 use crate::answer::{Answer, Refusal, blocking};
@@ -356,7 +356,7 @@ fn bus_told(app: &App, view: &View, path: &Path) -> Option<Told> {
 pub(crate) async fn follow_changes(
     app: App,
     project: Option<ProjectId>,
-    files: Vec<Wanted>,
+    files: Vec<FollowedFile>,
     resuming: Resuming,
 ) -> Answer<Response> {
     let beginning: Beginning<String> = resuming.beginning()?;
@@ -379,7 +379,7 @@ pub(crate) async fn follow_changes(
 async fn run(
     app: App,
     project: Option<ProjectId>,
-    files: Vec<Wanted>,
+    files: Vec<FollowedFile>,
     beginning: Beginning<String>,
     mut outlet: Outlet,
 ) {

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A file of a run that a client wants to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct FollowedFile {
     pub(crate) project: ProjectId,
     pub(crate) task: TaskId,
     pub(crate) run: RunId,
@@ -47,7 +47,7 @@ pub(super) struct Files {
 
 #[derive(Debug)]
 struct Followed {
-    wanted: Wanted,
+    wanted: FollowedFile,
     told: Option<Seen>,
     looked: Instant,
     /// Something happened in its folder since.
@@ -90,7 +90,7 @@ impl Seen {
 }
 
 impl Files {
-    pub(super) fn new(app: &App, wanted: Vec<Wanted>) -> Self {
+    pub(super) fn new(app: &App, wanted: Vec<FollowedFile>) -> Self {
         let mut ear = app.index.ear();
         let now = Instant::now();
         for folder in wanted

@@ -40,7 +40,7 @@ pub(crate) use self::log_file::read_at;
 pub(crate) use bus::follow_bus;
 pub(crate) use changes::{Feed, follow_changes};
 pub(crate) use file::follow_file;
-pub(crate) use grown::{MOST_FILES, Wanted};
+pub(crate) use grown::{FollowedFile, MOST_FILES};
 pub(crate) use many_runs::{Of, follow_runs};
 pub(crate) use one_run::follow_run;
 pub(crate) use place::Resuming;
