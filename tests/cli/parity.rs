@@ -1,6 +1,7 @@
 //! The same question gets the same answer from files and from a server.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
 use cl_bus::{Bus, Draft};
@@ -51,10 +52,20 @@ fn place() -> Place {
     let damaged = place.task("task-20260101-000200-damaged");
     let run = add_run(&damaged, 4, ended(RunStatus::Completed, 0));
     std::fs::write(run.info(), "status: [\n").unwrap();
+    damage_limits(&place);
     post(&first, "FACT", "it works\nas it should");
     post(&first, "ERROR", "it does not");
     post(&child, "PROGRESS", "half");
     place
+}
+
+/// Leaves what nobody can read of the limits of one account.
+fn damage_limits(place: &Place) {
+    let folder = place.root.conductor_folder().join("limits");
+    cl_storage::durable::create_folders(&folder, cl_storage::durable::Mode::Private).unwrap();
+    let file = folder.join("claude@work.yaml");
+    std::fs::write(&file, "version: [").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn post(task: &TaskDir, kind: &str, body: &str) {
@@ -104,6 +115,19 @@ fn looks_print_the_same_bytes_from_files_and_from_a_server() {
         "output --project demo %first --file stdout",
         "output --project demo %first --file stderr",
         "output --project demo task-20260101-000200-damaged",
+        "usage",
+        "usage --by task --days 30000",
+        "usage --by model --project demo",
+        "usage --project demo --task %first --since 2020-01-01",
+        "usage --project nothere",
+        "usage --project demo --task task-20260101-000000-nothere",
+        "ps",
+        "ps --project demo --task %first",
+        "ps --project nothere",
+        "ps --project demo --task task-20260101-000000-nothere",
+        "ps --task %first",
+        "limits",
+        "limits clear nobody",
     ] {
         let line = line.replace('%', "task-20260101-000000-");
         for form in ["", " --json"] {
@@ -119,6 +143,61 @@ fn looks_print_the_same_bytes_from_files_and_from_a_server() {
             assert_eq!(served.err, local.err, "{line}");
             assert_eq!(served.code, local.code, "{line}");
         }
+    }
+}
+
+#[test]
+fn limits_are_forgotten_alike_by_files_and_by_a_server() {
+    let told = |form: &str, is_served: bool| {
+        let place = place();
+        let server = is_served.then(|| Server::start(&place));
+        let at = server.as_ref().map(|it| format!(" --server {}", it.url));
+        let at = at.unwrap_or_default();
+        let cleared = place.run(&format!("limits clear work{form}{at}"));
+        let left = place.run(&format!("limits{form}{at}"));
+        // The copy of the damaged file is named after the time.
+        let text = |text: &str| {
+            let text = text.replace(&*place.root.path().to_string_lossy(), "[root]");
+            let words = text.split_inclusive([' ', '"', '\n']);
+            let is_copy = |word: &&str| word.contains("claude@work");
+            words.filter(|word| !is_copy(word)).collect::<String>()
+        };
+        [cleared, left].map(|ran| (ran.code, text(&ran.out), text(&ran.err)))
+    };
+    for form in ["", " --json"] {
+        let by_files = told(form, false);
+        assert_eq!(by_files[0].0, Some(0), "{by_files:?}");
+        assert!(by_files[0].1.contains("work"), "{by_files:?}");
+        assert_eq!(told(form, true), by_files);
+    }
+}
+
+#[test]
+fn dependencies_are_lifted_alike_by_files_and_by_a_server() {
+    let told = |form: &str, is_served: bool| {
+        let place = place();
+        let task = place.task(TASK);
+        let config = format!("depends_on:\n  - {CHILD}\n");
+        std::fs::write(task.path().join("TASK-CONFIG.yaml"), config).unwrap();
+        let server = is_served.then(|| Server::start(&place));
+        let at = server.as_ref().map(|it| format!(" --server {}", it.url));
+        let at = at.unwrap_or_default();
+        ["task-20260101-000200-damaged", CHILD, "", CHILD].map(|named| {
+            let only = match named {
+                "" => String::new(),
+                named => format!(" --dependency {named}"),
+            };
+            let line = format!("task unblock {TASK} --project demo --reason enough");
+            let ran = place.run(&format!("{line}{only}{form}{at}"));
+            (ran.code, ran.out, ran.err)
+        })
+    };
+    for form in ["", " --json"] {
+        let by_files = told(form, false);
+        let codes = by_files.each_ref().map(|ran| ran.0);
+        assert_eq!(codes, [Some(3), Some(0), Some(0), Some(0)], "{by_files:?}");
+        assert!(by_files[1].1.contains(CHILD), "{by_files:?}");
+        assert_eq!(told(form, true), by_files);
     }
 }
 
@@ -264,6 +343,7 @@ fn played(
         "task resume %bravo --no-start",
         "task resume %bravo",
         "task wake %bravo",
+        "task unblock %bravo",
         "job %charly --prompt once",
         "job %hangs --agent hanger --prompt once --detach",
         "task delete %hangs --yes",

@@ -57,6 +57,7 @@ mod solo;
 pub mod stop;
 mod supervisor;
 mod task_environment;
+pub mod unblock;
 pub mod verdict;
 pub mod verify;
 pub mod wake;

@@ -9,13 +9,13 @@ use cl_wire::usage::{UsageRow, UsageSum};
 
 /// Sums by key.
 #[derive(Debug, Default)]
-pub struct Account {
+pub(crate) struct Account {
     rows: BTreeMap<String, Spent>,
 }
 
 /// What the runs of one key used, and how much of it was for nothing.
 #[derive(Debug, Default)]
-pub struct Spent {
+pub(crate) struct Spent {
     /// Of all runs.
     pub all: Sum,
     /// Of the runs that were for nothing.
@@ -24,7 +24,7 @@ pub struct Spent {
 
 /// What some runs used.
 #[derive(Debug, Default)]
-pub struct Sum {
+pub(crate) struct Sum {
     /// How many there are.
     pub runs: u64,
     /// Those that told nothing of what they used.
@@ -37,23 +37,18 @@ pub struct Sum {
 
 impl Account {
     /// Adds a run.
-    pub fn add(&mut self, key: String, info: &RunInfo) {
+    pub(crate) fn add(&mut self, key: String, info: &RunInfo) {
         let spent = self.rows.entry(key).or_default();
         spent.add(info.usage.as_ref(), worth(info));
     }
 
     /// Returns the sums by key.
-    pub fn rows(&self) -> impl Iterator<Item = (&str, &Spent)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&str, &Spent)> {
         self.rows.iter().map(|(key, spent)| (key.as_str(), spent))
     }
 
-    /// Tells whether there is no run.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Returns the sum of all keys.
-    pub fn total(&self) -> Spent {
+    pub(crate) fn total(&self) -> Spent {
         let mut total = Spent::default();
         for spent in self.rows.values() {
             total.add_spent(spent);
@@ -107,26 +102,6 @@ impl Sum {
         self.runs > self.runs_without_usage
     }
 
-    /// Returns a number of tokens, or that it is not known.
-    pub fn tokens_text(&self, tokens: u64) -> String {
-        if self.runs > 0 && !self.has_usage() {
-            "unknown".to_owned()
-        } else {
-            tokens.to_string()
-        }
-    }
-
-    /// Returns the known cost, and of how many runs it is not known.
-    pub fn cost_text(&self) -> String {
-        let cost = self.usage.cost_usd.and_then(Usd::from_dollars);
-        match (cost, self.runs_without_cost) {
-            (None, 0) => "-".to_owned(),
-            (None, _) => "unknown".to_owned(),
-            (Some(cost), 0) => cost.to_string(),
-            (Some(cost), runs) => format!("{cost} + {runs} unknown"),
-        }
-    }
-
     /// Returns the one JSON form; `null` for what is not known.
     pub(crate) fn to_sum(&self) -> UsageSum {
         let tokens = |count: u64| self.has_usage().then_some(count);
@@ -142,6 +117,25 @@ impl Sum {
             runs_without_usage: self.runs_without_usage,
             turns: usage.turns,
         }
+    }
+}
+
+/// Returns a number of tokens that `runs` used, or that it is not known.
+pub fn tokens_text(runs: u64, tokens: Option<u64>) -> String {
+    match tokens {
+        Some(tokens) => tokens.to_string(),
+        None if runs == 0 => "0".to_owned(),
+        None => "unknown".to_owned(),
+    }
+}
+
+/// Returns the cost that is known, and of how many runs none is.
+pub fn cost_text(cost_usd: Option<f64>, runs_without_cost: u64) -> String {
+    match (cost_usd.and_then(Usd::from_dollars), runs_without_cost) {
+        (None, 0) => "-".to_owned(),
+        (None, _) => "unknown".to_owned(),
+        (Some(cost), 0) => cost.to_string(),
+        (Some(cost), runs) => format!("{cost} + {runs} unknown"),
     }
 }
 
@@ -161,7 +155,7 @@ impl Spent {
     }
 
     /// Returns the one JSON form; `null` for what is not known.
-    pub fn to_row(&self, key: Option<&str>) -> UsageRow {
+    pub(crate) fn to_row(&self, key: Option<&str>) -> UsageRow {
         let all = self.all.to_sum();
         UsageRow {
             cache_read_tokens: all.cache_read_tokens,
@@ -230,9 +224,10 @@ mod tests {
         let texts: Vec<_> = account
             .rows()
             .map(|(key, spent)| {
-                let all = &spent.all;
-                let tokens = all.tokens_text(all.usage.input_tokens);
-                (key.to_owned(), tokens, all.cost_text(), spent.wasted.runs)
+                let row = spent.to_row(Some(key));
+                let tokens = tokens_text(row.runs, row.input_tokens);
+                let cost = cost_text(row.cost_usd, row.runs_without_cost);
+                (key.to_owned(), tokens, cost, row.wasted.runs)
             })
             .collect();
         let row = |key: &str, tokens: &str, cost: &str, wasted| {
@@ -247,6 +242,7 @@ mod tests {
         let total = account.total();
         assert_eq!((total.all.runs, total.all.runs_without_cost), (4, 3));
         assert_eq!(total.to_row(None).cost_usd, Some(0.5));
-        assert_eq!(Sum::default().cost_text(), "-");
+        assert_eq!(cost_text(None, 0), "-");
+        assert_eq!(tokens_text(0, None), "0");
     }
 }

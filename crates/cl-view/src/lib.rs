@@ -29,15 +29,17 @@ mod usage_trend;
 mod verified;
 mod words;
 
-pub use account::{Account, Spent, Sum, Worth, worth};
+pub use account::{Worth, cost_text, tokens_text, worth};
 pub use activity::{ACTIVITY_HEADINGS, ActivityFact, MessageFact};
 pub use bus_page::{BusPage, BusPageError, bus_page};
 pub use limits::limits;
 pub use message::message_item;
 pub use place::complete;
-pub use processes::{processes, totals};
+pub use processes::{processes, processes_alone, retain_processes};
 pub use run::run_row;
-pub use shown::{activities, cancelled, marker_key, not_among, run_listing, show, stop_answer};
+pub use shown::{
+    activities, cancelled, marker_key, not_among, run_listing, show, stop_answer, unblocked,
+};
 pub use survey::{Survey, in_two_halves};
 pub use task::{ended_task_row, task_row};
 pub use thread::thread_parent;

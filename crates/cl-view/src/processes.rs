@@ -17,13 +17,29 @@ pub fn processes(
 ) -> Result<ps::Processes, LayoutError> {
     Ok(ps::Processes {
         tasks: activities(root, rows, now)?,
-        totals: totals(rows),
-        processes: rows.iter().map(process).collect(),
+        ..processes_alone(rows)
     })
 }
 
+/// Shows processes, and nothing of what their tasks are doing.
+pub fn processes_alone(rows: &[ProcessRow]) -> ps::Processes {
+    let processes: Vec<ps::ProcessRow> = rows.iter().map(process).collect();
+    ps::Processes {
+        tasks: Vec::new(),
+        totals: totals(&processes),
+        processes,
+    }
+}
+
+/// Leaves only the tasks that `is_meant` admits.
+pub fn retain_processes(shown: &mut ps::Processes, is_meant: impl Fn(&ProjectId, &TaskId) -> bool) {
+    shown.tasks.retain(|it| is_meant(&it.project, &it.task));
+    shown.processes.retain(|it| is_meant(&it.project, &it.task));
+    shown.totals = totals(&shown.processes);
+}
+
 /// Adds up processes.
-pub fn totals(rows: &[ProcessRow]) -> ps::ProcessTotals {
+fn totals(rows: &[ps::ProcessRow]) -> ps::ProcessTotals {
     let tasks: HashSet<_> = rows.iter().map(|row| (&row.project, &row.task)).collect();
     ps::ProcessTotals {
         processes: rows.len(),

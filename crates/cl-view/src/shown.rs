@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use cl_runner::cancel::Cancelled;
 use cl_runner::stop::StopReport;
+use cl_runner::unblock::Unblocked;
 use cl_storage::marker::{self, Marker, Presence};
 use cl_storage::snapshot::TaskView;
 use cl_storage::{Root, RunId, TaskDir};
 use cl_wire::TaskRow;
-use cl_wire::changes::TaskCancelled;
+use cl_wire::changes::{TaskCancelled, TaskUnblocked};
 use cl_wire::facts::ResultFact;
 use cl_wire::shown::{
     CancellationShown, LaunchShown, OwnerShown, RunListing, StateShown, StopAnswer, StopOutcome,
@@ -37,6 +38,17 @@ pub fn cancelled(task: &TaskDir, cancelled: Cancelled) -> TaskCancelled {
         stopped: cancelled.has_stopped,
         superseded_by: said.superseded_by,
         task: task.id().clone(),
+    }
+}
+
+/// Makes the core view of the lifting of dependencies of `task`.
+pub fn unblocked(task: &TaskDir, unblocked: Unblocked) -> TaskUnblocked {
+    TaskUnblocked {
+        gating: unblocked.config.gating(),
+        depends_on: unblocked.config.depends_on,
+        project: task.project().clone(),
+        task: task.id().clone(),
+        unblocked: unblocked.lifted,
     }
 }
 

@@ -56,11 +56,6 @@ impl UsageSums {
         Ok(())
     }
 
-    /// Returns the sums.
-    pub fn account(&self) -> &Account {
-        &self.account
-    }
-
     /// Returns the one JSON form.
     pub fn report(&self) -> UsageReport {
         let mut problems = self.problems.clone();

@@ -116,6 +116,35 @@ pub struct ClearRequest {
     pub force: bool,
 }
 
+/// A task whose dependencies were lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskUnblocked {
+    /// The tasks that it depends on.
+    #[schema(value_type = Vec<String>)]
+    pub depends_on: Vec<TaskId>,
+    /// Those of them that still count.
+    #[schema(value_type = Vec<String>)]
+    pub gating: Vec<TaskId>,
+    /// The project.
+    #[schema(value_type = String)]
+    pub project: ProjectId,
+    /// The task.
+    #[schema(value_type = String)]
+    pub task: TaskId,
+    /// Those that count no more since now.
+    #[schema(value_type = Vec<String>)]
+    pub unblocked: Vec<TaskId>,
+}
+
+/// The answer to a wish to lift dependencies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnblockAnswer {
+    /// What happened.
+    pub unblocked: TaskUnblocked,
+    /// What else there is to say.
+    pub warnings: Vec<String>,
+}
+
 /// A task that can be started again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskStartable {

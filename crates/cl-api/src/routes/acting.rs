@@ -4,20 +4,19 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use cl_runner::cancel::uncancel_task;
-use cl_runner::decision;
+use cl_runner::unblock::{UnblockError, unblock_task};
 use cl_runner::wake::{WakeError, WakeReport, wake_task};
-use cl_storage::dependencies::{self, DependencyError, joined};
 use cl_storage::marker::{self, StopMark};
-use cl_storage::task_config::TaskConfig;
 use cl_storage::{RunId, TaskDir, TaskId, queue};
 use cl_wire::projects::{Cancel, Outcome, TaskActed, Unblock};
 use cl_wire::{Problem, ProblemCode};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::core::look;
 use super::place;
 use super::steering::{
-    BY, changed, end, is_external, is_ours, look, mark_cancelled, not_cancelled,
+    BY, changed, end, is_external, is_ours, mark_cancelled, not_cancelled,
 };
 use crate::answer::{Answer, Refusal, blocking, json};
 use crate::app::App;
@@ -174,32 +173,23 @@ async fn unblock(
     OptionalBody(asked): OptionalBody<Unblock>,
 ) -> Answer<Response> {
     act(app, ids, move |app, task| {
-        let undone = |error: &DependencyError| failed("the task could not be unblocked", error);
-        // A wrong name, or nothing to do, makes no lock file.
-        let config = TaskConfig::read(task).map_err(|error| undone(&error.into()))?;
-        let mut unblocked = lifted(&config, &asked.dependencies)?;
-        let (now, reason) = (app.now(), asked.reason.trim());
-        if !unblocked.is_empty() {
-            let change = |config: &mut TaskConfig| {
-                let lifted = lifted(config, &asked.dependencies)?;
-                if !lifted.is_empty() {
-                    config.unblock(&lifted, reason, now);
-                }
-                Ok::<_, Refusal>(lifted)
-            };
-            unblocked = dependencies::update(&app.root, task, change)
-                .map_err(|error: DependencyError| undone(&error))??;
+        let (named, now) = (&asked.dependencies, app.now());
+        let done = unblock_task(&app.root, task, named, &asked.reason, now);
+        let done = done.map_err(|error| match error {
+            UnblockError::Dependencies { source, .. } => {
+                failed("the task could not be unblocked", &source)
+            }
+            UnblockError::Unknown { unknown, .. } => {
+                Refusal::not_found(format!("the task does not depend on {unknown}"))
+            }
+            error => failed("the task could not be unblocked", &error),
+        })?;
+        if let Some(warning) = done.warning {
+            tracing::warn!(task = %task.id(), "{warning}");
         }
+        let unblocked = done.lifted;
         if unblocked.is_empty() {
             return Ok(Outcome::NotBlocked.into());
-        }
-        // Whoever waits sees the file; this only spares the wait for its next look.
-        cl_runner::wake(task);
-        let why = Some(reason).filter(|why| !why.is_empty());
-        let why = why.map(|why| format!("; {why}")).unwrap_or_default();
-        let text = format!("dependencies lifted: {}{why}", joined(&unblocked, ", "));
-        if let Err(error) = decision::post(task, text) {
-            tracing::warn!(task = %task.id(), "{error}");
         }
         Ok(Acted {
             unblocked,
@@ -207,16 +197,6 @@ async fn unblock(
         })
     })
     .await
-}
-
-/// Returns those of the named dependencies, or of all, that still count.
-fn lifted(config: &TaskConfig, named: &[TaskId]) -> Answer<Vec<TaskId>> {
-    if let Some(unknown) = named.iter().find(|id| !config.depends_on.contains(id)) {
-        let message = format!("the task does not depend on {unknown}");
-        return Err(Refusal::not_found(message));
-    }
-    let is_meant = |id: &TaskId| named.is_empty() || named.contains(id);
-    Ok(config.gating().into_iter().filter(is_meant).collect())
 }
 
 /// Ends a task's wait for a usage limit.

@@ -10,6 +10,7 @@ use cl_runner::delete::{DeleteError, WhenActive, delete_task};
 use cl_runner::launch::{Gate, Kind, LaunchFile, OnChildTimeout, OnDeadlock, Policy, add_gates};
 use cl_runner::settle::clear_for_resume;
 use cl_runner::stop::StopOptions;
+use cl_runner::unblock::{UnblockError, unblock_task};
 use cl_runner::wake::{WakeError, WakeReport, wake_task};
 use cl_storage::budget::Usd;
 use cl_storage::marker::{self, Cancellation, Command, Marker, Rule, rule};
@@ -19,8 +20,9 @@ use cl_storage::{TaskDir, gc};
 use cl_wire::ProblemCode;
 use cl_wire::changes::{
     CancelAnswer, CancelRequest, ClearRequest, DeleteAnswer, DeleteRequest, LaunchKind,
-    LaunchPolicy, LaunchRequest, Launched, TaskChanged, TaskDeleted, TaskStartable,
+    LaunchPolicy, LaunchRequest, Launched, TaskChanged, TaskDeleted, TaskStartable, UnblockAnswer,
 };
+use cl_wire::projects::Unblock;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -42,6 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(launch))
         .routes(routes!(cancel))
         .routes(routes!(uncancel))
+        .routes(routes!(unblock))
         .routes(routes!(wake))
         .routes(routes!(clear))
         .routes(routes!(delete))
@@ -326,6 +329,47 @@ async fn wake(
         }
     })
     .await
+}
+
+/// Lets a task begin without tasks that it waits for.
+#[utoipa::path(
+    post, path = "/api/v1/core/projects/{project_id}/tasks/{task_id}/unblock", tag = "core",
+    params(("project_id" = String, Path), ("task_id" = String, Path)), request_body = Unblock,
+    responses((status = 200, body = UnblockAnswer), (status = 404, body = cl_wire::Problem), (status = 409, body = cl_wire::Problem))
+)]
+async fn unblock(
+    State(app): State<App>,
+    Path((project, task)): Path<(String, String)>,
+    Body(asked): Body<Unblock>,
+) -> Answer<Json<UnblockAnswer>> {
+    let (project, id) = (place::project_id(&project)?, place::task_id(&task)?);
+    let worker = app.clone();
+    let answer = blocking(move || {
+        let app = worker;
+        let task = changeable(folder(&app, &project, &id)?, "unblock")?;
+        let (named, now) = (&asked.dependencies, app.now());
+        let unblocked = unblock_task(&app.root, &task, named, &asked.reason, now)
+            .map_err(|error| not_unblocked(&error))?;
+        app.index.look_again(&project, &id);
+        let warnings = unblocked.warning.iter().map(ToString::to_string).collect();
+        Ok(Json(UnblockAnswer {
+            unblocked: cl_view::unblocked(&task, unblocked),
+            warnings,
+        }))
+    })
+    .await?;
+    // What was blocked in the queue may begin.
+    app.conductor.wake();
+    Ok(answer)
+}
+
+fn not_unblocked(error: &UnblockError) -> Refusal {
+    match (error, error.hint()) {
+        (UnblockError::Unknown { .. }, Some(hint)) => {
+            Refusal::not_found(error.to_string()).hint(hint)
+        }
+        _ => Refusal::new(ProblemCode::Internal, cl_view::chain(error)),
+    }
 }
 
 /// Takes away what keeps a task from being started, and starts nothing.

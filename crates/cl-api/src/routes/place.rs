@@ -60,16 +60,15 @@ pub(crate) fn one_run(task: &TaskDir, id: &RunId) -> Answer<RunDir> {
     if run.path().is_dir() {
         Ok(run)
     } else {
-        Err(Refusal::not_found("run not found").detail("run_id", id.as_str()))
+        Err(no_run(id))
     }
 }
 
 /// Returns the folder of a run that is there.
 pub(crate) fn run(task: &TaskDir, id: &RunId) -> Answer<RunDir> {
-    let not_found = || Refusal::not_found("run not found").detail("run_id", id.as_str());
     let runs = task.runs().map_err(outside)?;
     let found = runs.into_iter().find(|run| run.id() == id);
-    found.ok_or_else(not_found)
+    found.ok_or_else(|| no_run(id))
 }
 
 /// Finds the one task with this id, in the project that is named or in any.
@@ -108,11 +107,16 @@ pub(crate) fn run_anywhere(app: &App, id: &RunId) -> Answer<RunDir> {
     }
     match (found.pop(), found.is_empty()) {
         (Some(run), true) => Ok(run),
-        (None, _) => Err(Refusal::not_found("run not found").detail("run_id", id.as_str())),
+        (None, _) => Err(no_run(id)),
         (Some(_), false) => {
             Err(Refusal::conflict("multiple runs found").detail("run_id", id.as_str()))
         }
     }
+}
+
+/// Says that there is no such run.
+pub(super) fn no_run(id: &RunId) -> Refusal {
+    Refusal::not_found("run not found").detail("run_id", id.as_str())
 }
 
 /// Says that a path is not one that is served.

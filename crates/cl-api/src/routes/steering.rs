@@ -11,7 +11,7 @@ use cl_runner::settle::clear_for_resume;
 use cl_runner::stop::{StopOptions, stop_task};
 use cl_storage::marker::{self, Cancellation, Marker, Markers, StopMark};
 use cl_storage::run_info::RunInfo;
-use cl_storage::snapshot::{RunView, TaskView};
+use cl_storage::snapshot::RunView;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, queue};
 use cl_wire::projects::{Resume, Resumed, RunStopping};
 use cl_wire::v1::{Stopped, Stopping};
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::core::look;
 use super::place;
 use crate::answer::{Answer, Json, Refusal, blocking, json};
 use crate::app::App;
@@ -156,8 +157,7 @@ async fn stop_run(
 fn stop(app: &App, task: &TaskDir, id: &RunId, not_running: &str) -> Answer<()> {
     let view = look(app, task)?;
     let found = view.runs.iter().find(|run| run.run.id() == id);
-    let run =
-        found.ok_or_else(|| Refusal::not_found("run not found").detail("run_id", id.as_str()))?;
+    let run = found.ok_or_else(|| place::no_run(id))?;
     if !run.is_active {
         return Err(Refusal::conflict(not_running).detail("status", run.status.as_str()));
     }
@@ -270,11 +270,6 @@ fn undeleted(error: DeleteError) -> Refusal {
         error if error.is_conflict() => Refusal::conflict(cl_view::chain(&error)),
         error => Refusal::internal("the task could not be deleted", &error),
     }
-}
-
-pub(super) fn look(app: &App, task: &TaskDir) -> Answer<TaskView> {
-    TaskView::read(&app.root, task, app.now())
-        .map_err(|error| Refusal::internal("the task could not be looked at", &error))
 }
 
 pub(super) fn is_external(run: &RunView) -> bool {

@@ -243,8 +243,8 @@ async fn run_info(State(app): State<App>, Path(run): Path<String>) -> Answer<Res
 
 /// Finds the run `id` among `runs`.
 pub(super) fn found<'a>(runs: &'a [RunFacts], id: &RunId) -> Answer<&'a RunFacts> {
-    let not_found = || Refusal::not_found("run not found").detail("run_id", id.as_str());
-    runs.iter().find(|run| run.id == *id).ok_or_else(not_found)
+    let found = runs.iter().find(|run| run.id == *id);
+    found.ok_or_else(|| place::no_run(id))
 }
 
 /// Finds the one task that has this run. Blocks: looks into the folders of tasks that may have it.
@@ -269,7 +269,7 @@ pub(super) fn entry_of_run(app: &App, id: &RunId) -> Answer<Arc<TaskEntry>> {
     let mut found = view.tasks().filter(may_have).filter(has);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(Arc::clone(one)),
-        (None, _) => Err(Refusal::not_found("run not found").detail("run_id", id.as_str())),
+        (None, _) => Err(place::no_run(id)),
         (Some(_), Some(_)) => {
             Err(Refusal::conflict("multiple runs found").detail("run_id", id.as_str()))
         }

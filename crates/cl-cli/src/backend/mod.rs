@@ -26,7 +26,7 @@ use cl_wire::shown::{ProjectNames, RunListing, TaskActivity, TaskShown};
 
 pub(crate) use server::{Server, of_task};
 
-use crate::args::{BusCommand, Command, FactsCommand, GoalCommand, ReviewCommand, TaskCommand};
+use crate::args::{BusCommand, Command, FactsCommand, GoalCommand, ReviewCommand};
 use crate::commands::flat;
 use crate::context::Context;
 use crate::entry::Binary;
@@ -115,12 +115,7 @@ pub(crate) fn check(ctx: &mut Context, command: &Command) -> Result<(), CliError
 /// about this machine.
 fn only_local(command: &Command) -> Option<Need> {
     match command {
-        Command::Task(args) => match &args.command {
-            Some(TaskCommand::Unblock(_)) => Some(Need::Change),
-            _ => None,
-        },
         Command::Job(args) => args.command.as_ref().map(|_| Need::Change),
-        Command::Limits(args) if args.command.is_some() => Some(Need::Change),
         Command::Gc(_)
         | Command::Iterate(_)
         | Command::Run(_)
@@ -132,9 +127,6 @@ fn only_local(command: &Command) -> Option<Need> {
         | Command::Facts(FactsCommand::Promote(_))
         | Command::Review(ReviewCommand::Run(_)) => Some(Need::Change),
         Command::Verify(_)
-        | Command::Limits(_)
-        | Command::Ps(_)
-        | Command::Usage(_)
         | Command::Logs(_)
         | Command::Review(ReviewCommand::Quorum(_))
         | Command::Facts(FactsCommand::List(_))

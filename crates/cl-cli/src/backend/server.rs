@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use cl_client::blocking::Blocking;
-use cl_client::{Builder, Client, ClientError, Path};
+use cl_client::{Builder, Client, ClientError, Path, UsageQuery};
 use cl_storage::{ProjectId, TaskId};
+use cl_wire::limits::{Forgotten, Limits};
+use cl_wire::ps::Processes;
 use cl_wire::shown::{ProjectNames, RunListing, StopAnswer, StopRequest, TaskActivity, TaskShown};
+use cl_wire::usage::UsageReport;
 use cl_wire::{ProblemCode, TaskListing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -121,7 +124,7 @@ impl Server {
         self.get(&core().then("projects"))
     }
 
-    pub(super) fn tasks(
+    pub(crate) fn tasks(
         &self,
         project: Option<&ProjectId>,
         named: &[TaskId],
@@ -138,6 +141,41 @@ impl Server {
         let named: Vec<TaskId> = task.into_iter().cloned().collect();
         let path = which(core().then("activities"), project, &named);
         self.get(&path.query("drift_after_ms", drift_after.as_millis()))
+    }
+
+    /// Adds up what runs have used.
+    pub(crate) fn usage(&self, which: &UsageQuery<'_>) -> Result<UsageReport, CliError> {
+        self.ask(async |client| client.usage(which).await)
+            .map_err(|error| self.worded(error, which.project, which.task))
+    }
+
+    /// Shows what is known of the usage limits of agents.
+    pub(crate) fn limits(&self) -> Result<Limits, CliError> {
+        self.ask(async |client| client.usage_limits().await)
+    }
+
+    /// Forgets what is known of the limits of an agent.
+    pub(crate) fn forget_limits(&self, agent: &str) -> Result<Forgotten, CliError> {
+        self.ask(async |client| client.forget_limits(agent).await)
+    }
+
+    /// Shows the processes of all tasks.
+    pub(crate) fn processes(&self) -> Result<Processes, CliError> {
+        self.ask(async |client| client.processes(None, None).await)
+    }
+
+    /// Says of a project or task that is not there what the files would say: so the core view does.
+    fn worded(
+        &self,
+        error: CliError,
+        project: Option<&ProjectId>,
+        task: Option<&TaskId>,
+    ) -> CliError {
+        if error.exit() != Exit::NotFound {
+            return error;
+        }
+        let asked = self.tasks(project, task.cloned().as_slice());
+        asked.err().unwrap_or(error)
     }
 
     /// Shows everything about a task.

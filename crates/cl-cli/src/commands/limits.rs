@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use cl_config::AccountNames;
 use cl_storage::FailureKind;
 use cl_storage::ledger::{self, Account, AccountKey, Ledger, LedgerError};
-use cl_wire::limits::Limits;
-use serde::Serialize;
+use cl_storage::record::RecordError;
+use cl_wire::limits::{Forgotten, ForgottenAccount, Limits};
 
 use crate::args::{ClearLimitsArgs, LimitsArgs, LimitsCommand};
+use crate::backend::{self, Backend, Need, Server};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::scope::Scope;
 use crate::view::{Grid, describe_record_error, duration_text, local_text};
 
 /// Shows or clears them.
@@ -23,24 +25,35 @@ pub fn run(ctx: &mut Context, args: &LimitsArgs) -> Result<Exit, CliError> {
 
 fn show(ctx: &mut Context) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
-    let names = AccountNames::of(&ctx.config()?.config);
-    let (accounts, problems) = if scope.has_root()? {
-        Ledger::of(scope.root()).all()
-    } else {
-        (Vec::new(), Vec::new())
+    let document = match backend::open(ctx, Need::Look)? {
+        Backend::Local => of_files(ctx, &scope)?,
+        Backend::Server(server) => server.limits()?,
     };
-    let now = ctx.now();
-    let names = |account: &Account| names.of_account(&account.agent, &account.account);
-    let document = cl_view::limits(&accounts, &problems, names, now);
     if ctx.console.is_json() {
         ctx.console.json(&document)?;
     } else {
         print(ctx, &document)?;
     }
-    Ok(if problems.is_empty() {
+    Ok(if document.problems.is_empty() {
         Exit::Success
     } else {
         Exit::Failed
+    })
+}
+
+fn of_files(ctx: &Context, scope: &Scope) -> Result<Limits, CliError> {
+    let names = AccountNames::of(&ctx.config()?.config);
+    let (accounts, problems) = known(scope)?;
+    let names = |account: &Account| names.of_account(&account.agent, &account.account);
+    Ok(cl_view::limits(&accounts, &problems, names, ctx.now()))
+}
+
+/// Returns what is known of all accounts below the root, and what could not be read.
+fn known(scope: &Scope) -> Result<(Vec<Account>, Vec<RecordError>), CliError> {
+    Ok(if scope.has_root()? {
+        Ledger::of(scope.root()).all()
+    } else {
+        (Vec::new(), Vec::new())
     })
 }
 
@@ -105,12 +118,56 @@ fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {
     if wanted.is_empty() {
         return Err(CliError::usage("the agent's name is empty"));
     }
-    let names = AccountNames::of(&ctx.config()?.config);
-    let (accounts, problems) = if scope.has_root()? {
-        Ledger::of(scope.root()).all()
-    } else {
-        (Vec::new(), Vec::new())
+    let cleared = match backend::open(ctx, Need::Change)? {
+        Backend::Local => clear_in_files(ctx, &scope, wanted)?,
+        Backend::Server(server) => clear_at(ctx, &server, wanted)?,
     };
+    if ctx.console.is_json() {
+        ctx.console.json(&Forgotten { cleared })?;
+    } else {
+        for row in &cleared {
+            let (agent, account) = (&row.agent, &row.account);
+            ctx.console
+                .line(format_args!("Forgot the limits of {agent} ({account})"))?;
+            if let Some(copy) = &row.damaged_copy {
+                ctx.console.line(format_args!(
+                    "    the file was damaged and is kept as {copy}"
+                ))?;
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn nothing_known(wanted: &str) -> CliError {
+    CliError::not_found(format!("nothing is known of the limits of {wanted}"))
+        .hint("`run-agent limits` shows the agents of which something is known")
+}
+
+fn clear_at(
+    ctx: &mut Context,
+    server: &Server,
+    wanted: &str,
+) -> Result<Vec<ForgottenAccount>, CliError> {
+    let forgotten = server.forget_limits(wanted);
+    // What cannot be read is still there, whatever was cleared.
+    for problem in server.limits()?.problems {
+        ctx.console.warn(problem);
+    }
+    match forgotten {
+        Ok(forgotten) => Ok(forgotten.cleared),
+        Err(error) if error.exit() == Exit::NotFound => Err(nothing_known(wanted)),
+        Err(error) => Err(error),
+    }
+}
+
+fn clear_in_files(
+    ctx: &mut Context,
+    scope: &Scope,
+    wanted: &str,
+) -> Result<Vec<ForgottenAccount>, CliError> {
+    let names = AccountNames::of(&ctx.config()?.config);
+    let (accounts, problems) = known(scope)?;
     let is_meant = |key: &AccountKey| {
         let names = names.of_account(key.agent(), key.account());
         key.agent() == wanted || key.account() == wanted || names.iter().any(|name| name == wanted)
@@ -123,7 +180,7 @@ fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {
     let known = accounts.iter();
     for key in known.filter_map(|it| AccountKey::parse(&it.agent, &it.account).ok()) {
         if is_meant(&key) && ledger.clear(&key).map_err(failed)? {
-            cleared.push(Cleared::new(&key, None));
+            cleared.push(forgotten(&key, None));
         }
     }
     for problem in &problems {
@@ -134,50 +191,20 @@ fn clear(ctx: &mut Context, args: &ClearLimitsArgs) -> Result<Exit, CliError> {
             None => None,
         };
         match (key, copy) {
-            (Some(key), Some(copy)) => cleared.push(Cleared::new(&key, Some(copy))),
+            (Some(key), Some(copy)) => cleared.push(forgotten(&key, Some(copy))),
             _ => ctx.console.warn(describe_record_error(problem)),
         }
     }
     if cleared.is_empty() {
-        return Err(
-            CliError::not_found(format!("nothing is known of the limits of {wanted}"))
-                .hint("`run-agent limits` shows the agents of which something is known"),
-        );
+        return Err(nothing_known(wanted));
     }
-    if ctx.console.is_json() {
-        ctx.console
-            .json(&serde_json::json!({ "cleared": cleared }))?;
-    } else {
-        for row in &cleared {
-            let (agent, account) = (&row.agent, &row.account);
-            ctx.console
-                .line(format_args!("Forgot the limits of {agent} ({account})"))?;
-            if let Some(copy) = &row.damaged_copy {
-                let copy = copy.display();
-                ctx.console.line(format_args!(
-                    "    the file was damaged and is kept as {copy}"
-                ))?;
-            }
-        }
-    }
-    Ok(Exit::Success)
+    Ok(cleared)
 }
 
-/// An account that was forgotten; also its JSON form.
-#[derive(Debug, Serialize)]
-struct Cleared {
-    agent: String,
-    account: String,
-    /// Where its file is kept, if that was damaged.
-    damaged_copy: Option<PathBuf>,
-}
-
-impl Cleared {
-    fn new(key: &AccountKey, damaged_copy: Option<PathBuf>) -> Self {
-        Self {
-            agent: key.agent().to_owned(),
-            account: key.account().to_owned(),
-            damaged_copy,
-        }
+fn forgotten(key: &AccountKey, damaged_copy: Option<PathBuf>) -> ForgottenAccount {
+    ForgottenAccount {
+        agent: key.agent().to_owned(),
+        account: key.account().to_owned(),
+        damaged_copy: damaged_copy.map(|copy| copy.display().to_string()),
     }
 }

@@ -1,39 +1,66 @@
 //! `usage`: what runs have used, added up from their records.
 
+use cl_client::UsageQuery;
 use cl_storage::{ProjectDir, TaskDir};
-use cl_view::UsageSums;
-use cl_wire::usage::UsageBy as By;
+use cl_view::{UsageSums, cost_text, tokens_text};
+use cl_wire::usage::{UsageBy as By, UsageReport, UsageRow};
 use jiff::Timestamp;
 
 use crate::args::{UsageArgs, UsageBy};
+use crate::backend::{self, Backend, Need, Server};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::Scope;
-use crate::view::{Account, Grid, Spent, warn_about};
+use crate::view::{Grid, warn_about};
 
 /// Adds up what runs have used.
 pub fn run(ctx: &mut Context, args: &UsageArgs) -> Result<Exit, CliError> {
     let scope = ctx.scope()?;
     let since = since(args, ctx.now());
     let by = by(args.by);
-    let mut sums = UsageSums::new(by, since);
-    for task in tasks(&scope)? {
-        for task in task? {
-            sums.task(&task)?;
-        }
-    }
-    let report = sums.report();
+    let report = match backend::open(ctx, Need::Look)? {
+        Backend::Local => of_files(&scope, by, since)?,
+        Backend::Server(server) => of_server(&server, &scope, by, since)?,
+    };
     warn_about(&mut ctx.console, &report.problems);
     if ctx.console.is_json() {
         ctx.console.json(&report)?;
         return Ok(Exit::Success);
     }
-    if sums.account().is_empty() {
+    if report.rows.is_empty() {
         ctx.console.note("there are no such runs");
         return Ok(Exit::Success);
     }
-    print(ctx, by, sums.account())?;
+    print(ctx, &report)?;
     Ok(Exit::Success)
+}
+
+fn of_files(scope: &Scope, by: By, since: Option<Timestamp>) -> Result<UsageReport, CliError> {
+    let mut sums = UsageSums::new(by, since);
+    for task in tasks(scope)? {
+        for task in task? {
+            sums.task(&task)?;
+        }
+    }
+    Ok(sums.report())
+}
+
+fn of_server(
+    server: &Server,
+    scope: &Scope,
+    by: By,
+    since: Option<Timestamp>,
+) -> Result<UsageReport, CliError> {
+    if scope.task.is_some() {
+        scope.require_project()?;
+    }
+    server.usage(&UsageQuery {
+        project: scope.project.as_ref().map(|project| &project.value),
+        task: scope.task.as_ref().map(|task| &task.value),
+        by: Some(by),
+        since,
+        ..UsageQuery::default()
+    })
 }
 
 /// Returns the tasks that are looked at, project by project, so that few are held at once.
@@ -82,8 +109,8 @@ fn by(by: UsageBy) -> By {
     }
 }
 
-fn print(ctx: &mut Context, by: By, account: &Account) -> Result<(), CliError> {
-    let heading = by.as_str().to_uppercase();
+fn print(ctx: &mut Context, report: &UsageReport) -> Result<(), CliError> {
+    let heading = report.by.as_str().to_uppercase();
     let mut grid = Grid::new(&[
         &heading,
         "RUNS",
@@ -97,26 +124,36 @@ fn print(ctx: &mut Context, by: By, account: &Account) -> Result<(), CliError> {
         "WASTED_TOKENS",
         "WASTED_COST",
     ]);
-    for (key, spent) in account.rows() {
-        grid.row(cells(key, spent), "");
+    for row in &report.rows {
+        grid.row(cells(row.key.as_deref().unwrap_or_default(), row), "");
     }
-    grid.row(cells("total", &account.total()), "");
+    grid.row(cells("total", &report.total), "");
     grid.print(&mut ctx.console)
 }
 
-fn cells(key: &str, spent: &Spent) -> Vec<String> {
-    let (all, wasted) = (&spent.all, &spent.wasted);
+fn cells(key: &str, row: &UsageRow) -> Vec<String> {
+    let wasted = &row.wasted;
+    let tokens = |tokens| tokens_text(row.runs, tokens);
+    let wasted_tokens = [
+        wasted.input_tokens,
+        wasted.output_tokens,
+        wasted.cache_read_tokens,
+        wasted.cache_write_tokens,
+    ];
+    // All of them are known, or none.
+    let wasted_tokens = (wasted_tokens.into_iter())
+        .try_fold(0_u64, |sum, tokens| Some(sum.saturating_add(tokens?)));
     vec![
         key.to_owned(),
-        all.runs.to_string(),
-        all.tokens_text(all.usage.input_tokens),
-        all.tokens_text(all.usage.output_tokens),
-        all.tokens_text(all.usage.cache_read_tokens),
-        all.tokens_text(all.usage.cache_write_tokens),
-        all.cost_text(),
-        (all.usage.turns).map_or_else(|| "unknown".to_owned(), |turns| turns.to_string()),
+        row.runs.to_string(),
+        tokens(row.input_tokens),
+        tokens(row.output_tokens),
+        tokens(row.cache_read_tokens),
+        tokens(row.cache_write_tokens),
+        cost_text(row.cost_usd, row.runs_without_cost),
+        (row.turns).map_or_else(|| "unknown".to_owned(), |turns| turns.to_string()),
         wasted.runs.to_string(),
-        wasted.tokens_text(cl_storage::budget::tokens(&wasted.usage)),
-        wasted.cost_text(),
+        tokens_text(wasted.runs, wasted_tokens),
+        cost_text(wasted.cost_usd, wasted.runs_without_cost),
     ]
 }

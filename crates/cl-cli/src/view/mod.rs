@@ -9,7 +9,7 @@ mod task;
 mod time;
 
 pub(crate) use cl_view::{
-    ACTIVITY_HEADINGS, Account, ActivityFact, Spent, Survey, describe_record_error, duration_text,
+    ACTIVITY_HEADINGS, ActivityFact, Survey, describe_record_error, duration_text,
 };
 pub(crate) use cl_wire::facts::{FailureFact, UsageFact};
 pub(crate) use cl_wire::{RunRow, TaskRow};

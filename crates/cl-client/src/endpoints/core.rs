@@ -6,8 +6,9 @@ use cl_storage::{ProjectId, TaskId};
 use cl_wire::TaskListing;
 use cl_wire::changes::{
     BusPost, BusPosted, CancelAnswer, CancelRequest, ClearRequest, DeleteAnswer, DeleteRequest,
-    LaunchRequest, Launched, TaskChanged, TaskStartable,
+    LaunchRequest, Launched, TaskChanged, TaskStartable, UnblockAnswer,
 };
+use cl_wire::projects::Unblock;
 use cl_wire::shown::{ProjectNames, RunListing, StopAnswer, StopRequest, TaskActivity, TaskShown};
 use serde::de::DeserializeOwned;
 
@@ -126,6 +127,17 @@ impl Client {
         task: &TaskId,
     ) -> Result<TaskChanged, ClientError> {
         self.post_empty(&of_task(project, task).then("uncancel"))
+            .await
+    }
+
+    /// Lets a task begin without tasks that it waits for.
+    pub async fn core_unblock(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        from: &Unblock,
+    ) -> Result<UnblockAnswer, ClientError> {
+        self.post(&of_task(project, task).then("unblock"), from)
             .await
     }
 

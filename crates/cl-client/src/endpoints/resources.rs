@@ -5,6 +5,7 @@ use cl_wire::audit::AuditTrail;
 use cl_wire::limits::{Forgotten, Limits};
 use cl_wire::ps::Processes;
 use cl_wire::usage::{UsageBucket, UsageBy, UsageReport, UsageTrend};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -23,6 +24,8 @@ pub struct UsageQuery<'a> {
     pub by: Option<UsageBy>,
     /// Only those of the last so many days, in UTC.
     pub days: Option<u32>,
+    /// Only those that began then or later, instead of `days`; not along time.
+    pub since: Option<Timestamp>,
 }
 
 /// Which changes are read back.
@@ -49,7 +52,8 @@ impl Client {
             .query_some("project_id", which.project)
             .query_some("task_id", which.task)
             .query_some("by", which.by.map(UsageBy::as_str))
-            .query_some("days", which.days);
+            .query_some("days", which.days)
+            .query_some("since", which.since);
         self.get(&path).await
     }
 

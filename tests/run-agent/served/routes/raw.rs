@@ -282,6 +282,8 @@ fn steer(scene: &Scene, socket: &mut Socket<'_>) {
     let given_up = socket.act(&core("cancel"), SPARE, &why, 200);
     assert_eq!(given_up["cancelled"]["reason"], "not needed");
     socket.ask(("POST", &core("uncancel")), (SPARE, RUN), "", None, 200);
+    let unblocked = socket.act(&core("unblock"), SPARE, &json!({}), 200);
+    assert_eq!(unblocked["unblocked"]["unblocked"], json!([]));
     scene.claim(ENDED);
     let cleared = socket.act(&core("clear"), ENDED, &json!({"force": false}), 200);
     assert_eq!(cleared["cleared"], json!(["DONE"]));

@@ -316,6 +316,8 @@ fn steer(asker: &Asker<'_>) {
     let answer = asker.ask(async |it| it.core_cancel(project, spare, &why).await);
     assert_eq!(answer.cancelled.reason, "not needed");
     asker.ask(async |it| it.core_uncancel(project, spare).await);
+    let answer = asker.ask(async |it| it.core_unblock(project, spare, &from).await);
+    assert!(answer.unblocked.unblocked.is_empty());
     asker.scene.claim(ENDED);
     let how = ClearRequest { force: false };
     let cleared = asker.ask(async |it| it.core_clear(project, &asker.task, &how).await);

@@ -3414,6 +3414,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/core/projects/{project_id}/tasks/{task_id}/unblock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a task begin without tasks that it waits for. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project_id: string;
+                    task_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Unblock"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UnblockAnswer"];
+                    };
+                };
+                400: components["responses"]["BadRequest"];
+                401: components["responses"]["Unauthorized"];
+                403: components["responses"]["Forbidden"];
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                413: components["responses"]["PayloadTooLarge"];
+                415: components["responses"]["UnsupportedMediaType"];
+                429: components["responses"]["TooManyRequests"];
+                500: components["responses"]["Internal"];
+                503: components["responses"]["Unavailable"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/core/projects/{project_id}/tasks/{task_id}/uncancel": {
         parameters: {
             query?: never;
@@ -7543,6 +7609,19 @@ export interface components {
             /** @description The task. */
             task: string;
         };
+        /** @description A task whose dependencies were lifted. */
+        TaskUnblocked: {
+            /** @description The tasks that it depends on. */
+            depends_on: string[];
+            /** @description Those of them that still count. */
+            gating: string[];
+            /** @description The project. */
+            project: string;
+            /** @description The task. */
+            task: string;
+            /** @description Those that count no more since now. */
+            unblocked: string[];
+        };
         /** @description The answer of `GET /api/v1/tasks`. */
         Tasks: {
             /** @description The tasks, without their runs. */
@@ -7609,6 +7688,13 @@ export interface components {
             dependencies?: string[];
             /** @description Why. */
             reason?: string;
+        };
+        /** @description The answer to a wish to lift dependencies. */
+        UnblockAnswer: {
+            /** @description What happened. */
+            unblocked: components["schemas"]["TaskUnblocked"];
+            /** @description What else there is to say. */
+            warnings: string[];
         };
         /**
          * @description How long a bucket of a trend is.
