@@ -182,9 +182,11 @@ fn earlier(
             is_repeated: true,
         }));
     }
-    let withdrawn = || match queue::was_withdrawn(root, task.project(), task.id(), launch_id)? {
-        true => Err(SubmitError::Withdrawn),
-        false => Ok(None),
+    let withdrawn = || {
+        if queue::was_withdrawn(root, task.project(), task.id(), launch_id)? {
+            return Err(SubmitError::Withdrawn);
+        }
+        Ok(None)
     };
     let Some(file) = LaunchFile::read(task)? else {
         return withdrawn();
