@@ -3,6 +3,7 @@
 //! Every check runs, also after one has failed, each as a process of its own whose output stands in
 //! `target/release-gate/<name>.log`. A check that was skipped is not one that passed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -49,8 +50,8 @@ enum Check {
     Xtask(&'static [&'static str]),
     /// Cargo with these arguments.
     Cargo(&'static [&'static str]),
-    /// What is found out here; a text is why it fails.
-    Own(fn(&Workspace) -> Result<Option<String>>),
+    /// What is found out here.
+    Own(fn(&Workspace) -> Result<Verdict>),
 }
 
 const CHECKS: &[(&str, Check)] = &[
@@ -147,7 +148,7 @@ fn text(name: &str, verdict: &Verdict) -> String {
 fn judge(workspace: &Workspace, check: &Check, log: &Path) -> Result<Verdict> {
     let (program, arguments) = match check {
         Check::Own(look) => {
-            return Ok(look(workspace)?.map_or(Verdict::Pass, Verdict::Fail));
+            return look(workspace);
         }
         Check::Xtask(arguments) => (std::env::current_exe()?, *arguments),
         Check::Cargo(arguments) => {
@@ -178,16 +179,22 @@ fn skipped(said: &str) -> Option<String> {
     said.lines().find(is_skip).map(str::to_owned)
 }
 
-fn clean_tree(workspace: &Workspace) -> Result<Option<String>> {
+fn clean_tree(workspace: &Workspace) -> Result<Verdict> {
     let changed = cmd!(workspace.shell(), "git status --porcelain")
         .quiet()
         .read()?;
     let count = changed.lines().count();
-    Ok((count > 0).then(|| format!("{count} files differ from the commit")))
+    Ok(match count {
+        0 => Verdict::Pass,
+        count => Verdict::Fail(format!("{count} files differ from the commit")),
+    })
 }
 
 /// Holds the version of the workspace against the changelog and the lock file.
-fn version(workspace: &Workspace) -> Result<Option<String>> {
+///
+/// Between two releases the changelog has no heading for the version: there is nothing to hold
+/// it against yet. Whoever releases gives it one.
+fn version(workspace: &Workspace) -> Result<Verdict> {
     let metadata = workspace.metadata(Depth::Workspace)?;
     let changelog = fs::read_to_string(workspace.root().join("CHANGELOG.md"))?;
     let lock = fs::read_to_string(workspace.root().join("Cargo.lock"))?;
@@ -196,13 +203,38 @@ fn version(workspace: &Workspace) -> Result<Option<String>> {
         let entry = format!("name = \"{}\"\nversion = \"{version}\"", package.name);
         if !lock.contains(&entry) {
             let name = &package.name;
-            return Ok(Some(format!("Cargo.lock has another version of {name}")));
-        }
-        if !has_heading(&changelog, &version) {
-            return Ok(Some(format!("CHANGELOG.md has no heading for {version}")));
+            let reason = format!("Cargo.lock has another version of {name}");
+            return Ok(Verdict::Fail(reason));
         }
     }
-    Ok(None)
+    let versions = metadata.workspace_packages().into_iter();
+    let versions: BTreeSet<String> = versions.map(|it| it.version.to_string()).collect();
+    let tags = cmd!(workspace.shell(), "git tag --points-at HEAD")
+        .quiet()
+        .read()?;
+    let verdicts = versions
+        .iter()
+        .map(|version| told(&changelog, version, &tags));
+    let verdict = verdicts
+        .into_iter()
+        .find(|found| !matches!(found, Verdict::Pass));
+    Ok(verdict.unwrap_or(Verdict::Pass))
+}
+
+/// Tells whether the changelog tells of `version`; of one that is not tagged it may do so later.
+fn told(changelog: &str, version: &str, tags: &str) -> Verdict {
+    if has_heading(changelog, version) {
+        return Verdict::Pass;
+    }
+    let is_released = tags
+        .lines()
+        .any(|tag| tag == version || tag.strip_prefix('v') == Some(version));
+    if is_released || !has_heading(changelog, "Unreleased") {
+        return Verdict::Fail(format!("CHANGELOG.md has no heading for {version}"));
+    }
+    Verdict::Skipped(format!(
+        "{version} is not released: CHANGELOG.md tells of it under [Unreleased]"
+    ))
 }
 
 fn has_heading(changelog: &str, version: &str) -> bool {
@@ -221,6 +253,20 @@ mod tests {
         assert!(!counts(&skipped, true));
         assert!(counts(&Verdict::Fail("x".to_owned()), true));
         assert!(!counts(&Verdict::Pass, false));
+    }
+
+    #[test]
+    fn a_version_between_two_releases_is_not_judged() {
+        let changelog = "# Changelog\n\n## [Unreleased]\n\n- x\n\n## [0.7.0] - 2026-01-01\n";
+        let of = |version, tags| told(changelog, version, tags);
+        assert!(matches!(of("0.7.0", "v0.7.0\n"), Verdict::Pass));
+        assert!(matches!(of("0.8.0", ""), Verdict::Skipped(_)));
+        assert!(matches!(of("0.8.0", "v0.7.0"), Verdict::Skipped(_)));
+        assert!(matches!(of("0.8.0", "x\nv0.8.0"), Verdict::Fail(_)));
+        assert!(matches!(
+            told("# Changelog\n", "0.8.0", ""),
+            Verdict::Fail(_)
+        ));
     }
 
     #[test]
