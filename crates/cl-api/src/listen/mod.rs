@@ -1,13 +1,15 @@
 //! Connections: where the server listens, and how much of whom it takes.
 //!
-//! A place is taken before a connection is, so that more than the configured number wait in
-//! the kernel's queue and cost nothing. Slow clients are cut off by the socket itself
+//! One connection beyond the configured number is taken and waits for a place, for which those on
+//! which nothing goes on make room ([`room`]); more wait in the kernel's queue and cost nothing.
+//! Slow clients are cut off by the socket itself
 //! ([`pace`]). When the server ends it stops listening first, then streams end, then requests
 //! get their time; what is left after that is cut off.
 
 mod bind;
 mod crowd;
 mod pace;
+mod room;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -26,7 +28,7 @@ use cl_wire::ProblemCode;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -36,6 +38,7 @@ use crate::guard::Peer;
 use crate::operation::Pulse;
 use crowd::Crowd;
 use pace::{Answered, Pace, Paced};
+use room::Room;
 
 pub(crate) use bind::{Listeners, bind};
 
@@ -44,6 +47,8 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How soon a connection is taken after one could not be, at first and at the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a connection that is to make room may take for what it has begun to ask.
+const LAST_CHANCE: Duration = Duration::from_millis(100);
 
 /// Takes connections until `ending`, then lets those that are there end.
 ///
@@ -58,8 +63,7 @@ pub(crate) async fn accept(
 ) {
     let connections = TaskTracker::new();
     let abandoned = CancellationToken::new();
-    let most = usize::try_from(limits.max_connections).unwrap_or(usize::MAX);
-    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let room = Room::new(limits.max_connections);
     let crowd = Crowd::new(limits.max_connections_per_address);
     let server = Server {
         router,
@@ -69,19 +73,11 @@ pub(crate) async fn accept(
     };
     let mut pause = FIRST_PAUSE;
     loop {
-        pulse.is_full(places.available_permits() == 0);
-        let place = tokio::select! {
-            // A place that was not given is given to the next who asks.
-            place = Arc::clone(&places).acquire_owned() => place,
-            () = ending.cancelled() => break,
-        };
-        pulse.is_full(false);
         let accepted = tokio::select! {
             // A listener that only fails is ready each time: the wish to listen anew comes before it.
             biased;
             () = ending.cancelled() => break,
             Some(()) = anew.recv() => {
-                drop(place);
                 match listen_anew(listeners, &ending).await {
                     Some(listening) => listeners = listening,
                     None => return drain(connections, &abandoned).await,
@@ -110,9 +106,18 @@ pub(crate) async fn accept(
             tracing::debug!(%from, "has too many connections");
             continue;
         };
+        let pace = Pace::new();
+        pulse.is_full(room.is_full());
+        let place = tokio::select! {
+            // A place that was not given is given to the next who asks.
+            place = room.enter(&pace) => place,
+            () = ending.cancelled() => break,
+        };
+        pulse.is_full(false);
+        pace.wait_anew();
         // Only the delay of small answers is lost where this cannot be had.
         stream.set_nodelay(true).ok();
-        let serving = server.clone().serve(stream, from);
+        let serving = server.clone().serve(stream, from, pace);
         connections.spawn(async move {
             serving.await;
             drop((place, seat));
@@ -186,10 +191,10 @@ struct Server {
 
 impl Server {
     /// Answers what comes on a connection until it ends.
-    async fn serve(self, stream: TcpStream, from: IpAddr) {
-        let pace = Pace::new();
+    async fn serve(self, stream: TcpStream, from: IpAddr, pace: Arc<Pace>) {
         let socket = Paced::new(stream, Arc::clone(&pace), Arc::clone(&self.limits));
         let router = self.router;
+        let own = Arc::clone(&pace);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             pace.begin_answer();
             let mut request = request.map(Body::new);
@@ -216,13 +221,26 @@ impl Server {
             // The connection is polled again below; nothing of it is lost.
             _ = connection.as_mut() => return,
             () = self.ending.cancelled() => {}
+            () = own.must_make_room().cancelled() => {}
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             // Whatever the connection ended with, there is nobody left to tell.
             _ = connection => {}
             () = self.abandoned.cancelled() => {}
+            () = half_a_head(&own) => {}
         }
+    }
+}
+
+/// Waits until a connection that is to make room does nothing but read the head of a request
+/// that does not come.
+async fn half_a_head(pace: &Pace) {
+    pace.must_make_room().cancelled().await;
+    // What was begun ends, and the connection with it.
+    tokio::time::sleep(LAST_CHANCE).await;
+    if pace.is_answering() {
+        std::future::pending::<()>().await;
     }
 }
 

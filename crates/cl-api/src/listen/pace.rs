@@ -5,10 +5,10 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::body::Bytes;
@@ -17,6 +17,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 
 /// How much of what a client still sends is read after the last answer, and for how long:
 /// a socket that is closed over unread bytes takes the answer back.
@@ -42,6 +43,14 @@ pub(super) struct Pace {
     /// Whoever found nothing to read during an answer. It looks again after the answer,
     /// when the time begins to count.
     reader: Mutex<Option<Waker>>,
+    began: Instant,
+    /// Since when the client is waited for, in microseconds after the beginning.
+    waits_since: AtomicU64,
+    /// There was a request.
+    has_asked: AtomicBool,
+    /// The client does not take what was written.
+    is_stalled: AtomicBool,
+    room: CancellationToken,
 }
 
 impl Pace {
@@ -50,15 +59,56 @@ impl Pace {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Head as u8),
             reader: Mutex::default(),
+            began: Instant::now(),
+            waits_since: AtomicU64::default(),
+            has_asked: AtomicBool::new(false),
+            is_stalled: AtomicBool::new(false),
+            room: CancellationToken::new(),
         })
     }
 
     /// A request has come.
     pub(super) fn begin_answer(&self) {
+        self.has_asked.store(true, Ordering::Relaxed);
         self.set(Phase::Answer);
     }
 
-    fn end_answer(&self) {
+    /// Tells whether a request is being answered, or the client still has to take the answer.
+    pub(super) fn is_answering(&self) -> bool {
+        self.get() == Phase::Answer || self.is_stalled.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether there ever was a request.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// Returns since when the client is waited for; none while a request is answered, and after
+    /// the connection was asked to make room.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let waits = !self.is_answering() && !self.room.is_cancelled();
+        let micros = self.waits_since.load(Ordering::Relaxed);
+        waits.then(|| self.began + Duration::from_micros(micros))
+    }
+
+    /// The client is waited for from now on.
+    pub(super) fn wait_anew(&self) {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.waits_since.store(micros, Ordering::Relaxed);
+    }
+
+    /// Asks the connection to end, for the sake of others.
+    pub(super) fn make_room(&self) {
+        self.room.cancel();
+    }
+
+    /// Returns what is cancelled when the connection is to make room.
+    pub(super) fn must_make_room(&self) -> &CancellationToken {
+        &self.room
+    }
+
+    pub(super) fn end_answer(&self) {
+        self.wait_anew();
         self.set(Phase::Idle);
         let reader = self.reader().take();
         if let Some(reader) = reader {
@@ -137,6 +187,9 @@ impl Paced {
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.pace
+            .is_stalled
+            .store(written.is_pending(), Ordering::Relaxed);
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -162,6 +215,7 @@ impl AsyncRead for Paced {
             return self.wait_for_request(cx);
         }
         if self.pace.get() == Phase::Idle && buffer.filled().len() > before {
+            self.pace.wait_anew();
             self.pace.set(Phase::Head);
             // Whatever is waited for next has its time from its own beginning.
             self.reading = None;

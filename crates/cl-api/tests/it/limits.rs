@@ -139,17 +139,20 @@ fn a_large_body_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn more_connections_than_allowed_wait() {
+fn more_connections_than_allowed_wait_while_others_are_in_use() {
     let server = Server::with(&Setup::yaml("api: {limits: {max_connections: 2}}"));
     let request = server.anonymous("GET", "/api/v1/version");
+    let upload = server.request("POST", "/api/v1/tasks");
+    let upload = upload
+        .header("content-type", "application/json")
+        .header("content-length", "100");
     let mut inside: Vec<Connection> = (0..2).map(|_| server.connect()).collect();
     for connection in &mut inside {
-        connection.send(request.bytes());
-        connection.reply().expect(200);
+        connection.send(upload.bytes());
     }
     let mut outside = server.connect();
     outside.send(request.bytes());
-    let short = Some(Duration::from_millis(300));
+    let short = Some(Duration::from_millis(500));
     outside.stream().set_read_timeout(short).unwrap();
     let early = { outside.stream() }.read(&mut [0]);
     assert!(
@@ -162,6 +165,37 @@ fn more_connections_than_allowed_wait() {
         .unwrap();
     inside.pop();
     outside.reply().expect(200);
+    // Those who were inside were not disturbed.
+    let mut first = inside.remove(0);
+    first.send("x".repeat(100));
+    assert_eq!(first.reply().status, 400);
+}
+
+#[test]
+fn connections_on_which_nothing_goes_on_make_room_for_requests() {
+    raise_limit();
+    let server = Server::with(&Setup::yaml(
+        "api: {limits: {max_connections: 40, header_timeout: 10m, idle_timeout: 10m}}",
+    ));
+    let request = server.anonymous("GET", "/api/v1/health");
+    let mut asked = server.connect();
+    asked.send(request.bytes());
+    asked.reply().expect(200);
+    let mut crowd: Vec<Connection> = (0..60).map(|_| server.connect()).collect();
+    for half in crowd.iter_mut().step_by(2) {
+        half.try_send("GET / HTTP/1.1\r\n").ok();
+    }
+    let started = Instant::now();
+    for _ in 0..60 {
+        let mut connection = server.connect();
+        connection.send(request.bytes());
+        connection.reply().expect(200);
+        crowd.push(connection);
+    }
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    drop(crowd);
+    check_healthy(&server);
 }
 
 /// Lets this process, and servers that it starts, have as many files open as it may.

@@ -368,7 +368,7 @@ static API_LIMITS: &[Field] = &[
         "max_connections",
         Kind::Number { min: 0, max: 65535 },
         "512",
-        "How many connections there may be at once; more wait until one ends; 0 is the default.",
+        "How many connections there may be at once; for more, idle ones make room; 0 is the default.",
     ),
     field(
         "max_connections_per_address",
