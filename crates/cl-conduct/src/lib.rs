@@ -23,11 +23,13 @@ pub mod policy;
 pub mod recovery;
 mod submission;
 mod submit;
+mod withdraw;
 
 pub use imported::CONTINUE;
 pub use planner::{Planner, Stepped};
 pub use submission::{Attach, Submission};
 pub use submit::{SubmitError, Submitted, submit};
+pub use withdraw::withdraw;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cl_runner::launch::{
     Contacts, LaunchError, LaunchFile, Mode, Order, OrderError, Promise, Refusal, error_text,
@@ -21,6 +21,7 @@ use crate::imported::submission_of;
 use crate::judge::{Facts, Verdict, judge};
 use crate::submission::{Attach, Submission};
 use crate::submit::{is_blocked, put_down};
+use crate::withdraw::hold;
 
 /// Supervisors that may wait for a slot while more are launched, at the least.
 const FEWEST_AHEAD: u32 = 4;
@@ -74,6 +75,8 @@ pub struct Stepped {
     pub waiting: usize,
     /// Why entries could not be launched, by task.
     pub problems: Vec<(ProjectId, TaskId, String)>,
+    /// How long it took to look at the queue, launches aside.
+    pub looking: Duration,
     /// When to look again if nothing happens before; none while nothing waits.
     pub look_again: Option<Duration>,
 }
@@ -119,7 +122,7 @@ impl Planner {
     /// If the queue cannot be used at all. What is wrong with one entry is a problem of that
     /// one and holds up nobody.
     pub fn step(&mut self, draining: bool) -> Result<Stepped, QueueError> {
-        let now = self.clock.now();
+        let (now, began) = (self.clock.now(), Instant::now());
         self.read()?;
         let mut stepped = Stepped::default();
         let ahead = self.ahead();
@@ -184,11 +187,14 @@ impl Planner {
             }
         }
         self.looking_at = None;
+        stepped.looking = began.elapsed();
         for orders in orders.chunks(AT_ONCE) {
             for (found, result) in self.launch_all(orders, now) {
                 stepped.changed.insert(key_of(&found));
                 match result {
-                    Ok(supervisor) => {
+                    // The next step sees why.
+                    Ok(None) => {}
+                    Ok(Some(supervisor)) => {
                         stepped.launched += 1;
                         self.held.remove(&found.name);
                         self.children.push(supervisor.clone());
@@ -294,7 +300,9 @@ impl Planner {
                 .is_some_and(|owner| Some(&owner.launch_id) == found.entry.launch.as_ref()),
             owner: OwnerState::of(owner.as_ref()),
             is_given_up: is_marked(Marker::Cancelled)
-                || (is_marked(Marker::StopRequested) && !resumes),
+                || (is_marked(Marker::StopRequested) && !resumes)
+                // Whoever submits makes the folder first.
+                || !task.exists(),
             is_blocked: is_blocked(&self.root, task, now),
         }
     }
@@ -321,7 +329,7 @@ impl Planner {
         &self,
         orders: &[(Submitted, TaskDir)],
         now: Timestamp,
-    ) -> Vec<(Submitted, Result<ProcessIdentity, String>)> {
+    ) -> Vec<(Submitted, Result<Option<ProcessIdentity>, String>)> {
         std::thread::scope(|scope| {
             let launches: Vec<_> = orders
                 .iter()
@@ -345,12 +353,13 @@ impl Planner {
         })
     }
 
+    /// Launches what was found some time ago; none if nobody wants it any more.
     fn launch(
         &self,
         found: &Submitted,
         task: &TaskDir,
         now: Timestamp,
-    ) -> Result<ProcessIdentity, String> {
+    ) -> Result<Option<ProcessIdentity>, String> {
         let asked = Submission::of(&found.entry)?;
         let settings = &self.settings;
         let ready = ready(
@@ -373,8 +382,13 @@ impl Planner {
             notify: cl_runner::notify::NotifyPlan::of(&settings.config, &settings.source),
             conductor_url: settings.url.clone(),
         };
+        let _alone = hold(task);
+        let is_there = queue::submitted(&self.root, &found.name).is_some();
+        if !is_there || self.facts(&found.name, found, task, now).is_given_up {
+            return Ok(None);
+        }
         match order.launch_as(promise, ready, contacts) {
-            Ok(launched) => Ok(launched.supervisor),
+            Ok(launched) => Ok(Some(launched.supervisor)),
             Err(LaunchError::Refused {
                 refusal: Refusal::Conflict,
                 message,
@@ -509,8 +523,10 @@ mod tests {
 
     fn submitted(root: &Root, number: usize) -> Submitted {
         let task = TaskId::parse(&format!("task-20260101-000000-t{number:03}")).unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        root.task(&project, &task).unwrap().ensure().unwrap();
         let accepted = Accepted {
-            project: &ProjectId::parse("p").unwrap(),
+            project: &project,
             task: &task,
             launch: &format!("launch-{number}"),
             run: None,

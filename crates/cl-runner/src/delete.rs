@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use cl_storage::gc::{Deleted, Deletion, GcError};
 use cl_storage::process::{ProcessIdentity, ProcessStat};
+use cl_storage::queue;
 use cl_storage::snapshot::TaskView;
 use cl_storage::{Clock, LayoutError, ProjectId, Root, RunId, TaskDir, TaskId};
 
@@ -146,7 +147,7 @@ fn list(what: &[Active]) -> String {
 /// How many active things an error names.
 const MOST_NAMED: usize = 8;
 
-/// Deletes the folder of `task`, which exists, with everything in it.
+/// Deletes the folder of `task`, which exists, with everything in it, and takes it out of the queue.
 ///
 /// Blocks for the grace period of `when_active` and some seconds more. Afterwards
 /// nobody sees the task, even if some of its files could not be removed.
@@ -175,6 +176,12 @@ pub fn delete_task(
             task: task.id().clone(),
             what,
         });
+    }
+    // Nobody begins it as long as the deletion has its lock.
+    if let Err(error) = queue::drop_entries(root, task.project(), task.id()) {
+        // An entry without a task is dropped when its turn comes.
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, task = %task.id(), "is still in the queue");
     }
     let deleted = deletion.carry_out(root)?;
     Ok(DeleteReport { deleted, stopped })

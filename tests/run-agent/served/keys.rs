@@ -41,16 +41,16 @@ fn a_key_begins_nothing_after_its_task_was_taken_out_of_the_queue() {
     let mut caller = server.caller();
     house.submit(&mut caller, 0).unwrap().expect(201);
     until("the first agent", || house.began().len() == 1);
-    // Each of these waits behind the first one, or until it is done.
+    // Each of these waits until the first one is done.
     let path = |number, rest: &str| format!("/api/projects/{PROJECT}/tasks/{}{rest}", id(number));
     for number in 1..4 {
-        let after: &[usize] = if number == 1 { &[] } else { &[0] };
-        let submit = |caller: &mut _| house.submit_after(caller, number, after).unwrap();
+        let submit = |caller: &mut _| house.submit_after(caller, number, &[0]).unwrap();
         submit(&mut caller).expect(201);
         match number {
             1 | 2 => caller.post(&path(number, "/stop"), None, &json!({})),
             _ => caller.ask("DELETE", &path(number, ""), &[], None),
         }
+        .map(|reply| assert!(reply.status < 300, "{}", reply.json()))
         .unwrap();
         until("the way out of the queue", || {
             let task = house.scenario.task(&id(number));
@@ -77,4 +77,5 @@ fn a_key_begins_nothing_after_its_task_was_taken_out_of_the_queue() {
     std::fs::write(house.scenario.work().join("go"), "").unwrap();
     house.wait_for_all(1);
     until("the other one", || house.begun().contains_key(&id(2)));
+    assert!(!house.begun().contains_key(&id(3)));
 }

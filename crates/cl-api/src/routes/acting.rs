@@ -8,16 +8,16 @@ use cl_runner::unblock::{UnblockError, unblock_task};
 use cl_runner::wake::{WakeError, WakeReport, wake_task};
 use cl_storage::marker::{self, StopMark};
 use cl_storage::{RunId, TaskDir, TaskId, queue};
+use cl_storage::task_config::TaskConfig;
 use cl_wire::projects::{Cancel, Outcome, TaskActed, Unblock};
 use cl_wire::{Problem, ProblemCode};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::core::look;
+use super::changing::unqueue;
 use super::place;
-use super::steering::{
-    BY, changed, end, is_external, is_ours, mark_cancelled, not_cancelled,
-};
+use super::steering::{BY, changed, end, is_external, is_ours, mark_cancelled, not_cancelled};
 use crate::answer::{Answer, Refusal, blocking, json};
 use crate::app::App;
 use crate::guard::OptionalBody;
@@ -95,12 +95,13 @@ async fn stop(State(app): State<App>, Path(ids): Path<(String, String)>) -> Answ
             let message = "run is externally owned and cannot be stopped by conductor";
             return Err(Refusal::conflict(message));
         }
-        let runs = view.runs.iter().filter(|run| is_ours(run));
-        let runs: Vec<RunId> = runs.map(|run| run.run.id().clone()).collect();
         marker::request_stop(task, &StopMark::permanent(BY), app.now())
             .map_err(|error| failed("the wish to stop could not be written", &error))?;
-        queue::drop_entries(&app.root, task.project(), task.id())
-            .map_err(|error| failed("the queue could not be changed", &error))?;
+        unqueue(app, task)?;
+        // It may have been launched since.
+        let view = look(app, task)?;
+        let runs = view.runs.iter().filter(|run| is_ours(run));
+        let runs: Vec<RunId> = runs.map(|run| run.run.id().clone()).collect();
         if !view.is_active() && runs.is_empty() {
             return Ok(Outcome::NothingRunning.into());
         }

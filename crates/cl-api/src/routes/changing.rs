@@ -15,7 +15,7 @@ use cl_runner::wake::{WakeError, WakeReport, wake_task};
 use cl_storage::budget::Usd;
 use cl_storage::marker::{self, Cancellation, Command, Marker, Rule, rule};
 use cl_storage::owner::Owner;
-use cl_storage::queue::{self, Queue};
+use cl_storage::queue::Queue;
 use cl_storage::{TaskDir, gc};
 use cl_wire::ProblemCode;
 use cl_wire::changes::{
@@ -256,9 +256,9 @@ fn give_up(app: &App, task: &TaskDir, asked: &CancelRequest) -> Answer<CancelAns
     })
 }
 
-/// Takes a task out of the queue.
+/// Takes a task out of the queue; what it was launched for before that can be seen.
 pub(super) fn unqueue(app: &App, task: &TaskDir) -> Answer<()> {
-    queue::drop_entries(&app.root, task.project(), task.id())
+    cl_conduct::withdraw(&app.root, task)
         .map(drop)
         .map_err(|error| Refusal::internal("could not take the task out of the queue", &error))
 }
@@ -447,9 +447,9 @@ async fn delete(
         } else {
             WhenActive::Refuse
         };
+        unqueue(&app, &task)?;
         let report = delete_task(&app.root, &task, &when_active, &*app.clock)
             .map_err(|error| undeleted(&error, &task))?;
-        unqueue(&app, &task)?;
         app.index.look_again(&project, &id);
         let shown = |path: &PathBuf| path.display().to_string();
         let leftover = report.deleted.leftover.as_ref();

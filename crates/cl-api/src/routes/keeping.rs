@@ -9,7 +9,7 @@ use cl_runner::stop::{StopOptions, stop_task};
 use cl_storage::gc::{self, Event, Policy};
 use cl_storage::owner::OwnerState;
 use cl_storage::snapshot::TaskView;
-use cl_storage::{ProjectDir, TaskDir, TaskId, queue};
+use cl_storage::{ProjectDir, TaskDir, TaskId};
 use cl_wire::Problem;
 use cl_wire::projects::{GcResult, ProjectDeleted};
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::changing::unqueue;
 use super::listing::{Asked, flag};
 use super::place;
 use super::steering::{BY, GRACE};
@@ -89,16 +90,12 @@ fn delete_all(app: &App, folder: &ProjectDir, is_forced: bool) -> Answer<Project
         freed_bytes: 0,
     };
     for task in &tasks {
+        unqueue(app, task)?;
         let report = delete_task(&app.root, task, &when_active, &*app.clock);
         app.index.look_again(task.project(), task.id());
         let report = report.map_err(|error| undeleted(&error, deleted.deleted_tasks))?;
         deleted.deleted_tasks += 1;
         deleted.freed_bytes += report.deleted.task.size_bytes;
-        if let Err(error) = queue::drop_entries(&app.root, task.project(), task.id()) {
-            // An entry without a task is dropped when its turn comes.
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, task = %task.id(), "is still in the queue");
-        }
     }
     let rest = gc::delete_project(&app.root, folder);
     app.index.look_again_at_project(folder.id());

@@ -13,6 +13,7 @@ use cl_storage::marker::{self, Cancellation, Marker, Markers, StopMark};
 use cl_storage::run_info::RunInfo;
 use cl_storage::snapshot::RunView;
 use cl_storage::{ProjectId, RunId, TaskDir, TaskId, queue};
+use cl_storage::snapshot::{RunView, TaskView};
 use cl_wire::projects::{Resume, Resumed, RunStopping};
 use cl_wire::v1::{Stopped, Stopping};
 use serde::Deserialize;
@@ -20,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::core::look;
+use super::changing::unqueue;
 use super::place;
 use crate::answer::{Answer, Json, Refusal, blocking, json};
 use crate::app::App;
@@ -252,9 +254,8 @@ async fn delete(
     let (project, id) = (place::project_id(&project)?, place::task_id(&task)?);
     blocking(move || {
         let task = place::task(&app, &project, &id)?;
+        unqueue(&app, &task)?;
         delete_task(&app.root, &task, &WhenActive::Refuse, &*app.clock).map_err(undeleted)?;
-        queue::drop_entries(&app.root, &project, &id)
-            .map_err(|error| Refusal::internal("the queue could not be changed", &error))?;
         changed(&app, &task);
         Ok(())
     })
