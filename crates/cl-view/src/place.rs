@@ -44,13 +44,16 @@ fn add_positions(root: &Root, rows: &mut [TaskRow]) {
         tracing::warn!(%error, "could not look at the queue");
         Queue::default()
     });
-    if queue.entries().next().is_none() {
+    let positions = queue.positions();
+    if positions.is_empty() {
         return;
     }
     for row in rows {
-        row.queue_position = queue.position(&row.project_id, &row.task_id);
+        let task = (row.project_id.clone(), row.task_id.clone());
+        row.queue_position = positions.get(&task).copied();
         // The index of ended tasks does not know of one that is to be begun again.
-        if row.queue_position.is_some() && !row.active {
+        let is_blocked = row.status == TaskStatus::Blocked;
+        if row.queue_position.is_some() && !row.active && !is_blocked {
             row.status = TaskStatus::Queued;
         }
     }

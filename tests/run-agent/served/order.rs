@@ -1,6 +1,8 @@
 //! A queue whose server dies again and again.
 
 use cl_testkit::patience::until;
+use cl_testkit::scenario::PROJECT;
+use serde_json::Value;
 
 use crate::house::{House, QUICK, WAITING, chance, id, rounds};
 
@@ -50,9 +52,54 @@ fn however_many_wait_for_others_they_hold_up_nobody() {
             .unwrap()
             .expect(201);
     }
+    let standing = house.standing(&mut caller, BLOCKED);
+    assert_eq!(standing["status"], "blocked", "{standing}");
+    let project = ["--project", PROJECT, "--json"];
+    let listed = house
+        .scenario
+        .command(&["list", project[0], project[1], project[2]]);
+    let listed: Value = listed.ok().json();
+    let rows = listed["tasks"].as_array().unwrap();
+    let blocked = rows.iter().filter(|row| row["status"] == "blocked");
+    assert_eq!(blocked.count(), BLOCKED, "{listed}");
+    let found = caller.get("/api/v1/status").unwrap().expect(200).json();
+    assert_eq!(found["active_runs_count"], 1, "{found}");
     house.submit(&mut caller, BLOCKED + 1).unwrap().expect(201);
     until("the one behind them", || house.began().len() == 2);
     house.scenario.release("go");
     house.wait_for_all(BLOCKED + 2);
     assert!(house.begun().values().all(|times| *times == 1));
+}
+
+#[test]
+fn what_waits_for_a_slot_is_not_said_to_run() {
+    let house = House::new(1, WAITING);
+    let server = house.serve();
+    let mut caller = server.caller();
+    for number in 0..3 {
+        house.submit(&mut caller, number).unwrap().expect(201);
+    }
+    until("the first agent", || house.began().len() == 1);
+    until("the others' places", || {
+        (1..3).all(|number| {
+            let runs = house.scenario.task(&id(number)).runs().unwrap();
+            !runs.is_empty() && house.standing(&mut caller, number)["status"] == "queued"
+        })
+    });
+    let found = caller.get("/api/v1/status").unwrap().expect(200).json();
+    let running: Vec<_> = (found["running_tasks"].as_array().unwrap().iter())
+        .map(|run| run["task_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(running, [id(0)], "{found}");
+    assert_eq!(found["active_runs_count"], 1);
+    let metrics = caller.get("/metrics").unwrap().expect(200);
+    let metrics = String::from_utf8(metrics.body).unwrap();
+    for line in [
+        "conductor_active_runs_total 1",
+        "conductor_queued_runs_total 2",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    }
+    house.scenario.release("go");
+    house.wait_for_all(3);
 }

@@ -190,8 +190,10 @@ impl Metrics {
         let view = app.index.view();
         let (mut active, mut queued) = (0, 0);
         for task in view.tasks() {
-            active += i64::from(task.row.active);
-            queued += i64::from(task.row.status == TaskStatus::Queued);
+            let status = task.row.status;
+            let is_at_work = matches!(status, TaskStatus::Running | TaskStatus::PartialFailure);
+            active += i64::from(task.row.active && is_at_work);
+            queued += i64::from(status == TaskStatus::Queued);
         }
         self.active_runs.set(active);
         self.queued_runs.set(queued);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use cl_storage::run_info::RunStatus;
+use cl_storage::run_info::{Phase, RunStatus};
 use cl_storage::{ProjectId, RunId, TaskId, record};
 use cl_wire::Problem;
 use cl_wire::v1::{Readiness, RunResponse, RunningTask, Runs, Status, Task, Tasks};
@@ -95,7 +95,7 @@ fn readiness(app: &App, view: &View) -> Readiness {
     }
 }
 
-/// Returns the runs that have not ended, oldest first.
+/// Returns the runs that are at work, oldest first; not those that wait for a slot.
 fn running(app: &App, view: &View) -> Vec<RunningTask> {
     let may_run = |entry: &&Arc<TaskEntry>| {
         entry.row.active || entry.row.latest_status == Some(RunStatus::Running)
@@ -103,7 +103,9 @@ fn running(app: &App, view: &View) -> Vec<RunningTask> {
     let mut running = Vec::new();
     for entry in view.tasks().filter(may_run) {
         let runs = app.index.run_facts(entry);
-        let active = runs.iter().filter(|run| run.status == RunStatus::Running);
+        let active = runs
+            .iter()
+            .filter(|run| run.status == RunStatus::Running && run.phase != Some(Phase::Queued));
         running.extend(active.map(|run| RunningTask {
             project_id: entry.row.project_id.clone(),
             task_id: entry.row.task_id.clone(),

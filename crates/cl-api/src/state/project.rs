@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cl_storage::dependencies::{Facts, Graph, Node, Standing, standing};
+use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectDir, ProjectId, TaskId};
 
 use super::reading::{Life, Live};
@@ -51,8 +52,13 @@ impl Project {
             return node;
         };
         let row = &entry.row;
+        // What a server has accepted is queued for those that wait for it, whatever it waits for.
+        let is_submitted = row.queue_position.is_some() && !row.active;
         let facts = Facts {
-            status: entry.own_status,
+            status: match entry.own_status {
+                TaskStatus::Blocked if is_submitted => TaskStatus::Queued,
+                status => status,
+            },
             kind: row.kind.as_deref(),
             owner: row.owner,
             is_active: row.active,
