@@ -25,6 +25,10 @@ const IDLE: Duration = Duration::from_secs(30);
 const HARDLY_NEWS: Duration = Duration::from_secs(1);
 /// How soon a queue that could not be used is looked at again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// A look at the queue that takes less is followed by the next one at once.
+const CHEAP: Duration = Duration::from_millis(3);
+/// The longest rest behind one that takes more.
+const LONGEST_BREATHER: Duration = Duration::from_millis(500);
 /// How long the thread rests behind a panic.
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest that it rests.
@@ -388,6 +392,8 @@ impl<'a> Duty<'a> {
                         .map(|(project, task, problem)| ((project, task), problem))
                         .collect();
                 });
+                // A long queue is not looked at for each one that comes.
+                conductor.rest(breather(stepped.looking));
                 stepped.look_again.unwrap_or(IDLE)
             }
             Err(error) => {
@@ -397,6 +403,14 @@ impl<'a> Duty<'a> {
             }
         }
     }
+}
+
+/// Returns how long to rest behind a look that took so long.
+fn breather(looking: Duration) -> Duration {
+    if looking < CHEAP {
+        return Duration::ZERO;
+    }
+    (looking * 4).min(LONGEST_BREATHER)
 }
 
 fn trouble_of((times, _): (u32, Instant)) -> String {
@@ -447,6 +461,12 @@ mod tests {
         let problem = conductor.trouble().unwrap();
         assert!(problem.contains("once"), "{problem}");
         assert!(conductor.problems().contains(&problem));
+    }
+
+    #[test]
+    fn looks_at_a_long_queue_take_a_fifth_of_the_time_at_the_most() {
+        let rests = [0, 2, 10, 9000].map(|took| breather(Duration::from_millis(took)).as_millis());
+        assert_eq!(rests, [0, 0, 40, 500]);
     }
 
     #[test]

@@ -138,6 +138,10 @@ impl Truth {
                 Queue::default()
             }
         };
+        if queue.has_trusted() {
+            // The next glance looks closely.
+            self.queue_look = 0;
+        }
         self.queue = queue;
         let positions = self.queue.positions();
         let before = std::mem::replace(&mut self.positions, positions);

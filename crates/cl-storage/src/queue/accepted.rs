@@ -6,8 +6,9 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{
-    Entry, FOLDER, KNOWN_VERSION, Kind, QueueError, Waiter, add, digest_of, folder_of, import,
-    io_error, is_of_server, locked, may_be_of, names, read_entry, sequence_of, withdrawn,
+    Entry, FOLDER, KNOWN_VERSION, Kind, QueueError, Waiter, add, digest_of, folder_of,
+    found as named, import, io_error, is_of_server, locked, may_be_of, names, read_entry,
+    sequence_of, withdrawn,
 };
 use crate::durable::{self, Mode};
 use crate::id::{ProjectId, RunId, TaskId};
@@ -85,15 +86,13 @@ pub fn submitted_names(root: &Root) -> Result<Vec<String>, QueueError> {
 /// Returns the position of an entry of a server, from one; reads no other entry of a server.
 pub fn position_of(root: &Root, found: &Submitted) -> Result<usize, QueueError> {
     let folder = folder_of(root);
-    let names = names(&folder).map_err(io_error(&folder))?;
-    let before = names
-        .iter()
-        .filter(|name| sequence_of(name) < Some(found.entry.sequence))
-        .filter(|name| {
-            let is_live = || read_entry(&folder.join(name)).is_some_and(|entry| entry.is_live());
-            is_of_server(name) || is_live()
-        });
-    Ok(before.count() + 1)
+    let is_before = |name: &str| sequence_of(name) < Some(found.entry.sequence);
+    let before = named(&folder, is_before).map_err(io_error(&folder))?;
+    let counts = before.iter().filter(|name| {
+        let is_live = || read_entry(&folder.join(name)).is_some_and(|entry| entry.is_live());
+        is_of_server(name) || is_live()
+    });
+    Ok(counts.count() + 1)
 }
 
 /// Reads what servers have accepted of one task.
@@ -103,10 +102,11 @@ pub fn submitted_of(
     task: &TaskId,
 ) -> Result<Vec<Submitted>, QueueError> {
     let digest = digest_of(project, task);
-    let names = submitted_names(root)?.into_iter();
-    let found = names
-        .filter(|name| may_be_of(name, &digest))
-        .filter_map(|name| submitted(root, &name));
+    let folder = folder_of(root);
+    root.check_own_folder(FOLDER).map_err(io_error(&folder))?;
+    let is_meant = |name: &str| is_of_server(name) && may_be_of(name, &digest);
+    let names = named(&folder, is_meant).map_err(io_error(&folder))?;
+    let found = names.iter().filter_map(|name| submitted(root, name));
     let is_its = |found: &Submitted| found.entry.project == *project && found.entry.task == *task;
     Ok(found.filter(is_its).collect())
 }
@@ -193,9 +193,8 @@ pub fn remove_entry(root: &Root, name: &str) -> Result<(), QueueError> {
 /// Counts the supervisors that wait for a slot, up to `enough`.
 pub fn waiting_supervisors(root: &Root, enough: usize) -> usize {
     let folder = folder_of(root);
-    let names = names(&folder).unwrap_or_default().into_iter();
-    let tickets = names.filter(|name| !is_of_server(name));
-    let live = tickets
+    let tickets = named(&folder, |name| !is_of_server(name)).unwrap_or_default();
+    let live = (tickets.into_iter())
         .filter_map(|name| read_entry(&folder.join(name)))
         .filter(Entry::is_live);
     live.take(enough).count()

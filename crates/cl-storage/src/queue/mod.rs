@@ -185,6 +185,13 @@ pub fn folder_of(root: &Root) -> PathBuf {
 
 /// Lists the names of entries, in the order of their sequence; none if there is no queue.
 fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = found(folder, |_| true)?;
+    names.truncate(MOST_ENTRIES);
+    Ok(names)
+}
+
+/// Lists the names of those entries that are meant, in the order of their sequence.
+fn found(folder: &Path, is_meant: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -193,12 +200,12 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry?.file_name();
-        let name = name.to_str().filter(|name| sequence_of(name).is_some());
-        names.extend(name.map(str::to_owned));
+        let name = name.to_str().filter(|name| is_meant(name));
+        let sequence = name.and_then(|name| Some((sequence_of(name)?, name.to_owned())));
+        names.extend(sequence);
     }
-    names.sort_by_cached_key(|name| (sequence_of(name), name.clone()));
-    names.truncate(MOST_ENTRIES);
-    Ok(names)
+    names.sort_unstable();
+    Ok(names.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Returns the sequence number in the name of an entry.
@@ -251,8 +258,8 @@ pub fn drop_entries(root: &Root, project: &ProjectId, task: &TaskId) -> Result<u
     let folder = folder_of(root);
     let digest = digest_of(project, task);
     let mut dropped = 0;
-    let names = names(&folder).map_err(io_error(&folder))?.into_iter();
-    for name in names.filter(|name| may_be_of(name, &digest)) {
+    let names = found(&folder, |name| may_be_of(name, &digest));
+    for name in names.map_err(io_error(&folder))? {
         let path = folder.join(&name);
         let is_its = |entry: &Entry| {
             entry.project == *project
@@ -386,9 +393,9 @@ fn accepted_entry(
     who: Applicant<'_>,
 ) -> Result<Option<(String, Entry)>, QueueError> {
     let digest = digest_of(who.project, who.task);
-    let may_be_its = |name: &String| is_of_server(name) && may_be_of(name, &digest);
-    let names = names(folder).map_err(io_error(folder))?;
-    Ok(names.into_iter().filter(may_be_its).find_map(|name| {
+    let may_be_its = |name: &str| is_of_server(name) && may_be_of(name, &digest);
+    let names = found(folder, may_be_its).map_err(io_error(folder))?;
+    Ok(names.into_iter().find_map(|name| {
         let entry = read_entry(&folder.join(&name))?;
         let is_its = entry.launch.as_deref() == Some(who.launch)
             && entry.project == *who.project

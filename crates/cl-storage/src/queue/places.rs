@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{
-    Entry, FOLDER, Kind, digest_of, folder_of, is_of_server, may_be_of, names, read_entry,
+    Entry, FOLDER, Kind, Waiter, digest_of, folder_of, found, is_of_server, may_be_of, names,
+    read_entry,
 };
 use crate::id::{ProjectId, TaskId};
 use crate::layout::Root;
 use crate::look::Look;
+use crate::process::ProcessIdentity;
 
 /// A place in the queue, as the decisions see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +44,21 @@ pub fn position(places: &[Place], sequence: u64) -> Option<usize> {
     Some(places.iter().filter(counts).count() + 1)
 }
 
+/// From so many entries on, each look at all of their files costs more than it tells.
+const MANY: usize = 256;
+/// For how long the names of so many files speak for their content.
+const TRUST: Duration = Duration::from_millis(250);
+
 /// The queue at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
-    entries: Vec<(Entry, bool)>,
+    entries: Vec<(Arc<Entry>, bool)>,
     /// Which file each entry was read from.
     files: Vec<(String, Look)>,
+    /// When all files were looked at.
+    looked_at: Option<Instant>,
+    /// Some were not looked at since.
+    has_trusted: bool,
 }
 
 impl Queue {
@@ -55,30 +69,51 @@ impl Queue {
 
     /// Looks at the queue as [`Queue::read`] does, and reads only the files that are not
     /// those of `before`.
+    ///
+    /// Of a long queue that was looked at a moment ago only the names are looked at: a new entry
+    /// has a new name, and what changes in one is which process keeps its place.
     pub fn read_again(root: &Root, before: &Self) -> io::Result<Self> {
         root.check_own_folder(FOLDER)?;
         let folder = folder_of(root);
-        let known: HashMap<&str, (&Look, &Entry)> = (before.files.iter())
-            .zip(before.entries())
-            .map(|((name, look), entry)| (name.as_str(), (look, entry)))
+        let known: HashMap<&str, (&Look, &Arc<Entry>)> = (before.files.iter())
+            .zip(&before.entries)
+            .map(|((name, look), (entry, _))| (name.as_str(), (look, entry)))
             .collect();
-        let mut queue = Self::default();
+        let trusted_since =
+            (before.looked_at).filter(|at| before.files.len() >= MANY && at.elapsed() < TRUST);
+        let mut queue = Self {
+            looked_at: Some(trusted_since.unwrap_or_else(Instant::now)),
+            has_trusted: trusted_since.is_some(),
+            ..Self::default()
+        };
+        // Most entries name the same process.
+        let mut alive: HashMap<ProcessIdentity, bool> = HashMap::new();
+        let mut is_live = |entry: &Entry| {
+            let owner = entry.owner.as_ref().map(Waiter::identity);
+            owner.is_some_and(|owner| match alive.get(&owner) {
+                Some(is_alive) => *is_alive,
+                None => *alive.entry(owner.clone()).or_insert(owner.is_alive()),
+            })
+        };
         for name in names(&folder)? {
-            let path = folder.join(&name);
-            // What is gone by now does not wait.
-            let Ok(look) = Look::at(&path) else { continue };
-            let known = known.get(name.as_str()).filter(|known| *known.0 == look);
-            let entry = match known {
-                Some((_, entry)) => Some((*entry).clone()),
-                None => read_entry(&path),
+            let known = known.get(name.as_str());
+            let found = match known.filter(|_| queue.has_trusted) {
+                Some((look, entry)) => Some((**look, Arc::clone(entry))),
+                None => look_at(&folder.join(&name), known),
             };
-            if let Some(entry) = entry {
-                let is_live = entry.is_live();
+            // What is gone by now does not wait.
+            if let Some((look, entry)) = found {
+                let is_live = is_live(&entry);
                 queue.entries.push((entry, is_live));
                 queue.files.push((name, look));
             }
         }
         Ok(queue)
+    }
+
+    /// Tells whether another look may find another process in an entry, however soon it comes.
+    pub fn has_trusted(&self) -> bool {
+        self.has_trusted
     }
 
     /// Tells whether a server has accepted `task` and not launched it yet.
@@ -96,7 +131,7 @@ impl Queue {
 
     /// Returns every task that waits with its position, as [`Queue::position`] tells it.
     pub fn positions(&self) -> HashMap<(ProjectId, TaskId), usize> {
-        let mut by_sequence: Vec<&(Entry, bool)> = self.entries.iter().collect();
+        let mut by_sequence: Vec<&(Arc<Entry>, bool)> = self.entries.iter().collect();
         by_sequence.sort_by_key(|(entry, _)| entry.sequence);
         let mut of_sequence = HashMap::new();
         let (mut live, mut kept) = (0, 0);
@@ -127,11 +162,11 @@ impl Queue {
 
     /// Returns the entries, first come first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().map(|(entry, _)| entry)
+        self.entries.iter().map(|(entry, _)| &**entry)
     }
 
     fn places(&self) -> Vec<Place> {
-        let place = |(entry, is_live): &(Entry, bool)| Place {
+        let place = |(entry, is_live): &(Arc<Entry>, bool)| Place {
             sequence: entry.sequence,
             kind: entry.kind,
             is_live: *is_live,
@@ -141,7 +176,7 @@ impl Queue {
 
     /// Returns the position of `task`, from one; none if it does not wait.
     pub fn position(&self, project: &ProjectId, task: &TaskId) -> Option<usize> {
-        let waits = |(entry, is_live): &&(Entry, bool)| {
+        let waits = |(entry, is_live): &&(Arc<Entry>, bool)| {
             let is_kept = *is_live || entry.kind == Kind::Server;
             is_kept && entry.project == *project && entry.task == *task
         };
@@ -150,13 +185,23 @@ impl Queue {
     }
 }
 
+/// Looks at a file, and reads it if it is not the one that is `known`.
+fn look_at(path: &Path, known: Option<&(&Look, &Arc<Entry>)>) -> Option<(Look, Arc<Entry>)> {
+    let look = Look::at(path).ok()?;
+    let entry = match known.filter(|(known, _)| **known == look) {
+        Some((_, entry)) => Arc::clone(entry),
+        None => Arc::new(read_entry(path)?),
+    };
+    Some((look, entry))
+}
+
 /// Tells whether a server has accepted `task` and not launched it yet.
 pub fn has_server_entry(root: &Root, project: &ProjectId, task: &TaskId) -> bool {
     let folder = folder_of(root);
     let digest = digest_of(project, task);
-    let of_server = names(&folder).unwrap_or_default().into_iter();
-    of_server
-        .filter(|name| is_of_server(name) && may_be_of(name, &digest))
+    let is_meant = |name: &str| is_of_server(name) && may_be_of(name, &digest);
+    let names = found(&folder, is_meant).unwrap_or_default().into_iter();
+    names
         .filter_map(|name| read_entry(&folder.join(name)))
         .any(|entry| entry.project == *project && entry.task == *task)
 }
