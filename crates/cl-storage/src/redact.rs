@@ -90,6 +90,40 @@ impl Redactor {
         result
     }
 
+    /// Returns how long the longest secret that is known is, in bytes.
+    pub fn longest_known(&self) -> usize {
+        let secrets = self.secrets.iter();
+        let lengths = secrets.map(|secret| secret.expose_secret().trim().len());
+        lengths.max().unwrap_or(0)
+    }
+
+    /// Writes asterisks over the secrets that are known, so that every byte keeps its place.
+    ///
+    /// For pieces of files: whoever looks at [`Self::longest_known`] bytes more on both sides
+    /// covers the same bytes, however a file is cut.
+    pub fn cover_known(&self, bytes: &mut [u8]) {
+        let secrets = self.secrets.iter();
+        let secrets: Vec<&str> = secrets.map(|s| s.expose_secret().trim()).collect();
+        for found in find_all(&secrets, bytes) {
+            bytes[found].fill(b'*');
+        }
+    }
+
+    /// Writes asterisks over the beginning of a secret at the end of a file that may grow.
+    pub fn cover_begun(&self, bytes: &mut [u8]) {
+        for secret in &self.secrets {
+            let secret = secret.expose_secret().trim().as_bytes();
+            let longest = (secret.len() - 1).min(bytes.len());
+            let begun = (SHORTEST_SECRET..=longest)
+                .rev()
+                .find(|length| bytes.ends_with(&secret[..*length]));
+            if let Some(begun) = begun {
+                let from = bytes.len() - begun;
+                bytes[from..].fill(b'*');
+            }
+        }
+    }
+
     /// Copies `from` to `to` without any of the secrets that are known, wherever they are cut
     /// by reads, and returns how many were masked.
     ///

@@ -13,6 +13,7 @@ use std::path::{Path as FilePath, PathBuf};
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use cl_storage::redact::Redactor;
 use cl_storage::run_info::RunInfo;
 use cl_storage::{RunDir, TaskDir, durable};
 use cl_wire::ProblemCode;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::listing::flag;
 use super::place;
 use crate::answer::{Answer, Json, Refusal, blocking};
 use crate::app::App;
@@ -54,9 +56,17 @@ struct Wanted {
     offset: Option<String>,
     limit: Option<String>,
     tail: Option<String>,
+    covered: Option<String>,
 }
 
 impl Wanted {
+    /// Returns what knows the secrets that are to be covered.
+    fn cover(&self, app: &App) -> Answer<Redactor> {
+        let is_covered = flag("covered", self.covered.as_deref(), false)?;
+        let known = is_covered.then(|| app.audit.redactor().clone());
+        Ok(known.unwrap_or_default())
+    }
+
     fn part(&self) -> Answer<Part> {
         Part::parse(
             self.offset.as_deref(),
@@ -94,12 +104,13 @@ async fn task_file(
     .await
 }
 
-/// Reads the bytes of a file of a task.
+/// Reads the bytes of a file of a task, as they are or with known secrets covered.
 #[utoipa::path(
     get, path = "/api/projects/{project_id}/tasks/{task_id}/file/raw", tag = "files",
     params(
         ("project_id" = String, Path), ("task_id" = String, Path),
         ("name" = Option<String>, Query, description = "`TASK.md`, which is also the default"),
+        ("covered" = Option<bool>, Query, description = "Asterisks stand in the place of secrets that the server knows, one for each byte"),
         ("Range" = Option<String>, Header, description = "One range of bytes")
     ),
     responses(
@@ -114,7 +125,7 @@ async fn task_bytes(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let (project, task) = (place::project_id(&project)?, place::task_id(&task)?);
-    raw(headers, move || {
+    raw(wanted.cover(&app)?, headers, move || {
         let task = place::known_task(&app, &project, &task)?;
         let name = wanted.name.unwrap_or_else(|| TASK_FILE.to_owned());
         let path = of_task(&task, &name)?;
@@ -150,12 +161,13 @@ async fn run_file(
     .await
 }
 
-/// Reads the bytes of a file of a run.
+/// Reads the bytes of a file of a run, as they are or with known secrets covered.
 #[utoipa::path(
     get, path = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/file/raw", tag = "files",
     params(
         ("project_id" = String, Path), ("task_id" = String, Path), ("run_id" = String, Path),
         ("name" = Option<String>, Query, description = RUN_FILES),
+        ("covered" = Option<bool>, Query, description = "Asterisks stand in the place of secrets that the server knows, one for each byte"),
         ("Range" = Option<String>, Header, description = "One range of bytes")
     ),
     responses(
@@ -170,7 +182,7 @@ async fn run_bytes(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let run = run_of(&app, &ids)?;
-    raw(headers, move || {
+    raw(wanted.cover(&app)?, headers, move || {
         let name = run_file_name(wanted.name);
         let path = of_run(&app, &run()?, &name)?;
         open(&name, &path)

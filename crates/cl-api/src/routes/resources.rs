@@ -8,6 +8,7 @@ use cl_config::AccountNames;
 use cl_runner::processes;
 use cl_storage::evidence::{self, Evidence};
 use cl_storage::ledger::{self, Account, AccountKey, Ledger, LedgerError};
+use cl_storage::redact::Redactor;
 use cl_storage::task_state::TaskState;
 use cl_storage::{ProjectId, TaskDir, TaskId};
 use cl_wire::evidence::{EvidenceRow, TaskEvidence};
@@ -300,7 +301,7 @@ async fn evidence_output(
     let number: u32 = number
         .parse()
         .map_err(|_| Refusal::bad_request("number: must be that of a piece of evidence"))?;
-    files::raw(headers, move || {
+    files::raw(Redactor::default(), headers, move || {
         let task = place::known_task(&app, &project, &id)?;
         let missing = || Refusal::not_found("there is no such evidence");
         let piece = Evidence::read(&task, number)

@@ -116,6 +116,38 @@ fn bytes_come_as_they_are_and_in_ranges() {
 }
 
 #[test]
+fn bytes_keep_their_places_where_secrets_are_covered() {
+    const SECRET: &str = "canary-key-000001";
+    let place = scene::place();
+    let yaml = format!("agents: {{claude: {{token: {SECRET}}}}}");
+    let server = place.start(&Setup::yaml(&yaml));
+    let stdout = scene::task_folder(&server).join("runs").join(scene::RUN);
+    let stdout = stdout.join("agent-stdout.txt");
+    // One lies across the end of a block, the last one is still being written.
+    let before = "x".repeat(64 * 1024 - 5);
+    let text = format!("{before}{SECRET}\u{e9} and {SECRET} {}", &SECRET[..11]);
+    std::fs::write(&stdout, &text).unwrap();
+    let stars = "*".repeat(SECRET.len());
+    let shown = format!("{before}{stars}\u{e9} and {stars} {}", &stars[..11]);
+    let path = format!("{}/file/raw?name=stdout", scene::run_path());
+    assert!(server.get(&path).expect(200).text() == text, "as it is");
+    server.get(&format!("{path}&covered=perhaps")).expect(400);
+    let path = format!("{path}&covered=1");
+    let all = server.get(&path).expect(200);
+    assert!(all.text() == shown, "{}", &all.text()[before.len()..]);
+    for cut in before.len() - 2..=text.len() - 1 {
+        let range = format!("bytes={}-{cut}", before.len() - 3);
+        let request = server.request("GET", &path).header("range", &range);
+        let part = server.ask(&request).expect(206);
+        assert_eq!(part.body, shown.as_bytes()[before.len() - 3..=cut]);
+        let range = format!("bytes={cut}-");
+        let request = server.request("GET", &path).header("range", &range);
+        let rest = server.ask(&request).expect(206);
+        assert_eq!(rest.body, shown.as_bytes()[cut..]);
+    }
+}
+
+#[test]
 fn a_large_file_is_sent_block_by_block() {
     let server = served();
     let output = scene::task_folder(&server).join("runs").join(scene::RUN);

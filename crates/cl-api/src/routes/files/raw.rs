@@ -1,4 +1,4 @@
-//! The bytes of a file as they are, or one range of them.
+//! The bytes of a file as they are or with secrets covered, or one range of them.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -9,22 +9,26 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use cl_storage::redact::Redactor;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::Opened;
-use crate::answer::{Answer, Refusal, blocking};
+use crate::answer::{Answer, blocking};
 
 /// How much of a file is sent at once.
 const BLOCK: u64 = 64 * 1024;
 
 /// Sends what `open` opens, or the range that `headers` ask for.
+///
+/// What `cover` knows is covered by as many asterisks, so that every other byte keeps its place.
 pub(crate) async fn raw(
+    cover: Redactor,
     headers: HeaderMap,
     open: impl FnOnce() -> Answer<Opened> + Send + 'static,
 ) -> Answer<Response> {
     blocking(move || {
-        let mut opened = open()?;
+        let opened = open()?;
         let size = opened.size;
         let (status, from, to) = match Range::parse(&headers, size) {
             Range::All => (StatusCode::OK, 0, size),
@@ -35,11 +39,12 @@ pub(crate) async fn raw(
                 return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
             }
         };
-        opened
-            .file
-            .seek(SeekFrom::Start(from))
-            .map_err(|error| Refusal::internal("the file could not be read", &error))?;
-        let body = Body::new(Blocks::of(opened.file, to - from));
+        let piece = Piece {
+            file: opened.file,
+            cover,
+            at: from,
+        };
+        let body = Body::new(Blocks::of(piece, to - from));
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -102,14 +107,47 @@ struct Blocks {
 
 #[derive(Debug)]
 enum Stage {
-    Idle(File),
-    Reading(JoinHandle<io::Result<(File, Vec<u8>)>>),
+    Idle(Piece),
+    Reading(JoinHandle<io::Result<(Piece, Vec<u8>)>>),
     Over,
 }
 
+/// What is left to be read of a file.
+#[derive(Debug)]
+struct Piece {
+    file: File,
+    cover: Redactor,
+    /// The next byte.
+    at: u64,
+}
+
+impl Piece {
+    /// Reads the next block; a file that has become shorter breaks its answer off.
+    fn next(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let beside = self.cover.longest_known() as u64;
+        let before = self.at.min(beside);
+        self.file.seek(SeekFrom::Start(self.at - before))?;
+        let wanted = before + length as u64 + beside;
+        let mut block = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
+        (&mut self.file).take(wanted).read_to_end(&mut block)?;
+        let before = usize::try_from(before).unwrap_or(0);
+        if block.len() < before + length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.cover.cover_known(&mut block);
+        if (block.len() as u64) < wanted {
+            self.cover.cover_begun(&mut block);
+        }
+        block.truncate(before + length);
+        block.drain(..before);
+        self.at += length as u64;
+        Ok(block)
+    }
+}
+
 impl Blocks {
-    fn of(file: File, left: u64) -> Self {
-        let stage = Stage::Idle(file);
+    fn of(piece: Piece, left: u64) -> Self {
+        let stage = Stage::Idle(piece);
         Self { left, stage }
     }
 }
@@ -126,13 +164,11 @@ impl hyper::body::Body for Blocks {
             match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Over => return Poll::Ready(None),
                 Stage::Idle(_) if self.left == 0 => return Poll::Ready(None),
-                Stage::Idle(mut file) => {
+                Stage::Idle(mut piece) => {
                     let length = usize::try_from(self.left.min(BLOCK)).unwrap_or(0);
                     self.stage = Stage::Reading(tokio::task::spawn_blocking(move || {
-                        let mut block = vec![0; length];
-                        // A file that has become shorter breaks its answer off.
-                        file.read_exact(&mut block)?;
-                        Ok((file, block))
+                        let block = piece.next(length)?;
+                        Ok((piece, block))
                     }));
                 }
                 Stage::Reading(mut reading) => match Pin::new(&mut reading).poll(cx) {
@@ -140,9 +176,9 @@ impl hyper::body::Body for Blocks {
                         self.stage = Stage::Reading(reading);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(Ok((file, block)))) => {
+                    Poll::Ready(Ok(Ok((piece, block)))) => {
                         self.left -= block.len() as u64;
-                        self.stage = Stage::Idle(file);
+                        self.stage = Stage::Idle(piece);
                         return Poll::Ready(Some(Ok(Frame::data(block.into()))));
                     }
                     Poll::Ready(Ok(Err(error))) => return Poll::Ready(Some(Err(error))),

