@@ -406,3 +406,60 @@ fn changes_print_the_same_from_files_and_from_a_server() {
         assert_eq!(by_server, by_files);
     }
 }
+
+/// Waits for `what` to end, and says how.
+fn wait_for(what: &mut Child) -> bool {
+    let mut status = None;
+    eventually(|| {
+        status = what.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap().success()
+}
+
+#[test]
+fn who_waits_by_way_of_a_server_is_told_of_changes() {
+    let place = Place::new();
+    let task = place.task(TASK);
+    let run = add_run(&task, 1, ended(RunStatus::Failed, 3));
+    let server = Server::start(&place);
+    // Looking again as rarely as this, it would not see the end in time.
+    let waiting = "watch --project demo --until any-failed --interval 1h --timeout 0";
+    let args = format!("{waiting} {TASK} --server {}", server.url);
+    std::fs::remove_dir_all(run.path()).unwrap();
+    let mut command = place.command(args.split(' '));
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    assert!(line.contains("idle"), "{line}");
+    add_run(&task, 2, ended(RunStatus::Completed, 0));
+    marker::create_done(&task).unwrap();
+    assert!(wait_for(&mut child));
+}
+
+#[test]
+fn who_gets_no_stream_looks_again_and_again() {
+    let place = Place::new();
+    let task = place.task(TASK);
+    let config = "api: {sse: {max_clients_per_run: 1}}\n";
+    std::fs::write(place.work().join("conductor.yaml"), config).unwrap();
+    let server = Server::start(&place);
+    let watch = |interval: &str| {
+        let line = format!("watch --project demo --timeout 0 {TASK} --interval {interval}");
+        let args = format!("{line} --server {}", server.url);
+        let mut command = place.command(args.split(' '));
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        assert!(line.contains("idle"), "{line}");
+        // It is read from to the end.
+        (child, out)
+    };
+    let (mut first, _out) = watch("100ms");
+    let (mut second, _also) = watch("100ms");
+    add_run(&task, 2, ended(RunStatus::Completed, 0));
+    marker::create_done(&task).unwrap();
+    assert!(wait_for(&mut first) && wait_for(&mut second));
+}

@@ -1,7 +1,7 @@
 //! Launches by way of a server.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cl_runner::wishes::{Wish, Wishes};
 use cl_storage::{ProjectId, TaskId};
@@ -9,15 +9,17 @@ use cl_wire::changes::{LaunchKind, LaunchPolicy, LaunchRequest, Launched};
 use cl_wire::shown::{StopRequest, Suppression, TaskShown};
 use serde_json::json;
 
-use super::Server;
 use super::server::of_task;
+use super::{About, News, Server};
 use crate::args::{ChildTimeout, Deadlock, LaunchArgs, LoopArgs};
 use crate::commands::launching;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 
-/// How often the task is looked at.
+/// How often the task is looked at where the server does not tell of changes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How soon a signal is seen.
+const SIGNALS: Duration = Duration::from_millis(100);
 /// How many looks in a row a server that is started again may not answer.
 const MOST_UNANSWERED: u32 = 300;
 
@@ -157,6 +159,7 @@ fn wait(
     let (project, task) = (&launching.project, &launching.task);
     let mut asked: Option<Wish> = None;
     let mut unanswered = 0;
+    let mut news = News::new(server, About::Tasks, project, Some(task));
     loop {
         match server.show(project, task) {
             Ok(shown) => {
@@ -174,7 +177,11 @@ fn wait(
             }
             Err(error) => return Err(error),
         }
-        match wishes.within(LOOK_EVERY) {
+        let wish = match unanswered {
+            0 => wish_or_news(wishes, &mut news),
+            _ => wishes.within(LOOK_EVERY),
+        };
+        match wish {
             None => {}
             Some(Wish::HangUp) => return Ok(Exit::Terminated),
             Some(wish) => {
@@ -199,6 +206,19 @@ fn wait(
                     return Ok(of_wish(wish));
                 }
             }
+        }
+    }
+}
+
+/// Waits for a signal; none if the task is to be looked at again.
+fn wish_or_news(wishes: &mut Wishes, news: &mut News<'_>) -> Option<Wish> {
+    let began = Instant::now();
+    loop {
+        if let Some(wish) = wishes.within(Duration::from_millis(1)) {
+            return Some(wish);
+        }
+        if news.within(SIGNALS) || began.elapsed() >= news.patience(LOOK_EVERY) {
+            return None;
         }
     }
 }

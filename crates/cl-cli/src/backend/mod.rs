@@ -12,6 +12,7 @@
 
 mod known;
 pub(crate) mod launch;
+mod news;
 mod server;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use cl_view::Survey;
 use cl_wire::TaskListing;
 use cl_wire::shown::{ProjectNames, RunListing, TaskActivity, TaskShown};
 
+pub(crate) use news::{About, News};
 pub(crate) use server::{Server, of_task};
 
 use crate::args::{BusCommand, Command, FactsCommand, GoalCommand, ReviewCommand};

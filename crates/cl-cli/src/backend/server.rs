@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cl_client::blocking::Blocking;
 use cl_client::{Builder, Client, ClientError, Path, UsageQuery};
+use cl_client::blocking::{Blocking, Events};
 use cl_storage::{ProjectId, TaskId};
 use cl_wire::limits::{Forgotten, Limits};
 use cl_wire::ps::Processes;
@@ -83,6 +84,12 @@ impl Server {
         self.asking
             .ask(question)
             .map_err(|error| self.explained(error))
+    }
+
+    /// Follows what changes in a project.
+    pub(super) fn changes_of(&self, project: &ProjectId) -> Result<Events<'_>, ClientError> {
+        let path = Path::of(["api", "projects"]).then(project).then("stream");
+        self.asking.follow(path, None)
     }
 
     /// Says of a refusal what the key has to do with it.

@@ -8,7 +8,7 @@ use cl_storage::status::TaskStatus;
 use serde_json::json;
 
 use crate::args::{Until, WatchArgs};
-use crate::backend::{self, Backend, Need};
+use crate::backend::{self, About, Backend, Need, News};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Origin, Scope};
@@ -40,9 +40,15 @@ pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
         started: Instant::now(),
         unanswered: None,
     };
+    let project = scope.require_project()?;
+    let mut news = match &backend {
+        Backend::Local => None,
+        Backend::Server(server) => Some(News::new(server, About::Tasks, project, None)),
+    };
+    let interval = args.interval.max(SHORTEST_INTERVAL);
     loop {
         let Some(survey) = watch.look(ctx, &backend, &scope, &tasks)? else {
-            std::thread::sleep(args.interval.max(SHORTEST_INTERVAL));
+            std::thread::sleep(interval);
             continue;
         };
         let verdict = watch.judge(&survey);
@@ -54,11 +60,16 @@ pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
         if !args.timeout.is_zero() && waited >= args.timeout {
             return Err(timed_out(&survey, args.timeout));
         }
-        let mut pause = args.interval.max(SHORTEST_INTERVAL);
+        let mut pause = (news.as_ref()).map_or(interval, |news| news.patience(interval));
         if !args.timeout.is_zero() {
             pause = pause.min(args.timeout.saturating_sub(waited));
         }
-        std::thread::sleep(pause);
+        match &mut news {
+            None => std::thread::sleep(pause),
+            Some(news) => {
+                news.within(pause);
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::post::{body, parse_parent, without_own_secrets};
 use super::read::{Row, WAIT, Wanted, query, shown, skipped, tell_reset, warn_about_damage};
 use crate::args::{DurabilityArg, PostArgs, ReadArgs};
-use crate::backend::{Backend, Server};
+use crate::backend::{About, Backend, News, Server};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::scope::{Origin, Scope};
@@ -173,7 +173,8 @@ fn print_json(ctx: &mut Context, wanted: &Wanted, found: &BusPage) -> Result<(),
     ))
 }
 
-/// Prints what is posted from now on; asks once a second, like a look at the file.
+/// Prints what is posted from now on; asks when the server tells of messages, or else once a
+/// second, like a look at the file.
 fn follow(
     ctx: &mut Context,
     server: &Server,
@@ -188,6 +189,7 @@ fn follow(
         ..wanted.clone()
     };
     let mut is_silent = false;
+    let mut news = News::new(server, About::Messages, &bus.0, bus.1.as_ref());
     loop {
         for entry in &found.entries {
             let row = Row::of(&entry.message, None);
@@ -198,7 +200,7 @@ fn follow(
             behind = Some(last.cursor().to_string());
         }
         if !found.has_more || found.entries.is_empty() {
-            std::thread::sleep(WAIT);
+            news.within(if is_silent { WAIT } else { news.patience(WAIT) });
         }
         found = match page(server, bus, &wanted, behind.clone(), CHUNK) {
             Ok(page) => {
