@@ -2,6 +2,7 @@
 
 use cl_testkit::patience::until;
 use cl_testkit::scenario::PROJECT;
+use cl_testkit::served::Served;
 use rustix::process::Signal;
 
 use crate::bed::{Bed, limited};
@@ -29,6 +30,23 @@ fn waking_a_task_tries_again_now() {
     assert_eq!(shown["windows"][0]["state"], "ok", "{shown:#}");
     assert_eq!(shown["windows"][0]["source"], "probe", "{shown:#}");
     bed.command(&wake).run().assert_code(4);
+}
+
+#[test]
+fn a_server_wakes_a_task_by_either_path() {
+    for path in ["/api/projects", "/api/v1/core/projects"] {
+        let bed = waiting();
+        let home = bed.scenario.path().join("home");
+        let server = Served::spawn(bed.command(&["serve", "--port", "0"]), &home);
+        let mut caller = server.caller();
+        let path = format!("{path}/{PROJECT}/tasks/{TASK}/wake");
+        let woken = caller.ask("POST", &path, &[], None).unwrap();
+        assert_eq!(woken.expect(200).json()["outcome"], "awake", "{path}");
+        bed.wait_for(TASK, "all_finished");
+        assert_eq!(bed.scenario.begun().len(), 2, "{path}");
+        let again = caller.ask("POST", &path, &[], None).unwrap();
+        again.expect(409);
+    }
 }
 
 #[test]
