@@ -1,13 +1,15 @@
-import { counter, steady } from "./agents";
+import { counter, release, steady } from "./agents";
 import { PROJECT } from "./harness/api";
 import { pictures } from "./harness/picture";
 import { expect, test } from "./harness/stage";
 import { numbersOf, Ui } from "./harness/ui";
 
 const LINES = 2000;
+/** So many are there before the server is killed, however slow the machine is. */
+const EARLY = 600;
 
 test("the server is killed and comes back below the open page", async ({ stage, page }) => {
-  counter(stage.place, "counter", 400, LINES);
+  counter(stage.place, "counter", 400, LINES, EARLY);
   steady(stage.place);
   await stage.serve();
   const id = await stage.api.launch("counting", "counter", {
@@ -21,6 +23,7 @@ test("the server is killed and comes back below the open page", async ({ stage, 
   await page.evaluate(() => Object.assign(window, { stillTheSame: true }));
 
   await stage.server.kill();
+  release(stage.place, id, "more");
   await expect(ui.offline).toBeVisible();
   // What was known is still shown.
   await expect(ui.row("counting")).toBeVisible();

@@ -145,6 +145,8 @@ test("idle, with nothing running", async ({ stage, page }) => {
   expect(browser.length, "processes of the browser").toBeGreaterThan(1);
   const usage = () => browser.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
 
+  const urls: string[] = [];
+  page.on("request", (request) => urls.push(new URL(request.url()).pathname));
   const asked = await counted();
   const [used, served, began] = [usage(), cpuSeconds(stage.server.pid), Date.now()];
   await page.waitForTimeout(IDLE);
@@ -153,7 +155,7 @@ test("idle, with nothing running", async ({ stage, page }) => {
   const requests = (await counted()) - asked - own;
   report({
     group: "U2",
-    name: "requests of an idle page",
+    name: ["requests of an idle page", ...urls].join(" "),
     value: (requests * 60) / seconds,
     unit: "/min",
     goal: 0,
