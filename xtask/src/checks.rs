@@ -187,7 +187,10 @@ mod tests {
             let name = retried_test(line).unwrap();
             assert!(name.ends_with("cl-api::it streams::a_test"), "{name}");
         }
-        assert_eq!(retried_test("        PASS [   0.005s] crate tests::a"), None);
+        assert_eq!(
+            retried_test("        PASS [   0.005s] crate tests::a"),
+            None
+        );
     }
 
     #[test]

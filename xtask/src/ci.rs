@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{checks, demo, hygiene, layers, release, secrets, smoke, tidy, ui};
+use crate::{checks, demo, e2e, hygiene, layers, release, schema_fuzz, secrets, smoke, tidy, ui};
 
 /// One check and what to run when it fails.
 struct Step {
@@ -62,6 +62,17 @@ const STEPS: &[Step] = &[
         name: "test",
         run: |workspace| checks::test(workspace, &[]),
         remedy: "mend what failed, then: cargo xtask test -- NAME",
+    },
+    // With the binaries that the tests were run with.
+    Step {
+        name: "e2e",
+        run: e2e::check,
+        remedy: "look at the traces in target/e2e/results, then: cargo xtask e2e --dev -- NAME",
+    },
+    Step {
+        name: "schema-fuzz",
+        run: |workspace| schema_fuzz::run(workspace, &schema_fuzz::Options::default()),
+        remedy: "cargo xtask schema-fuzz --path REGEX; its log has a command for each finding",
     },
     Step {
         name: "release-check",

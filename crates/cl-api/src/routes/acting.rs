@@ -7,15 +7,14 @@ use cl_runner::cancel::uncancel_task;
 use cl_runner::unblock::{UnblockError, unblock_task};
 use cl_runner::wake::{WakeError, WakeReport, wake_task};
 use cl_storage::marker::{self, StopMark};
-use cl_storage::{RunId, TaskDir, TaskId, queue};
-use cl_storage::task_config::TaskConfig;
+use cl_storage::{RunId, TaskDir, TaskId};
 use cl_wire::projects::{Cancel, Outcome, TaskActed, Unblock};
 use cl_wire::{Problem, ProblemCode};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::core::look;
 use super::changing::unqueue;
+use super::core::look;
 use super::place;
 use super::steering::{BY, changed, end, is_external, is_ours, mark_cancelled, not_cancelled};
 use crate::answer::{Answer, Refusal, blocking, json};

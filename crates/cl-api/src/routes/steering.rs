@@ -12,16 +12,15 @@ use cl_runner::stop::{StopOptions, stop_task};
 use cl_storage::marker::{self, Cancellation, Marker, Markers, StopMark};
 use cl_storage::run_info::RunInfo;
 use cl_storage::snapshot::RunView;
-use cl_storage::{ProjectId, RunId, TaskDir, TaskId, queue};
-use cl_storage::snapshot::{RunView, TaskView};
+use cl_storage::{ProjectId, RunId, TaskDir, TaskId};
 use cl_wire::projects::{Resume, Resumed, RunStopping};
 use cl_wire::v1::{Stopped, Stopping};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::core::look;
 use super::changing::unqueue;
+use super::core::look;
 use super::place;
 use crate::answer::{Answer, Json, Refusal, blocking, json};
 use crate::app::App;

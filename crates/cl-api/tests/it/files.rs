@@ -135,7 +135,7 @@ fn bytes_keep_their_places_where_secrets_are_covered() {
     let path = format!("{path}&covered=1");
     let all = server.get(&path).expect(200);
     assert!(all.text() == shown, "{}", &all.text()[before.len()..]);
-    for cut in before.len() - 2..=text.len() - 1 {
+    for cut in (before.len() - 2)..text.len() {
         let range = format!("bytes={}-{cut}", before.len() - 3);
         let request = server.request("GET", &path).header("range", &range);
         let part = server.ask(&request).expect(206);

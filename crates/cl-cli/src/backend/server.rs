@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use cl_client::blocking::Blocking;
-use cl_client::{Builder, Client, ClientError, Path, UsageQuery};
 use cl_client::blocking::{Blocking, Events};
+use cl_client::{Builder, Client, ClientError, Path, UsageQuery};
 use cl_storage::{ProjectId, TaskId};
 use cl_wire::limits::{Forgotten, Limits};
 use cl_wire::ps::Processes;
