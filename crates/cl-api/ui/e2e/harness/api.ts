@@ -68,10 +68,10 @@ export class Api {
     return (await this.get(`/api/projects/${PROJECT}/tasks/${task}/messages?limit=500`)).messages;
   }
 
-  /** One number of the server's metrics. */
-  async metric(name: string): Promise<number> {
+  /** One number of the server's metrics; of series whose labels match, if that is asked for. */
+  async metric(name: string, labels?: RegExp): Promise<number> {
     const answer = await fetch(`${this.server().origin}/metrics`);
-    return metric(await answer.text(), name);
+    return metric(await answer.text(), name, labels);
   }
 
   /** A new link that logs a browser in, once. */
@@ -98,9 +98,9 @@ export function taskId(name: string): string {
 }
 
 /** Reads one number of the server's metrics; series of one name are added up. */
-export function metric(text: string, name: string): number {
+export function metric(text: string, name: string, labels = /^/): number {
   const lines = text
     .split("\n")
-    .filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)));
+    .filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)) && labels.test(line));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
