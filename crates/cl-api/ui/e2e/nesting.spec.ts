@@ -41,7 +41,10 @@ test("a run that was restarted stands below the one that replaced it", async ({ 
   const row = (at: number) => ui.tree.locator(`[data-key="${runs.at(at)?.id}"]`);
   await expect(row(-1)).toHaveAttribute("aria-level", "2");
   await expect(row(-2)).toHaveAttribute("aria-level", "3");
-  await row(-2).getByTestId("tree-toggle").click();
+  // One that was seen at work has been opened by then.
+  if ((await row(-2).getAttribute("aria-expanded")) === "false") {
+    await row(-2).getByTestId("tree-toggle").click();
+  }
   await expect(row(-3)).toHaveAttribute("aria-level", "4");
   release(stage.place, id, "end");
   await expect(ui.status).toHaveAttribute("data-status", /completed|all_finished/);

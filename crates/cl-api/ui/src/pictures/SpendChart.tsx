@@ -95,14 +95,16 @@ function Totals({ total }: { total: Schemas["UsageRow"] }) {
         <dd title={costText(total.cost_usd, total.runs_without_cost)}>
           {total.runs === 0 ? "$0.00" : moneyText(total.cost_usd)}
         </dd>
-        {total.runs_without_cost > 0 && <small>{total.runs_without_cost} runs told none</small>}
+        {total.runs_without_cost > 0 && (
+          <dd className={styles.more}>{total.runs_without_cost} runs told none</dd>
+        )}
       </div>
       <div>
         <dt>For nothing</dt>
         <dd>{wasted.runs === 0 ? "$0.00" : moneyText(wasted.cost_usd)}</dd>
-        <small>
+        <dd className={styles.more}>
           {wasted.runs} {wasted.runs === 1 ? "run" : "runs"}
-        </small>
+        </dd>
       </div>
       <div>
         <dt>Tokens</dt>
@@ -114,9 +116,9 @@ function Totals({ total }: { total: Schemas["UsageRow"] }) {
             : tokensText(tokens.reduce((a, b) => a + b, 0))}
         </dd>
         {tokens.length > 0 && (
-          <small>
+          <dd className={styles.more}>
             {tokensText(total.input_tokens)} in, {tokensText(total.output_tokens)} out
-          </small>
+          </dd>
         )}
       </div>
       <div>
