@@ -303,17 +303,15 @@ fn read_task(
         last_activity: None,
     };
     view.goes_on = lost::goes_on(root, &view);
-    let is_submitted = !view.is_active() && has_server_entry(task);
     // What is looked at for another task's sake is not asked what it waits for.
-    let may_be_blocked = view.waits_for("dependencies")
-        || (owner_state != OwnerState::Alive && (is_submitted || view.may_begin()));
+    let may_be_blocked =
+        view.waits_for("dependencies") || (owner_state != OwnerState::Alive && view.may_begin());
     if level == 0 && may_be_blocked {
         view.blocked_by = dependencies::blockers_of(root, task, &view.gating, now);
     }
-    // A submission that waits for other tasks does not wait for a slot: it lets others pass.
-    let is_queued = view.waits_for("slot") || (is_submitted && view.blocked_by.is_empty());
+    let is_submitted = || !view.is_active() && has_server_entry(task);
     let facts = TaskFacts {
-        is_queued,
+        is_queued: view.waits_for("slot") || is_submitted(),
         ..facts(&view, open.exists())
     };
     view.claim = facts.claim();

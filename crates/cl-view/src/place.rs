@@ -52,8 +52,7 @@ fn add_positions(root: &Root, rows: &mut [TaskRow]) {
         let task = (row.project_id.clone(), row.task_id.clone());
         row.queue_position = positions.get(&task).copied();
         // The index of ended tasks does not know of one that is to be begun again.
-        let is_blocked = row.status == TaskStatus::Blocked;
-        if row.queue_position.is_some() && !row.active && !is_blocked {
+        if row.queue_position.is_some() && !row.active {
             row.status = TaskStatus::Queued;
         }
     }

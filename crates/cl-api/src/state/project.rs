@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cl_storage::dependencies::{Facts, Graph, Node, Standing, standing};
-use cl_storage::status::TaskStatus;
 use cl_storage::{ProjectDir, ProjectId, TaskId};
 
 use super::reading::{Life, Live};
@@ -52,13 +51,8 @@ impl Project {
             return node;
         };
         let row = &entry.row;
-        // What a server has accepted is queued for those that wait for it, whatever it waits for.
-        let is_submitted = row.queue_position.is_some() && !row.active;
         let facts = Facts {
-            status: match entry.own_status {
-                TaskStatus::Blocked if is_submitted => TaskStatus::Queued,
-                status => status,
-            },
+            status: entry.own_status,
             kind: row.kind.as_deref(),
             owner: row.owner,
             is_active: row.active,

@@ -367,8 +367,7 @@ impl Reader<'_> {
 /// Puts a task at its place in the queue, as listings show it.
 pub(super) fn place(row: &mut TaskRow, position: Option<usize>) {
     row.queue_position = position;
-    // What waits for other tasks has a place and does not wait for its turn.
-    if position.is_some() && !row.active && row.status != TaskStatus::Blocked {
+    if position.is_some() && !row.active {
         row.status = TaskStatus::Queued;
     }
 }
