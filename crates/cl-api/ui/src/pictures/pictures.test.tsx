@@ -339,7 +339,8 @@ describe("the strip", () => {
     window: "five_hour",
     state: "rejected",
     used_percent: 100,
-    closed_until: new Date(Date.now() + 3_600_000).toISOString(),
+    // In the middle of a minute, so that the words for it hold for a while.
+    closed_until: new Date(Date.now() + 3_570_000).toISOString(),
     source: "event",
     at: minute(0),
     age_seconds: 1,
