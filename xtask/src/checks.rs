@@ -1,6 +1,5 @@
 //! Formatting, lints and tests.
 
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
@@ -59,12 +58,7 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<String> {
             tests.as_deref().unwrap_or("the run was not finished")
         );
     }
-    let mut tests = tests.context("the test runner printed no summary")?;
-    let retried: BTreeSet<&str> = log.iter().filter_map(|line| retried_test(line)).collect();
-    for name in retried {
-        tests.push_str("\n  passed only when tried again, mend it: ");
-        tests.push_str(name);
-    }
+    let tests = tests.context("the test runner printed no summary")?;
     if !filter.is_empty() {
         return Ok(format!("test: {tests}"));
     }
@@ -125,13 +119,6 @@ fn nextest_counts(line: &str) -> Option<String> {
     Some(rest.trim().to_owned())
 }
 
-/// Takes the name of a test that failed once: `FLAKY 2/2 [ 0.1s] (1/9) cl-bus::it name`.
-fn retried_test(line: &str) -> Option<&str> {
-    let rest = line.trim_start().strip_prefix("FLAKY ")?;
-    let (_, name) = rest.split_once("] ")?;
-    Some(name.split_once(") ").map_or(name, |(_, name)| name))
-}
-
 /// Adds up the result lines: `test result: ok. 2 passed; 0 failed; 1 ignored; …`.
 fn doctest_counts(log: &[String]) -> String {
     let mut sums = [0_u64; 3];
@@ -175,20 +162,6 @@ mod tests {
         assert_eq!(counts.as_deref(), Some("2 tests run: 2 passed, 0 skipped"));
         assert_eq!(
             nextest_counts("        PASS [   0.005s] crate tests::a"),
-            None
-        );
-    }
-
-    #[test]
-    fn tests_that_passed_at_the_second_try_are_named() {
-        let line = "   FLAKY 2/2 [   1.378s] ( 4/10) (1/2) cl-api::it streams::a_test";
-        let short = "   FLAKY 2/2 [   1.378s] cl-api::it streams::a_test";
-        for line in [line, short] {
-            let name = retried_test(line).unwrap();
-            assert!(name.ends_with("cl-api::it streams::a_test"), "{name}");
-        }
-        assert_eq!(
-            retried_test("        PASS [   0.005s] crate tests::a"),
             None
         );
     }

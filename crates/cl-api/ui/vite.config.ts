@@ -41,8 +41,6 @@ export default defineConfig({
     restoreMocks: true,
     // Machines that build at the same time are slow.
     testTimeout: 20_000,
-    // One more try, because a starved machine may have been to blame; whoever passes only then is broken.
-    retry: 1,
     css: { modules: { classNameStrategy: "non-scoped" } },
   },
 });

@@ -13,9 +13,7 @@ export default defineConfig({
   outputDir: join(out, "results"),
   fullyParallel: true,
   forbidOnly: true,
-  // One more try, because a starved machine may have been to blame; whoever passes only then is
-  // listed as flaky, and is broken.
-  retries: 1,
+  retries: 0,
   workers: Number(process.env.E2E_WORKERS ?? 2),
   // Deadlines for what must happen at all; how fast it is belongs to the measurements.
   timeout: 90_000 * patience,
