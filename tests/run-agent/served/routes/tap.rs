@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Route;
+use super::{Route, counts};
 
 /// What was asked, and with which status it was answered.
 type Seen = Arc<Mutex<Vec<(Route, u16)>>>;
@@ -45,7 +45,7 @@ impl Tap {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = seen
             .iter()
-            .filter(|(_, status)| *status < 400 || *status == 409);
+            .filter(|((_, path), status)| counts(path, *status));
         let routes = answered.map(|((method, path), _)| {
             let is_it = |route: &&Route| route.0 == *method && is_of(&route.1, path);
             // Where a plain path and one with a part of chance fit, the plain one is meant.
