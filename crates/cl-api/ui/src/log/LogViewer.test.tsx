@@ -57,6 +57,13 @@ beforeEach(() => {
   files = new Files();
   vi.stubGlobal("fetch", files.fetch);
   vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(VIEW);
+  // Nothing is laid out here: the area is as high as it says.
+  vi.spyOn(HTMLElement.prototype, "scrollHeight", "get").mockImplementation(function (this: HTMLElement) {
+    return Math.max(
+      VIEW,
+      Number.parseFloat((this.firstElementChild as HTMLElement | null)?.style.height ?? "") || 0,
+    );
+  });
   vi.spyOn(HTMLElement.prototype, "offsetHeight", "get").mockReturnValue(VIEW);
   vi.spyOn(HTMLElement.prototype, "offsetWidth", "get").mockReturnValue(800);
   location.hash = "";

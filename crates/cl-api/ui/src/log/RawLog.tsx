@@ -236,7 +236,10 @@ export function RawLog({
         if (event.target === event.currentTarget && isOnBar) view.stay();
       }}
       onScroll={(event) => {
-        view.scrolled(event.currentTarget.scrollTop);
+        const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+        // A view that has grown is told of here before it is measured.
+        view.resized(clientHeight);
+        view.scrolled(scrollTop, scrollHeight);
         schedule();
       }}
     >

@@ -72,6 +72,21 @@ describe("the view of a file", () => {
     expect((await settled(document, view)).isFollowing).toBe(false);
   });
 
+  it("goes on following when the browser scrolls because the view has become higher", async () => {
+    const file = new FakeFile(lines(0, 1000));
+    const { document, view, frame } = await opened(file);
+    view.drawn(frame.scrollTop);
+    file.append(lines(1000, 1040));
+    document.grown(file.size);
+    // Laid out, but not drawn yet.
+    await settled(document, view);
+    view.resized(VIEW + 200);
+    view.scrolled(frame.height - VIEW - 200, frame.height);
+    expect(view.isFollowing).toBe(true);
+    const next = await settled(document, view);
+    expect(next.scrollTop).toBe(next.height - VIEW - 200);
+  });
+
   it("is filled, with parts of a line without end, at the end and anywhere in it", async () => {
     const { document, view, frame } = await opened(new FakeFile(`${"x".repeat(120 * BLOCK)}\nend\n`));
     expect(frame.rows[0]?.top).toBeLessThanOrEqual(frame.scrollTop);

@@ -142,8 +142,11 @@ export class ScrollWindow {
     this.#drawn = scrollTop;
   }
 
-  /** Takes note of where the reader has scrolled to. */
-  scrolled(scrollTop: number): void {
+  /**
+   * Takes note of where the reader has scrolled to, in an area of so many px as it is drawn:
+   * where the view or the area changes its height, the browser scrolls by itself.
+   */
+  scrolled(scrollTop: number, area = this.#frame.height): void {
     // Told late of what was drawn: nobody has moved, however much was laid out since.
     if (this.#drawn !== null && Math.abs(scrollTop - this.#drawn) <= 1) {
       return;
@@ -158,7 +161,7 @@ export class ScrollWindow {
     if (!isMoved) {
       return;
     }
-    const isNearEnd = frame.height - (scrollTop + this.#view) <= NEAR;
+    const isNearEnd = area - (scrollTop + this.#view) <= NEAR;
     // Who goes step by step waits for what is on its way; who drags the bar is elsewhere.
     const isStep = Math.abs(scrollTop - from) <= 2 * this.#view;
     if (isNearEnd && !isUp && (frame.hasEnd || !isStep)) {
