@@ -223,7 +223,7 @@ fn tell_others(root: &Root, task: &TaskDir, event: &notify::Event, clock: &dyn C
 
 /// Tells the project that the task is done, unless its supervisor has done so.
 fn tell_project(task: &TaskDir, clock: &dyn Clock) {
-    let Some(told) = propagate::tell(task, Samples::LeftOut, clock) else {
+    let Some(told) = propagate::tell(task, Samples::LeftOut, clock, None) else {
         return;
     };
     let draft = Draft::new(told.kind, task.project().clone(), told.body);

@@ -128,6 +128,8 @@ struct Supervisor {
     last: Option<LastAttempt>,
     /// The run that the next attempt continues.
     previous_run: Option<RunId>,
+    /// Where the project's bus ended when the latest attempt began.
+    untold_from: Option<cl_bus::Cursor>,
     /// Which agent the next attempt is made with.
     choice: choice::Choice,
     gates: GateVerdict,

@@ -15,6 +15,10 @@
 //! nothing has happened. Killed between post and state, the next finisher finds
 //! the message on the project's bus, which it searches, and adopts it. Killed
 //! after the state, only the notice on the task's bus is missing.
+//!
+//! The key tells of the end of each run, so nobody can have posted it before the
+//! latest run began: whoever made that run searches from there ([`end_of_bus`]),
+//! as the bus of a project grows with each of its tasks.
 
 mod account;
 mod message;
@@ -25,7 +29,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cl_bus::facts::{COMPLETION_KIND, COMPLETION_NOTICE_KIND, FACT, KIND_KEY};
-use cl_bus::{AppendError, Bus, Draft, Entry, Found, LockPolicy, PROJECT_BUS, Query, ReadError};
+use cl_bus::{
+    After, AppendError, Bus, Cursor, Draft, Entry, Found, LockPolicy, PROJECT_BUS, Query, ReadError,
+};
 use cl_storage::lock::{self, LockError};
 use cl_storage::record::RecordError;
 use cl_storage::redact::Redactor;
@@ -112,7 +118,18 @@ impl Samples<'_> {
     }
 }
 
+/// Returns where the bus of the task's project ends now; none if it is empty or cannot be read.
+///
+/// Taken before the first record of a run, it spares [`propagate`] the search of what is
+/// older. Blocks; reads the end of the file alone.
+pub fn end_of_bus(task: &TaskDir) -> Option<Cursor> {
+    project_bus(task).tail(1).ok()?.last_cursor()
+}
+
 /// Tells the project of `task` that the task is done, once.
+///
+/// What stands on the project's bus is searched for the message, from `began` on if the
+/// caller knows where the bus ended before the latest run of the task was recorded.
 ///
 /// Blocks for up to five seconds for each of the two locks. Returns after message
 /// and state are on disk.
@@ -120,6 +137,7 @@ pub fn propagate(
     task: &TaskDir,
     samples: Samples<'_>,
     clock: &dyn Clock,
+    began: Option<&Cursor>,
 ) -> Result<Propagated, PropagateError> {
     lock::with_lock_file(&task.propagation_lock(), lock::SHORT_WAIT, || {
         let Some(account) = Account::take(task)? else {
@@ -130,7 +148,11 @@ pub fn propagate(
             return Ok(Propagated::Already { key });
         }
         let bus = project_bus(task);
-        let found = find(&bus, task, &key)?;
+        let found = match find(&bus, task, &key, began) {
+            // The file is another one since.
+            Err(error) if error.is_unknown_message() => find(&bus, task, &key, None),
+            found => found,
+        }?;
         let is_found = found.is_some();
         let message = match found {
             Some(message) => message,
@@ -155,9 +177,18 @@ fn project_bus(task: &TaskDir) -> Bus {
 }
 
 /// Looks for the first message with this key, holding one message at a time.
-fn find(bus: &Bus, task: &TaskDir, key: &str) -> Result<Option<MessageId>, ReadError> {
+fn find(
+    bus: &Bus,
+    task: &TaskDir,
+    key: &str,
+    began: Option<&Cursor>,
+) -> Result<Option<MessageId>, ReadError> {
     let mut own = None;
-    bus.for_each(&Query::default(), |found| {
+    let query = Query {
+        after: began.cloned().map(After::Cursor),
+        ..Query::default()
+    };
+    bus.for_each(&query, |found| {
         let Found::Entry(Entry { message, .. }) = found else {
             return ControlFlow::Continue(());
         };
@@ -198,7 +229,12 @@ pub(crate) struct Notice {
 /// Tells the project and returns what to say about it on the task's bus, if anything.
 ///
 /// A failure is something to say, not a failure of the task.
-pub(crate) fn tell(task: &TaskDir, samples: Samples<'_>, clock: &dyn Clock) -> Option<Notice> {
+pub(crate) fn tell(
+    task: &TaskDir,
+    samples: Samples<'_>,
+    clock: &dyn Clock,
+    began: Option<&Cursor>,
+) -> Option<Notice> {
     let plain = |kind, body| {
         Some(Notice {
             kind,
@@ -206,7 +242,7 @@ pub(crate) fn tell(task: &TaskDir, samples: Samples<'_>, clock: &dyn Clock) -> O
             meta: Vec::new(),
         })
     };
-    match propagate(task, samples, clock) {
+    match propagate(task, samples, clock, began) {
         Ok(Propagated::NotDone) => None,
         Ok(Propagated::Already { key }) => plain(
             "INFO",

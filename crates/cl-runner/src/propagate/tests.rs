@@ -65,7 +65,11 @@ impl Ground {
 
     fn propagate(&self) -> Propagated {
         let redactor = Redactor::default();
-        propagate(&self.task, Samples::Masked(&redactor), &self.clock).unwrap()
+        propagate(&self.task, Samples::Masked(&redactor), &self.clock, None).unwrap()
+    }
+
+    fn propagate_from(&self, began: &Cursor) -> Propagated {
+        propagate(&self.task, Samples::LeftOut, &self.clock, Some(began)).unwrap()
     }
 
     fn told(&self) -> Vec<Message> {
@@ -183,7 +187,13 @@ fn one_end_is_told_once_and_a_new_one_again() {
     assert!(matches!(ground.propagate(), Propagated::Already { .. }));
     // What is said about it on the task's bus makes no other end of it.
     let redactor = Redactor::default();
-    let notice = tell(&ground.task, Samples::Masked(&redactor), &ground.clock).unwrap();
+    let notice = tell(
+        &ground.task,
+        Samples::Masked(&redactor),
+        &ground.clock,
+        None,
+    )
+    .unwrap();
     assert_eq!(notice.kind, "INFO");
     ground.post(
         "FACT",
@@ -228,7 +238,10 @@ fn the_message_of_another_task_is_not_adopted() {
     ground.propagate();
     let key = Account::take(&ground.task).unwrap().unwrap().key();
     let other = task_below(&ground.folder, "task-20260223-191700-other");
-    assert_eq!(find(&project_bus(&other), &other, &key).unwrap(), None);
+    assert_eq!(
+        find(&project_bus(&other), &other, &key, None).unwrap(),
+        None
+    );
 }
 
 #[test]
@@ -236,7 +249,13 @@ fn a_state_of_a_newer_version_stays() {
     let ground = Ground::new();
     std::fs::write(ground.task.propagation(), "version: 9\n").unwrap();
     let redactor = Redactor::default();
-    let notice = tell(&ground.task, Samples::Masked(&redactor), &ground.clock).unwrap();
+    let notice = tell(
+        &ground.task,
+        Samples::Masked(&redactor),
+        &ground.clock,
+        None,
+    )
+    .unwrap();
     assert_eq!(notice.kind, "ERROR");
     assert!(notice.body.contains("newer version"), "{}", notice.body);
     assert_eq!(ground.told(), []);
@@ -248,7 +267,7 @@ fn a_state_of_a_newer_version_stays() {
 fn a_bus_that_cannot_be_used_is_told_on_the_tasks_own() {
     let ground = Ground::new();
     std::fs::create_dir(project_bus(&ground.task).path()).unwrap();
-    let notice = tell(&ground.task, Samples::LeftOut, &ground.clock).unwrap();
+    let notice = tell(&ground.task, Samples::LeftOut, &ground.clock, None).unwrap();
     assert_eq!(notice.kind, "ERROR");
     assert!(
         notice.body.contains("not a regular file"),
@@ -262,7 +281,10 @@ fn a_task_that_is_not_done_is_not_told_of() {
     let ground = Ground::new();
     std::fs::remove_file(cl_storage::marker::Marker::Done.path(&ground.task)).unwrap();
     assert_eq!(ground.propagate(), Propagated::NotDone);
-    assert_eq!(tell(&ground.task, Samples::LeftOut, &ground.clock), None);
+    assert_eq!(
+        tell(&ground.task, Samples::LeftOut, &ground.clock, None),
+        None
+    );
 }
 
 #[test]
@@ -329,4 +351,42 @@ fn racing_finishers_tell_once() {
             told[1].meta["source_task_id"]
         );
     }
+}
+
+#[test]
+fn what_was_told_is_found_from_before_the_run_on_and_on_another_bus() {
+    let ground = Ground::new();
+    let bus = project_bus(&ground.task);
+    assert_eq!(end_of_bus(&ground.task), None);
+    let other = Draft::new("INFO", ground.task.project().clone(), "earlier");
+    bus.append(&other).unwrap();
+    let began = end_of_bus(&ground.task).unwrap();
+    let Propagated::Posted { message, .. } = ground.propagate_from(&began) else {
+        panic!("it was not told");
+    };
+    let state = ground.task.propagation();
+    std::fs::remove_file(&state).unwrap();
+    assert!(matches!(
+        ground.propagate_from(&began),
+        Propagated::Adopted { message: found, .. } if found == message
+    ));
+    // What stands before it is not read.
+    std::fs::remove_file(&state).unwrap();
+    let told = end_of_bus(&ground.task).unwrap();
+    assert!(matches!(
+        ground.propagate_from(&told),
+        Propagated::Posted { .. }
+    ));
+    // A bus that somebody replaced is searched from its beginning.
+    std::fs::remove_file(&state).unwrap();
+    std::fs::remove_file(bus.path()).unwrap();
+    let anew = ground.propagate();
+    std::fs::remove_file(&state).unwrap();
+    let Propagated::Posted { message, key } = anew else {
+        panic!("it was not told anew");
+    };
+    assert_eq!(
+        ground.propagate_from(&began),
+        Propagated::Adopted { key, message }
+    );
 }

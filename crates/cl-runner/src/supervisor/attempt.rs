@@ -61,6 +61,7 @@ impl Supervisor {
         // Taken if the launch is one that was begun before.
         let id = promised.filter(|id| !self.task.runs_folder().join(id.as_str()).exists());
         let id = id.unwrap_or_else(|| RunId::generate(now));
+        self.untold_from = crate::propagate::end_of_bus(&self.task);
         let (run, info) = run_info::begin_as(&self.task, id, |run| self.first_record(run))?;
         crash::point("run-recorded");
         let started = Instant::now();

@@ -143,7 +143,9 @@ impl Supervisor {
     /// Tells the project that the task is done, and the task's bus that it was told.
     fn tell_project(&mut self) {
         let samples = Samples::Masked(&self.redactor);
-        if let Some(notice) = propagate::tell(&self.task, samples, &self.clock) {
+        if let Some(notice) =
+            propagate::tell(&self.task, samples, &self.clock, self.untold_from.as_ref())
+        {
             self.post(notice.kind, &notice.body, &notice.meta);
         }
     }

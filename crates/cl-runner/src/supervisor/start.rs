@@ -147,6 +147,7 @@ pub(super) fn start(
             gates: GateVerdict::Pending,
             children_waited: false,
             paused: false,
+            untold_from: None,
             dependencies: super::dependencies::Dependencies::default(),
             settles_from: tokio::time::Instant::now(),
             over: None,
