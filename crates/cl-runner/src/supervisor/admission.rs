@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cl_storage::RunDir;
 use cl_storage::marker::Marker;
+use cl_storage::process::ProcessIdentity;
 use cl_storage::queue::{self, Admission, Applicant, Turn};
 use cl_storage::slot::Slot;
 use rustix::process::Signal;
@@ -39,9 +40,8 @@ impl Supervisor {
             launch: &self.record.launch_id,
         };
         let ticket = match queue::enter(&self.root, limit, who, self.now())? {
-            Admission::Slot(slot) => {
-                // Whoever waits behind was not woken as long as this place was before it.
-                self.wake_first_in_queue();
+            Admission::Slot(slot, next) => {
+                wake(next);
                 return Ok(Some((slot, false)));
             }
             Admission::Wait(ticket) => ticket,
@@ -78,9 +78,7 @@ impl Supervisor {
 
     /// Wakes the one whose turn it is.
     pub(super) fn wake_first_in_queue(&self) {
-        if let Some(first) = queue::first_waiting(&self.root) {
-            crate::process::end::signal(&first, Signal::USR1);
-        }
+        wake(queue::first_waiting(&self.root));
     }
 
     /// Tells whether a person wants the task to end.
@@ -90,5 +88,11 @@ impl Supervisor {
             || cancelled
                 .symlink_metadata()
                 .is_ok_and(|meta| meta.is_file())
+    }
+}
+
+fn wake(supervisor: Option<ProcessIdentity>) {
+    if let Some(supervisor) = supervisor {
+        crate::process::end::signal(&supervisor, Signal::USR1);
     }
 }

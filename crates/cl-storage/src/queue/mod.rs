@@ -192,20 +192,31 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
 
 /// Lists the names of those entries that are meant, in the order of their sequence.
 fn found(folder: &Path, is_meant: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
     let mut names = Vec::new();
-    for entry in entries {
-        let name = entry?.file_name();
-        let name = name.to_str().filter(|name| is_meant(name));
-        let sequence = name.and_then(|name| Some((sequence_of(name)?, name.to_owned())));
-        names.extend(sequence);
-    }
+    for_each_name(folder, |sequence, name| {
+        if is_meant(name) {
+            names.push((sequence, name.to_owned()));
+        }
+    })?;
     names.sort_unstable();
     Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Hands over the sequence and the name of each entry, in no order.
+fn for_each_name(folder: &Path, mut sink: impl FnMut(u64, &str)) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_str().unwrap_or_default();
+        if let Some(sequence) = sequence_of(name) {
+            sink(sequence, name);
+        }
+    }
+    Ok(())
 }
 
 /// Returns the sequence number in the name of an entry.
@@ -280,8 +291,9 @@ pub fn drop_entries(root: &Root, project: &ProjectId, task: &TaskId) -> Result<u
 /// What came of asking for a slot.
 #[derive(Debug)]
 pub enum Admission {
-    /// Nobody waited, and one was free.
-    Slot(Slot),
+    /// Nobody waited before it, and one was free. Whoever waits behind was not woken as long
+    /// as this one was first: the process whose turn it is now, to wake it.
+    Slot(Slot, Option<ProcessIdentity>),
     /// It has to be waited for.
     Wait(Ticket),
 }
@@ -335,16 +347,18 @@ pub fn enter(
     let me = Waiter::current().map_err(io_error(Path::new("/proc/self")))?;
     locked(root, |folder| {
         import::under_lock(root, folder, now)?;
-        let accepted = accepted_entry(folder, who)?;
-        let is_next = match (first_live(folder)?, &accepted) {
+        // Whoever enters needs the lock: from here on entries only go.
+        let names = found(folder, |_| true).map_err(io_error(folder))?;
+        let accepted = accepted_entry(folder, &names, who);
+        let is_next = match (first_live(folder, &names), &accepted) {
             (None, _) => true,
             (Some((first, _)), Some((mine, entry))) => {
-                first == *mine || sequence_of(&first) > Some(entry.sequence)
+                first == mine || sequence_of(first) > Some(entry.sequence)
             }
             (Some(_), None) => false,
         };
         let yields = match &accepted {
-            Some((_, entry)) => has_orphan_before(folder, entry.sequence)?,
+            Some((_, entry)) => has_orphan_before(folder, &names, entry.sequence),
             None => false,
         };
         let slot = if is_next && !yields {
@@ -354,7 +368,10 @@ pub fn enter(
         };
         if let Some(slot) = slot {
             remove_accepted(folder, accepted)?;
-            return Ok(Admission::Slot(slot));
+            return Ok(Admission::Slot(
+                slot,
+                supervisor_of(first_live(folder, &names)),
+            ));
         }
         let entry = Entry {
             version: KNOWN_VERSION,
@@ -388,20 +405,16 @@ pub fn enter(
 }
 
 /// Finds the entry that a server made for the launch of `who`.
-fn accepted_entry(
-    folder: &Path,
-    who: Applicant<'_>,
-) -> Result<Option<(String, Entry)>, QueueError> {
+fn accepted_entry(folder: &Path, names: &[String], who: Applicant<'_>) -> Option<(String, Entry)> {
     let digest = digest_of(who.project, who.task);
-    let may_be_its = |name: &str| is_of_server(name) && may_be_of(name, &digest);
-    let names = found(folder, may_be_its).map_err(io_error(folder))?;
-    Ok(names.into_iter().find_map(|name| {
-        let entry = read_entry(&folder.join(&name))?;
+    let may_be_its = |name: &&String| is_of_server(name) && may_be_of(name, &digest);
+    names.iter().filter(may_be_its).find_map(|name| {
+        let entry = read_entry(&folder.join(name))?;
         let is_its = entry.launch.as_deref() == Some(who.launch)
             && entry.project == *who.project
             && entry.task == *who.task;
-        is_its.then_some((name, entry))
-    }))
+        is_its.then(|| (name.clone(), entry))
+    })
 }
 
 fn remove_accepted(folder: &Path, accepted: Option<(String, Entry)>) -> Result<(), QueueError> {
@@ -430,10 +443,8 @@ fn locked<T>(
 /// Writes `entry` at its place, or at the end of the queue if it has none. Under the lock.
 fn add(folder: &Path, mut entry: Entry) -> Result<(PathBuf, u64), QueueError> {
     if entry.sequence == 0 {
-        let last = names(folder).map_err(io_error(folder))?.pop();
-        entry.sequence = last
-            .and_then(|name| sequence_of(&name))
-            .map_or(1, |last| last + 1);
+        let last = last_sequence(folder).map_err(io_error(folder))?;
+        entry.sequence = last.map_or(1, |last| last + 1);
     }
     let kind = match entry.kind {
         Kind::Run => "run".to_owned(),
@@ -455,33 +466,39 @@ fn add(folder: &Path, mut entry: Entry) -> Result<(PathBuf, u64), QueueError> {
     Ok((path, entry.sequence))
 }
 
+/// Returns the place of the last entry.
+fn last_sequence(folder: &Path) -> io::Result<Option<u64>> {
+    let mut last = None;
+    for_each_name(folder, |sequence, _| last = last.max(Some(sequence)))?;
+    Ok(last)
+}
+
 /// Finds the first live entry, and removes tickets of dead supervisors on the way.
-fn first_live(folder: &Path) -> Result<Option<(String, Entry)>, QueueError> {
-    for name in names(folder).map_err(io_error(folder))? {
-        let path = folder.join(&name);
+fn first_live<'a>(folder: &Path, names: &'a [String]) -> Option<(&'a str, Entry)> {
+    for name in names.iter().take(MOST_ENTRIES) {
+        let path = folder.join(name);
         let Some(entry) = read_entry(&path) else {
             continue;
         };
         if entry.is_live() {
-            return Ok(Some((name, entry)));
+            return Some((name, entry));
         }
         if entry.kind == Kind::Run {
             // Somebody else may remove it in the same moment.
             durable::discard(&path).unwrap_or_default();
         }
     }
-    Ok(None)
+    None
 }
 
 /// Tells whether a server has died before it launched an entry that comes before `sequence`.
-fn has_orphan_before(folder: &Path, sequence: u64) -> Result<bool, QueueError> {
-    let names = names(folder).map_err(io_error(folder))?;
+fn has_orphan_before(folder: &Path, names: &[String], sequence: u64) -> bool {
     let before = names
         .iter()
         .take_while(|name| sequence_of(name) < Some(sequence))
         .filter(|name| is_of_server(name));
     let mut entries = before.filter_map(|name| read_entry(&folder.join(name)));
-    Ok(entries.any(|entry| entry.owner.is_some() && !entry.is_live()))
+    entries.any(|entry| entry.owner.is_some() && !entry.is_live())
 }
 
 /// Returns the process whose turn it is, to wake it.
@@ -489,8 +506,14 @@ fn has_orphan_before(folder: &Path, sequence: u64) -> Result<bool, QueueError> {
 /// Nothing if nobody waits, or if the queue cannot be read: those who wait look by
 /// themselves now and then.
 pub fn first_waiting(root: &Root) -> Option<ProcessIdentity> {
-    let (_, entry) = first_live(&folder_of(root)).ok()??;
-    // A server looks by itself.
+    let folder = folder_of(root);
+    let names = names(&folder).ok()?;
+    supervisor_of(first_live(&folder, &names))
+}
+
+/// Returns the process that waits, if it does not look by itself as a server does.
+fn supervisor_of(found: Option<(&str, Entry)>) -> Option<ProcessIdentity> {
+    let (_, entry) = found?;
     let supervisor = entry.owner.filter(|_| entry.kind == Kind::Run);
     supervisor.map(|owner| owner.identity())
 }
@@ -504,8 +527,9 @@ impl Ticket {
     /// Takes a slot of `limit` for `run` if it is this one's turn and one is free.
     pub fn try_take(&self, limit: u32, run: &RunId) -> Result<Turn, QueueError> {
         let folder = folder_of(&self.root);
-        match first_live(&folder)? {
-            Some((name, _)) if name == self.name && self.yields(&folder)? => {
+        let names = names(&folder).map_err(io_error(&folder))?;
+        match first_live(&folder, &names) {
+            Some((name, _)) if name == self.name && self.yields(&folder, &names) => {
                 return Ok(Turn::First);
             }
             Some((name, _)) if name == self.name => {}
@@ -524,12 +548,12 @@ impl Ticket {
 
     /// Tells whether those before it are left to the successor of their server, which died
     /// while it launched them; for a while only, as there may be none.
-    fn yields(&self, folder: &Path) -> Result<bool, QueueError> {
-        if !self.was_accepted || !has_orphan_before(folder, self.sequence)? {
-            return Ok(false);
+    fn yields(&self, folder: &Path, names: &[String]) -> bool {
+        if !self.was_accepted || !has_orphan_before(folder, names, self.sequence) {
+            return false;
         }
         let since = self.yields_since.get_or_init(Instant::now);
-        Ok(since.elapsed() < SUCCESSION)
+        since.elapsed() < SUCCESSION
     }
 
     /// Gives the place up.

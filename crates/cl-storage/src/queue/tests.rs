@@ -48,7 +48,7 @@ fn accept(root: &Root, n: u32, may_begin: bool) -> Submitted {
 #[track_caller]
 fn slot(admission: Admission) -> Slot {
     match admission {
-        Admission::Slot(slot) => slot,
+        Admission::Slot(slot, _) => slot,
         Admission::Wait(ticket) => panic!("it has to wait: {ticket:?}"),
     }
 }
@@ -57,7 +57,7 @@ fn slot(admission: Admission) -> Slot {
 fn ticket(admission: Admission) -> Ticket {
     match admission {
         Admission::Wait(ticket) => ticket,
-        Admission::Slot(slot) => panic!("it need not wait: {slot:?}"),
+        Admission::Slot(slot, _) => panic!("it need not wait: {slot:?}"),
     }
 }
 
@@ -206,7 +206,11 @@ fn those_that_a_dead_server_has_launched_leave_the_others_to_the_next_one() {
     assert!(matches!(second.try_take(2, &run(2)).unwrap(), Turn::First));
     let other = ticket(ask(&root, 9));
     assert!(matches!(other.try_take(2, &run(9)).unwrap(), Turn::Behind));
-    let _first = slot(ask(&root, 1));
+    // Whoever was not woken because of it is named to it.
+    let Admission::Slot(_first, Some(next)) = ask(&root, 1) else {
+        panic!("its turn has come, and others wait");
+    };
+    assert_eq!(next, ProcessIdentity::current().unwrap());
     let taken = second.try_take(2, &run(2)).unwrap();
     assert!(matches!(taken, Turn::Taken(_)));
 }
