@@ -12,7 +12,7 @@ use cl_runner::launch::{
 use cl_storage::marker::{Marker, Markers};
 use cl_storage::owner::{Owner, OwnerState};
 use cl_storage::process::ProcessIdentity;
-use cl_storage::queue::{self, QueueError, Submitted};
+use cl_storage::queue::{self, Names, QueueError, Submitted};
 use cl_storage::{Clock, ProjectId, Root, RunId, TaskDir, TaskId};
 use jiff::Timestamp;
 
@@ -123,24 +123,22 @@ impl Planner {
     /// one and holds up nobody.
     pub fn step(&mut self, draining: bool) -> Result<Stepped, QueueError> {
         let (now, began) = (self.clock.now(), Instant::now());
-        self.read()?;
+        let listed = Names::list(&self.root)?;
+        self.read(&listed);
         let mut stepped = Stepped::default();
         let ahead = self.ahead();
-        let waiting = queue::waiting_supervisors(&self.root, ahead);
+        let waiting = listed.waiting_supervisors(&self.root, ahead);
         let mut room = ahead.saturating_sub(waiting + self.in_flight.len());
         let mut looks = LOOKS;
         let mut orders: Vec<(Submitted, TaskDir)> = Vec::new();
         // However many may not begin, those behind them are looked at in a later step.
-        let from = self.looked_until.take();
-        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
-        let names = self.known.range((from, Bound::Unbounded));
-        let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
-        for (place, name) in names.iter().enumerate() {
-            let name = name.clone();
+        let mut looked_until = self.looked_until.take();
+        while let Some(name) = self.behind(looked_until.as_deref()) {
             if looks == 0 {
-                self.looked_until = place.checked_sub(1).map(|place| names[place].clone());
+                self.looked_until = looked_until;
                 break;
             }
+            looked_until = Some(name.clone());
             if (self.held.get(&name)).is_some_and(|(until, _)| is_ahead(*until, now)) {
                 continue;
             }
@@ -233,22 +231,28 @@ impl Planner {
     }
 
     /// Reads the entries that are new, and forgets those that are gone.
-    fn read(&mut self) -> Result<(), QueueError> {
-        let names = queue::submitted_names(&self.root)?;
-        let names: BTreeSet<String> = names.into_iter().collect();
-        self.known.retain(|name, _| names.contains(name));
+    fn read(&mut self, listed: &Names) {
+        let names: BTreeSet<&str> = listed.submitted.iter().map(String::as_str).collect();
+        let is_there = |name: &str| names.contains(name);
+        self.known.retain(|name, _| is_there(name));
         // A supervisor that ended before it took its task takes up no room.
         self.in_flight
-            .retain(|name, supervisor| names.contains(name) && supervisor.is_alive());
-        self.held.retain(|name, _| names.contains(name));
-        for name in names {
-            if !self.known.contains_key(&name)
-                && let Some(found) = queue::submitted(&self.root, &name)
+            .retain(|name, supervisor| is_there(name) && supervisor.is_alive());
+        self.held.retain(|name, _| is_there(name));
+        for name in &listed.submitted {
+            if !self.known.contains_key(name)
+                && let Some(found) = queue::submitted(&self.root, name)
             {
-                self.known.insert(name, found);
+                self.known.insert(name.clone(), found);
             }
         }
-        Ok(())
+    }
+
+    /// Returns the name of the entry behind the one with this name, or of the first one.
+    fn behind(&self, name: Option<&str>) -> Option<String> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut behind = self.known.range::<str, _>((from, Bound::Unbounded));
+        behind.next().map(|(name, _)| name.clone())
     }
 
     fn task_of(&self, found: &Submitted) -> Option<TaskDir> {

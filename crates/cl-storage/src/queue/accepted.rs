@@ -74,13 +74,31 @@ pub fn submit(
     })
 }
 
-/// Lists the file names of what servers have accepted, first come first.
-pub fn submitted_names(root: &Root) -> Result<Vec<String>, QueueError> {
-    let folder = folder_of(root);
-    root.check_own_folder(FOLDER).map_err(io_error(&folder))?;
-    let mut names = names(&folder).map_err(io_error(&folder))?;
-    names.retain(|name| is_of_server(name));
-    Ok(names)
+/// The file names of all that waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Of what servers have accepted, first come first.
+    pub submitted: Vec<String>,
+    /// Of supervisors that wait for a slot, first come first.
+    tickets: Vec<String>,
+}
+
+impl Names {
+    /// Lists the queue; reads no entry.
+    pub fn list(root: &Root) -> Result<Self, QueueError> {
+        let folder = folder_of(root);
+        root.check_own_folder(FOLDER).map_err(io_error(&folder))?;
+        let names = names(&folder).map_err(io_error(&folder))?;
+        let (submitted, tickets) = names.into_iter().partition(|name| is_of_server(name));
+        Ok(Self { submitted, tickets })
+    }
+
+    /// Counts the supervisors that wait for a slot, up to `enough`.
+    pub fn waiting_supervisors(&self, root: &Root, enough: usize) -> usize {
+        let folder = folder_of(root);
+        let entries = (self.tickets.iter()).filter_map(|name| read_entry(&folder.join(name)));
+        entries.filter(Entry::is_live).take(enough).count()
+    }
 }
 
 /// Returns the position of an entry of a server, from one; reads no other entry of a server.
@@ -188,14 +206,4 @@ pub fn remove_entry(root: &Root, name: &str) -> Result<(), QueueError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&path)(error)),
         _ => Ok(()),
     }
-}
-
-/// Counts the supervisors that wait for a slot, up to `enough`.
-pub fn waiting_supervisors(root: &Root, enough: usize) -> usize {
-    let folder = folder_of(root);
-    let tickets = named(&folder, |name| !is_of_server(name)).unwrap_or_default();
-    let live = (tickets.into_iter())
-        .filter_map(|name| read_entry(&folder.join(name)))
-        .filter(Entry::is_live);
-    live.take(enough).count()
 }

@@ -53,8 +53,8 @@ use crate::record::{self, RecordError};
 use crate::slot::{Slot, SlotError};
 
 pub use accepted::{
-    Accepted, Submitted, hold_place, name_launch, position_of, remove_entry, submit, submitted,
-    submitted_names, submitted_of, waiting_supervisors, withdraw_entry,
+    Accepted, Names, Submitted, hold_place, name_launch, position_of, remove_entry, submit,
+    submitted, submitted_of, withdraw_entry,
 };
 pub use import::import_planner;
 pub use places::{Place, Queue, has_server_entry, position, turn};

@@ -181,8 +181,9 @@ fn an_entry_that_may_begin_keeps_its_place_and_becomes_the_ticket_of_its_launch(
     let ticket = ticket(ask(&root, 2));
     assert_eq!(ticket.sequence(), second.entry.sequence);
     assert_eq!(submitted(&root, &second.name), None, "it is a ticket now");
-    assert_eq!(waiting_supervisors(&root, 9), 2);
-    assert_eq!(waiting_supervisors(&root, 1), 1);
+    let names = Names::list(&root).unwrap();
+    assert_eq!(names.waiting_supervisors(&root, 9), 2);
+    assert_eq!(names.waiting_supervisors(&root, 1), 1);
     mine.release().unwrap();
     let taken = ticket.try_take(1, &run(2)).unwrap();
     assert!(matches!(taken, Turn::Taken(_)));
@@ -227,12 +228,12 @@ fn an_entry_is_not_taken_over_by_another_launch_of_its_task() {
     assert!(matches!(late.try_take(1, &run(1)).unwrap(), Turn::Taken(_)));
     assert!(hold_place(&root, &given_up, true).unwrap().entry.is_live());
     assert_eq!(
-        submitted_names(&root).unwrap(),
+        Names::list(&root).unwrap().submitted,
         std::slice::from_ref(&entry.name)
     );
     remove_entry(&root, &entry.name).unwrap();
     remove_entry(&root, &entry.name).unwrap();
-    assert_eq!(submitted_names(&root).unwrap(), [""; 0]);
+    assert_eq!(Names::list(&root).unwrap().submitted, [""; 0]);
 }
 
 #[test]
