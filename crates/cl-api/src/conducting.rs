@@ -372,8 +372,10 @@ impl<'a> Duty<'a> {
                 }
                 Err(_) => tracing::error!(%project, %task, "taking up a lost task panicked"),
             }
-            work.index.look_again(project, task);
         }
+        let tasks = plan.iter().map(|found| &found.task);
+        let tasks = tasks.map(|task| (task.project(), task.id()));
+        work.index.look_again_at(tasks);
         if !plan.is_empty() {
             cl_runner::notify::start::kick(&work.root);
         }
@@ -383,9 +385,9 @@ impl<'a> Duty<'a> {
     fn launch(&mut self, conductor: &Conductor, is_draining: bool) -> Duration {
         match self.planner.step(is_draining) {
             Ok(stepped) => {
-                for (project, task) in &stepped.changed {
-                    self.work.index.look_again(project, task);
-                }
+                let changed = stepped.changed.iter();
+                let changed = changed.map(|(project, task)| (project, task));
+                self.work.index.look_again_at(changed);
                 conductor.change(|state| {
                     state.waiting = stepped.waiting;
                     state.problems = (stepped.problems.into_iter())

@@ -24,7 +24,7 @@ use crate::scan::{self, End, Item, ScanState};
 use crate::seen::Seen;
 
 /// How much is read from the end at first, and at the most.
-const FIRST_WINDOW_BYTES: u64 = 64 * 1024;
+const FIRST_WINDOW_BYTES: u64 = 8 * 1024;
 const LARGEST_WINDOW_BYTES: u64 = 1024 * 1024;
 /// How long a message is assumed to be before its length is known.
 const USUAL_RECORD_BYTES: u64 = 512;

@@ -138,6 +138,10 @@ impl History {
 
     /// Returns the name of an archive; `None` for the current file.
     pub(crate) fn archive_name(&mut self, age: Age) -> Option<String> {
+        if age == Age::CURRENT {
+            // The folder may hold very much else; it is listed for archives alone.
+            return None;
+        }
         let archive = self.archive(age).ok().flatten()?;
         Some(archive.path.file_name()?.to_string_lossy().into_owned())
     }

@@ -266,10 +266,24 @@ impl Index {
     /// Also for new projects and tasks, and for those that were deleted. Blocks for as long as
     /// the look takes.
     pub(crate) fn look_again(&self, project: &ProjectId, task: &TaskId) {
+        self.look_again_at([(project, task)]);
+    }
+
+    /// Looks at several tasks at once, as [`Self::look_again`] does; at none without any.
+    pub(crate) fn look_again_at<'a>(
+        &self,
+        tasks: impl IntoIterator<Item = (&'a ProjectId, &'a TaskId)>,
+    ) {
+        let mut tasks = tasks.into_iter().peekable();
+        if tasks.peek().is_none() {
+            return;
+        }
         let mut truth = self.0.shared.truth();
-        truth.dirty_projects.insert(project.clone());
         truth.is_queue_dirty = true;
-        truth.dirty.insert((project.clone(), task.clone()));
+        for (project, task) in tasks {
+            truth.dirty_projects.insert(project.clone());
+            truth.dirty.insert((project.clone(), task.clone()));
+        }
         truth.settle();
         drop(truth);
         self.wake();
