@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use cl_wire::ProblemCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -26,14 +26,12 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Answer<Self> {
-        let is_json = is_json(request.headers());
+        let kind = Kind::of(request.headers());
         let bytes = read(request, app).await?;
         if bytes.trim_ascii().is_empty() {
             return Err(Refusal::bad_request("request body is required"));
         }
-        if !is_json {
-            return Err(not_json());
-        }
+        kind.must_be_read()?;
         parse(&bytes).map(Self)
     }
 }
@@ -42,14 +40,12 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Answer<Self> {
-        let is_json = is_json(request.headers());
+        let kind = Kind::of(request.headers());
         let bytes = read(request, app).await?;
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(T::default()));
         }
-        if !is_json {
-            return Err(not_json());
-        }
+        kind.must_be_read()?;
         parse(&bytes).map(Self)
     }
 }
@@ -109,22 +105,52 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-        return false;
-    };
-    let kind = kind.to_str().unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+/// What a body is, as its request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    /// It has to be unpacked, which nobody here does.
+    Packed,
+    Other,
 }
 
-fn not_json() -> Refusal {
-    Refusal::new(
-        ProblemCode::UnsupportedMediaType,
-        "the request body must be JSON",
-    )
-    .hint("send it with `Content-Type: application/json`")
+impl Kind {
+    fn of(headers: &HeaderMap) -> Self {
+        let is_plain = |packing: &HeaderValue| packing.as_bytes().eq_ignore_ascii_case(b"identity");
+        if !headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .all(is_plain)
+        {
+            return Self::Packed;
+        }
+        let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+            return Self::Other;
+        };
+        let kind = kind.to_str().unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            Self::Json
+        } else {
+            Self::Other
+        }
+    }
+
+    fn must_be_read(self) -> Answer<()> {
+        let (message, hint) = match self {
+            Self::Json => return Ok(()),
+            Self::Packed => (
+                "the request body must not be compressed",
+                "send it without `Content-Encoding`",
+            ),
+            Self::Other => (
+                "the request body must be JSON",
+                "send it with `Content-Type: application/json`",
+            ),
+        };
+        Err(Refusal::new(ProblemCode::UnsupportedMediaType, message).hint(hint))
+    }
 }
 
 fn too_large(limit: usize) -> Refusal {
@@ -174,23 +200,33 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_kind(kinds: &[&str], expected: bool) {
+    fn check_kind(kinds: &[&str], packings: &[&str], expected: Kind) {
         let mut headers = HeaderMap::new();
         for kind in kinds {
             headers.append(header::CONTENT_TYPE, kind.parse().unwrap());
         }
-        assert_eq!(is_json(&headers), expected, "{kinds:?}");
+        for packing in packings {
+            headers.append(header::CONTENT_ENCODING, packing.parse().unwrap());
+        }
+        assert_eq!(Kind::of(&headers), expected, "{kinds:?} {packings:?}");
     }
 
     #[test]
-    fn only_json_is_json() {
-        check_kind(&["application/json"], true);
-        check_kind(&["Application/JSON; charset=utf-8"], true);
-        check_kind(&[], false);
-        check_kind(&["text/plain"], false);
-        check_kind(&["text/plain; application/json"], false);
-        check_kind(&["application/json", "text/plain"], false);
-        check_kind(&["application/x-www-form-urlencoded"], false);
-        check_kind(&["application/jsonx"], false);
+    fn only_json_that_is_not_compressed_is_read() {
+        check_kind(&["application/json"], &[], Kind::Json);
+        check_kind(&["Application/JSON; charset=utf-8"], &[], Kind::Json);
+        check_kind(&["application/json"], &["identity"], Kind::Json);
+        check_kind(&["application/json"], &["gzip"], Kind::Packed);
+        check_kind(&["application/json"], &["identity", "br"], Kind::Packed);
+        for kinds in [
+            &[] as &[&str],
+            &["text/plain"],
+            &["text/plain; application/json"],
+            &["application/json", "text/plain"],
+            &["application/x-www-form-urlencoded"],
+            &["application/jsonx"],
+        ] {
+            check_kind(kinds, &[], Kind::Other);
+        }
     }
 }
