@@ -5,6 +5,9 @@
 //! Slow clients are cut off by the socket itself
 //! ([`pace`]). When the server ends it stops listening first, then streams end, then requests
 //! get their time; what is left after that is cut off.
+//!
+//! Whoever asks for a change and goes away before the answer has asked for it all the same: the
+//! change is made as a whole, and its connection counts until then. A look is given up.
 
 mod bind;
 mod crowd;
@@ -29,6 +32,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -70,6 +74,7 @@ pub(crate) async fn accept(
         limits: Arc::new(limits.clone()),
         ending: ending.clone(),
         abandoned: abandoned.clone(),
+        answering: connections.clone(),
     };
     let mut pause = FIRST_PAUSE;
     loop {
@@ -117,11 +122,8 @@ pub(crate) async fn accept(
         pace.wait_anew();
         // Only the delay of small answers is lost where this cannot be had.
         stream.set_nodelay(true).ok();
-        let serving = server.clone().serve(stream, from, pace);
-        connections.spawn(async move {
-            serving.await;
-            drop((place, seat));
-        });
+        let places = Arc::new((place, seat));
+        connections.spawn(server.clone().serve(stream, from, pace, places));
     }
     drop(listeners);
     drain(connections, &abandoned).await;
@@ -187,23 +189,45 @@ struct Server {
     limits: Arc<ApiLimits>,
     ending: CancellationToken,
     abandoned: CancellationToken,
+    /// Connections, and changes that outlive theirs.
+    answering: TaskTracker,
 }
+
+/// What a connection takes up, and a change that outlives it.
+type Places = Arc<(room::Place, crowd::Place)>;
 
 impl Server {
     /// Answers what comes on a connection until it ends.
-    async fn serve(self, stream: TcpStream, from: IpAddr, pace: Arc<Pace>) {
+    async fn serve(self, stream: TcpStream, from: IpAddr, pace: Arc<Pace>, places: Places) {
         let socket = Paced::new(stream, Arc::clone(&pace), Arc::clone(&self.limits));
         let router = self.router;
         let own = Arc::clone(&pace);
+        let (answering, abandoned) = (self.answering, self.abandoned.clone());
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             pace.begin_answer();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(from));
+            let is_change = !request.method().is_safe();
             let answer = answer(router.clone(), request);
+            // At once: what the connection only keeps it may drop before it has looked at it.
+            let answer = if is_change {
+                let (abandoned, places) = (abandoned.clone(), Arc::clone(&places));
+                Answering::Change(answering.spawn(async move {
+                    let answer = abandoned.run_until_cancelled(answer).await;
+                    drop(places);
+                    answer
+                }))
+            } else {
+                Answering::Look(answer)
+            };
             let pace = Arc::clone(&pace);
             async move {
-                let response = answer.await.map(|body| Answered::new(body, pace));
-                Ok::<_, Infallible>(response)
+                let response = match answer {
+                    Answering::Look(answer) => Some(answer.await),
+                    Answering::Change(change) => change.await.ok().flatten(),
+                };
+                let response = response.unwrap_or_else(failed);
+                Ok::<_, Infallible>(response.map(|body| Answered::new(body, pace)))
             }
         });
         let header_bytes = usize::try_from(self.limits.max_header_bytes).unwrap_or(usize::MAX);
@@ -233,6 +257,14 @@ impl Server {
     }
 }
 
+/// A request that is being answered.
+enum Answering<F> {
+    /// It changes nothing, and is given up with its connection.
+    Look(F),
+    /// It goes on by itself.
+    Change(JoinHandle<Option<Response>>),
+}
+
 /// Waits until a connection that is to make room does nothing but read the head of a request
 /// that does not come.
 async fn half_a_head(pace: &Pace) {
@@ -256,8 +288,11 @@ async fn answer(router: Router, request: hyper::Request<Body>) -> Response {
             },
         );
     // The panic itself was reported where it happened.
-    answered.await.unwrap_or_else(|| {
-        let refusal = Refusal::new(ProblemCode::Internal, "the request failed");
-        refusal.hint("the server's log says why").into_response()
-    })
+    answered.await.unwrap_or_else(failed)
+}
+
+/// Says that a request was not answered.
+fn failed() -> Response {
+    let refusal = Refusal::new(ProblemCode::Internal, "the request failed");
+    refusal.hint("the server's log says why").into_response()
 }

@@ -1,5 +1,7 @@
 //! What is told of requests afterwards: the audit, the access log, metrics.
 
+use std::net::Shutdown;
+
 use cl_testkit::patience;
 use serde_json::{Value, json};
 
@@ -65,6 +67,24 @@ fn changes_are_written_down_with_their_outcome_and_without_secrets() {
     let status = |line: &Value| line["status"].as_u64();
     let told: Vec<_> = lines.iter().map(status).collect();
     assert_eq!(told, [None, Some(201), None, Some(400)]);
+}
+
+#[test]
+fn a_change_is_made_as_a_whole_although_its_client_goes_away() {
+    let server = scene::place().start(&Setup::default());
+    let path = format!("{}/messages", scene::task_path());
+    for number in 0..10 {
+        let request = server.request("POST", &path);
+        let request = request.json(&json!({"body": format!("number {number}")}));
+        let mut connection = server.connect();
+        connection.send(request.bytes());
+        // The server sees that nobody is there as soon as it has read the request.
+        connection.stream().shutdown(Shutdown::Both).unwrap();
+    }
+    patience::eventually("each change is made and written down", || {
+        let entries = trail(&server, "");
+        (entries.len() == 10 && entries.iter().all(|entry| entry["status"] == 201)).then_some(())
+    });
 }
 
 #[test]
