@@ -27,7 +27,8 @@ pub struct BadCursor {
 }
 
 impl BadCursor {
-    fn new(text: &str) -> Self {
+    /// Says so of `text`, or of how it begins.
+    pub fn new(text: &str) -> Self {
         // Whoever sends rubbish gets no more of it back than is needed to recognise it.
         let text = text.chars().take(80).collect();
         Self { text }

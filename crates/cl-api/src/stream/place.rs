@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use cl_wire::cursor::BadCursor;
 use cl_wire::sse::LAST_EVENT_ID;
 use serde::Deserialize;
 
@@ -31,16 +32,13 @@ pub(super) enum Beginning<C> {
 
 impl Resuming {
     /// Reads what was asked for; a place comes first.
-    pub(super) fn beginning<C: std::str::FromStr>(&self) -> Answer<Beginning<C>>
-    where
-        C::Err: std::fmt::Display,
-    {
-        let bad = |error: C::Err| Refusal::bad_request(error.to_string());
+    pub(super) fn beginning<C: std::str::FromStr>(&self) -> Answer<Beginning<C>> {
         match (self.last.as_deref(), self.from.as_deref()) {
             (None, None) => Ok(Beginning::Usual),
             (None, Some("start")) => Ok(Beginning::Start),
             (None, Some("end")) => Ok(Beginning::End),
             (Some(place), _) | (None, Some(place)) => {
+                let bad = |_| Refusal::bad_request(BadCursor::new(place).to_string());
                 place.parse().map(Beginning::Behind).map_err(bad)
             }
         }
@@ -66,5 +64,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Resuming {
             last: last.and_then(given),
             from: query.0.from.and_then(given),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_place_is_named() {
+        let resuming = Resuming {
+            last: Some("MSG-1".to_owned()),
+            from: Some("start".to_owned()),
+        };
+        let refusal = resuming.beginning::<u64>().unwrap_err();
+        assert_eq!(refusal.0.message, "\"MSG-1\" is no place in this stream");
     }
 }
