@@ -41,7 +41,7 @@ async fn act(
     let worker = app.clone();
     let acted = blocking(move || {
         let task = place::task(&worker, &project, &id)?;
-        let acted = work(&worker, &task)?;
+        let acted = place::unless_deleted(&task, work(&worker, &task))?;
         changed(&worker, &task);
         Ok(TaskActed {
             project_id: project,

@@ -217,7 +217,7 @@ async fn cancel(
     let (project, id) = (place::project_id(&project)?, place::task_id(&task)?);
     blocking(move || {
         let task = changeable(folder(&app, &project, &id)?, "cancel")?;
-        let answer = give_up(&app, &task, &asked);
+        let answer = place::unless_deleted(&task, give_up(&app, &task, &asked));
         app.index.look_again(&project, &id);
         answer.map(Json)
     })
@@ -276,7 +276,8 @@ async fn uncancel(
     let (project, id) = (place::project_id(&project)?, place::task_id(&task)?);
     blocking(move || {
         let task = changeable(folder(&app, &project, &id)?, "uncancel")?;
-        let taken_back = uncancel_task(&task).map_err(|error| not_cancelled(&error))?;
+        let taken_back = uncancel_task(&task).map_err(|error| not_cancelled(&error));
+        let taken_back = place::unless_deleted(&task, taken_back)?;
         app.index.look_again(&project, &id);
         let outcome = match taken_back {
             Some(_) => "uncancelled",
@@ -308,7 +309,8 @@ async fn wake(
     let (project, id) = (place::project_id(&project)?, place::task_id(&task)?);
     blocking(move || {
         let task = changeable(folder(&app, &project, &id)?, "wake")?;
-        let report = wake_task(&task, &*app.clock).map_err(|error| {
+        let report = wake_task(&task, &*app.clock);
+        let report = report.map_err(|error| {
             let text = format!("{id} was not woken: {}", cl_view::chain(&error));
             match error {
                 WakeError::TimedOut { .. } => {
@@ -316,7 +318,8 @@ async fn wake(
                 }
                 _ => Refusal::new(ProblemCode::Internal, text),
             }
-        })?;
+        });
+        let report = place::unless_deleted(&task, report)?;
         app.index.look_again(&project, &id);
         match report {
             WakeReport::Awake => Ok(Json(changed(&task, "awake"))),
@@ -349,7 +352,8 @@ async fn unblock(
         let task = changeable(folder(&app, &project, &id)?, "unblock")?;
         let (named, now) = (&asked.dependencies, app.now());
         let unblocked = unblock_task(&app.root, &task, named, &asked.reason, now)
-            .map_err(|error| not_unblocked(&error))?;
+            .map_err(|error| not_unblocked(&error));
+        let unblocked = place::unless_deleted(&task, unblocked)?;
         app.index.look_again(&project, &id);
         let warnings = unblocked.warning.iter().map(ToString::to_string).collect();
         Ok(Json(UnblockAnswer {

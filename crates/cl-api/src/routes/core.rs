@@ -230,8 +230,9 @@ async fn stop(
         };
         // What only waits in the queue must not begin behind the answer.
         super::changing::unqueue(&app, &task)?;
-        let report = stop_task(&app.root, &task, &options, &*app.clock)
-            .map_err(|error| not_stopped(&error))?;
+        let report =
+            stop_task(&app.root, &task, &options, &*app.clock).map_err(|error| not_stopped(&error));
+        let report = place::unless_deleted(&task, report)?;
         app.index.look_again(&project, &id);
         Ok(Json(cl_view::stop_answer(&task, &report, active)))
     })

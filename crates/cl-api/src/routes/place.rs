@@ -1,6 +1,7 @@
 //! From ids in a request to folders below the root.
 
 use cl_storage::{ProjectDir, ProjectId, RunDir, RunId, TaskDir, TaskId};
+use cl_wire::ProblemCode;
 
 use crate::answer::{Answer, Refusal};
 use crate::app::App;
@@ -40,6 +41,20 @@ pub(crate) fn task(app: &App, project: &ProjectId, id: &TaskId) -> Answer<TaskDi
             .detail("project_id", project.as_str())
             .detail("task_id", id.as_str()))
     }
+}
+
+/// Returns `answer`; what failed because somebody has deleted the task meanwhile says so.
+pub(crate) fn unless_deleted<T>(task: &TaskDir, answer: Answer<T>) -> Answer<T> {
+    answer.map_err(|refusal| {
+        if refusal.0.code() == ProblemCode::Internal && !task.exists() {
+            Refusal::not_found("task not found")
+                .hint("somebody else has deleted it meanwhile")
+                .detail("project_id", task.project().as_str())
+                .detail("task_id", task.id().as_str())
+        } else {
+            refusal
+        }
+    })
 }
 
 /// Returns the folder of a task that is there or is known from elsewhere: a folder of the old
@@ -123,9 +138,35 @@ pub(super) fn no_run(id: &RunId) -> Refusal {
 pub(super) fn outside(error: cl_storage::LayoutError) -> Refusal {
     match error {
         cl_storage::LayoutError::Symlink(_) => Refusal::new(
-            cl_wire::ProblemCode::Forbidden,
+            ProblemCode::Forbidden,
             "the path escapes the configured root",
         ),
         error => Refusal::internal("a folder could not be looked at", &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cl_storage::Root;
+
+    use super::*;
+
+    #[test]
+    fn what_fails_of_a_task_that_was_deleted_meanwhile_is_no_fault_of_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        let id = TaskId::parse("task-20260101-000000-t001").unwrap();
+        let task = root.task(&project, &id).unwrap();
+        let code_of = |refusal: Refusal| {
+            let answer = unless_deleted::<()>(&task, Err(refusal));
+            answer.unwrap_err().0.code()
+        };
+        let failed = || Refusal::new(ProblemCode::Internal, "could not lock the task");
+        assert_eq!(code_of(failed()), ProblemCode::NotFound);
+        let conflict = code_of(Refusal::conflict("task has running runs"));
+        assert_eq!(conflict, ProblemCode::Conflict);
+        std::fs::create_dir_all(task.path()).unwrap();
+        assert_eq!(code_of(failed()), ProblemCode::Internal);
     }
 }

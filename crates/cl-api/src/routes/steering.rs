@@ -67,7 +67,7 @@ async fn cancel(
         .transpose()?;
     let stopped = blocking(move || {
         let task = place::task_anywhere(&app, project.as_ref(), &id)?;
-        give_up(&app, &task)
+        place::unless_deleted(&task, give_up(&app, &task))
     });
     Ok(json(StatusCode::ACCEPTED, &stopped.await?))
 }
@@ -125,7 +125,8 @@ async fn stop_any_run(State(app): State<App>, Path(run): Path<String>) -> Answer
     let id = place::run_id(&run)?;
     blocking(move || {
         let run = place::run_anywhere(&app, &id)?;
-        stop(&app, run.task(), &id, "run already finished")
+        let stopped = stop(&app, run.task(), &id, "run already finished");
+        place::unless_deleted(run.task(), stopped)
     })
     .await?;
     let status = "stopping".to_owned();
@@ -147,7 +148,7 @@ async fn stop_run(
     let id = run_id.clone();
     blocking(move || {
         let task = place::task(&app, &project, &task)?;
-        stop(&app, &task, &id, "run is not running")
+        place::unless_deleted(&task, stop(&app, &task, &id, "run is not running"))
     })
     .await?;
     let message = "stop requested".to_owned();
@@ -208,7 +209,7 @@ async fn resume(
     let worker = app.clone();
     let resumed = blocking(move || {
         let task = place::task(&worker, &project, &id)?;
-        take_up(&worker, &task, asked.start)
+        place::unless_deleted(&task, take_up(&worker, &task, asked.start))
     })
     .await?;
     app.conductor.wake();
@@ -254,7 +255,8 @@ async fn delete(
     blocking(move || {
         let task = place::task(&app, &project, &id)?;
         unqueue(&app, &task)?;
-        delete_task(&app.root, &task, &WhenActive::Refuse, &*app.clock).map_err(undeleted)?;
+        let deleted = delete_task(&app.root, &task, &WhenActive::Refuse, &*app.clock);
+        place::unless_deleted(&task, deleted.map_err(undeleted))?;
         changed(&app, &task);
         Ok(())
     })
