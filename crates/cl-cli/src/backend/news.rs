@@ -87,7 +87,11 @@ impl<'a> News<'a> {
                     self.gather(until);
                     return true;
                 }
-                Ok(Waited::Ended) | Err(_) => self.close(),
+                Ok(Waited::Ended) | Err(_) => {
+                    // From now on the caller asks as often as without a stream, beginning now.
+                    self.close();
+                    return true;
+                }
             }
         }
     }
@@ -149,5 +153,40 @@ impl<'a> News<'a> {
             }
             Changed::Bus => is_its && self.about == About::Messages,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_ends_is_a_hint_and_no_silence() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                asked.push(byte[0]);
+            }
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+            let body = "Connection: close\r\n\r\nevent: done\ndata: over\n\n";
+            client
+                .write_all(format!("{head}{body}").as_bytes())
+                .unwrap();
+        });
+        let server = Server::at(&url);
+        let project = ProjectId::parse("p").unwrap();
+        let mut news = News::new(&server, About::Tasks, &project, None);
+        assert!(news.within(Duration::from_mins(5)));
+        let usual = Duration::from_millis(1);
+        assert_eq!(news.patience(usual), usual);
+        answering.join().unwrap();
     }
 }

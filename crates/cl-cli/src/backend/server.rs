@@ -70,6 +70,17 @@ impl Server {
         Ok(server)
     }
 
+    /// Returns the server at `url`, whoever that is.
+    #[cfg(test)]
+    pub(super) fn at(url: &str) -> Self {
+        let client = Builder::new(url).unwrap().build().unwrap();
+        Self {
+            asking: Blocking::new(client).unwrap(),
+            key_from: None,
+            is_local: true,
+        }
+    }
+
     /// Tells whether it is on this machine, so that folders are the same ones.
     pub(crate) fn is_local(&self) -> bool {
         self.is_local
