@@ -68,6 +68,12 @@ impl Builder {
             format!("http://{address}")
         };
         let url = Url::parse(&whole).map_err(|error| bad(&error.to_string()))?;
+        let host = whole.split_once("://").map_or("", |(_, rest)| rest);
+        let host = host.split([':', '/', '?', '#']).next().unwrap_or_default();
+        if host.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() {
+            // As an address it would be that of some other machine.
+            return Err(bad("it is a number and names no machine"));
+        }
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad("it begins neither with http:// nor with https://"));
         }
@@ -217,6 +223,9 @@ mod tests {
             "http://h#a",
             "http://me:canary@h/",
             "unix:///x",
+            "14355",
+            "http://14355/",
+            "0:14355",
         ] {
             let error = Builder::new(address).err();
             let error = error.unwrap_or_else(|| panic!("{address} is taken"));

@@ -302,6 +302,7 @@ pub(crate) fn named_task(scope: &Scope) -> Result<(ProjectId, TaskId), CliError>
 /// Returns the error that a command ends with because of a server.
 pub(crate) fn of_client(error: ClientError) -> CliError {
     let hint = error.hint().map(str::to_owned);
+    let text = error.to_string();
     let failed = match error {
         ClientError::Refused(refusal) => {
             let problem = refusal.problem;
@@ -319,16 +320,12 @@ pub(crate) fn of_client(error: ClientError) -> CliError {
                 });
             }
         }
-        ClientError::Unreachable { .. } | ClientError::NotOurs { .. } => {
-            let text = error.to_string();
-            let failed = CliError::new(Exit::Unreachable, text);
-            match std::error::Error::source(&error) {
-                Some(source) => failed.caused_by(source.to_string()),
-                None => failed,
-            }
+        ClientError::Unreachable { source, .. } => {
+            CliError::new(Exit::Unreachable, text).caused_by(source)
         }
-        ClientError::Timeout { .. } => CliError::new(Exit::Timeout, error.to_string()),
-        error => CliError::failed(error.to_string()),
+        ClientError::NotOurs { .. } => CliError::new(Exit::Unreachable, text),
+        ClientError::Timeout { .. } => CliError::new(Exit::Timeout, text),
+        _ => CliError::failed(text),
     };
     match hint {
         Some(hint) => failed.hint(hint),

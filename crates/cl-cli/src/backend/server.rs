@@ -47,8 +47,9 @@ impl Server {
             .connect_within(CONNECT)
             .user_agent(&name);
         let key = known::key(ctx)?;
-        if let Some((key, _)) = &key {
-            builder = builder.token(known::text(key)).map_err(bad)?;
+        if let Some((key, from)) = &key {
+            builder = (builder.token(known::text(key)))
+                .map_err(|error| CliError::usage(format!("{error} (from {from})")))?;
         }
         let is_local = builder.is_local();
         let client = builder.build().map_err(bad)?;
