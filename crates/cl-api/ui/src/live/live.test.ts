@@ -1,10 +1,11 @@
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { aTask, taskChange } from "../test/samples";
+import { aRun, aTask, taskChange } from "../test/samples";
 import { Client, type Opener } from "./client";
 import { Coalescer } from "./coalesce";
 import type { Told } from "./connection";
 import { type FromTab, Hub, type Port, type ToTab } from "./hub";
-import { Watcher } from "./refresh";
+import { refresher, Watcher } from "./refresh";
 import { Runner } from "./runner";
 import { StreamReader } from "./sse";
 import { emptyWorld, type World } from "./world";
@@ -196,16 +197,79 @@ describe("what is fetched again", () => {
   it("is a tree only where its shape has changed", () => {
     const watcher = new Watcher();
     const look = (...told: Told[]) => watcher.look(told);
-    expect(look(begin, taskChange(aTask()), ready)).toEqual({
-      trees: new Set(),
-      tasks: new Set(),
-      projects: new Set(),
-      list: false,
-    });
+    const first = look(begin, taskChange(aTask()), ready);
+    expect([first.trees.size, first.tasks.size, first.projects.size, first.list]).toEqual([0, 0, 0, false]);
     const quiet = look(taskChange(aTask({ last_activity: "2026-02-24T00:00:00Z" })));
-    expect([quiet.trees.size, quiet.tasks.size]).toEqual([0, 1]);
+    expect([quiet.trees.size, quiet.tasks.size, quiet.written.size]).toEqual([0, 0, 1]);
+    const closed = look(taskChange(aTask({ done: true })));
+    expect([closed.trees.size, closed.tasks.size, closed.written.size]).toEqual([0, 1, 0]);
     expect(look(taskChange(aTask({ runs: 2, latest_run: "run-2" }))).trees).toEqual(new Set(["p"]));
     expect(look(taskChange(aTask({ task_id: "new" }))).trees).toEqual(new Set(["p"]));
+  });
+
+  it("is nothing but files, processes and limits while a run only prints", async () => {
+    const queries = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } });
+    const keys = [
+      ["root", "projects"],
+      ["root", "status"],
+      ["root", "limits"],
+      ["root", "ps", undefined],
+      ["root", "usage", "agent"],
+      ["project", "p", "stats"],
+      ["project", "p", "usage", "agent"],
+      ["tree", "p"],
+      ["task", "p", "task-1", "runs"],
+      ["task", "p", "task-1", "detail"],
+      ["task", "p", "task-1", "pictures", "evidence"],
+      ["task", "p", "task-1", "pictures", "usage"],
+    ];
+    let fetched: string[] = [];
+    const projects = () =>
+      queries.getQueryData<{ id: string; last_activity: string }[]>(["root", "projects"]);
+    for (const queryKey of keys) {
+      const queryFn = () => {
+        fetched.push(queryKey.join(" "));
+        return queryKey[1] === "projects" ? [{ id: "p", last_activity: at(0) }] : fetched.length;
+      };
+      new QueryObserver(queries, { queryKey, queryFn }).subscribe(() => {});
+    }
+    const take = refresher(queries);
+    const world = emptyWorld();
+    const at = (second: number) => new Date(Date.UTC(2026, 1, 24, 0, 0, second)).toISOString();
+    const print = (second: number) =>
+      taskChange(aTask({ task_id: "task-1", last_activity: at(second) }), aRun({ duration: second }));
+    take([begin, print(0), ready], world);
+    take([print(1)], world);
+    await vi.advanceTimersByTimeAsync(60_000);
+
+    fetched = [];
+    for (let second = 2; second < 22; second++) {
+      take([print(second)], world);
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    const times = (key: string) => fetched.filter((each) => each === key).length;
+    expect(new Set(fetched)).toEqual(
+      new Set(["root ps ", "task p task-1 detail", "task p task-1 pictures evidence"]),
+    );
+    expect(times("task p task-1 detail")).toBeLessThanOrEqual(10);
+    expect(projects()?.[0]?.last_activity.localeCompare(at(19))).toBeGreaterThanOrEqual(0);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(times("root limits")).toBe(1);
+
+    fetched = [];
+    take([taskChange(aTask({ task_id: "task-1", status: "failed" }), aRun({ status: "failed" }))], world);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(new Set(fetched)).toEqual(new Set(keys.map((key) => key.join(" "))));
+  });
+
+  it("is the size of the buses of a project where something was posted", () => {
+    const watcher = new Watcher();
+    watcher.look([begin, taskChange(aTask()), ready]);
+    const told = taskChange(aTask());
+    if (told.type !== "change") throw new Error("no change");
+    const change = { ...told.change, what: "bus" as const, task: null, msg_id: "MSG-1" };
+    const posted = watcher.look([{ type: "change", change }]);
+    expect([posted.buses, posted.tasks.size]).toEqual([new Set(["p"]), 0]);
   });
 
   it("is asked for once for a burst, and once more for what comes while it is fetched", async () => {
