@@ -212,7 +212,9 @@ fn a_server_that_is_named_is_asked_or_nobody() {
         .run(&line)
         .fails(5, "could not reach the server at http://127.0.0.1");
     place.run(&line).fails(5, "Connection refused");
-    place.run("list --server 14355").fails(2, "names no machine");
+    place
+        .run("list --server 14355")
+        .fails(2, "names no machine");
     let line = format!("stop {TASK} --project demo --server {url}");
     place
         .run_changing_nothing(&line)

@@ -182,7 +182,7 @@ fn what_is_not_right_is_refused_and_the_server_goes_on() {
     // It says a version, and cannot serve.
     write_program(
         &script,
-        b"#!/bin/sh\ntest \"$1\" = --version && echo x 9.9\n",
+        b"#!/bin/sh\ntest \"$1\" = --version && echo run-agent 9.9\n",
     );
     assert_eq!(installed.ask(&script, &digest(&script), "").0, 202);
     let failed = eventually("its failure", || {
@@ -193,6 +193,36 @@ fn what_is_not_right_is_refused_and_the_server_goes_on() {
     assert!(failed["finished_at"].is_string());
     assert_eq!(installed.record(), before);
     assert!(!installed.program().is_symlink());
+}
+
+#[test]
+fn a_program_that_could_not_be_started_as_this_one_is_never_put_in_its_place() {
+    let installed = Installed::new();
+    let before = installed.serve("");
+    let script = installed.place.path().join("script");
+    let real = env!("CARGO_BIN_EXE_run-agent");
+    for (text, why) in [
+        (
+            format!("[ \"$1\" = --version ] && exec echo conductor 9.9\nexec {real} \"$@\"\n"),
+            "it is another program",
+        ),
+        (
+            format!(
+                "case \"$*\" in *--version*|*--read-only*) exec {real} \"$@\";; esac\nexit 2\n"
+            ),
+            "does not take the arguments of this server",
+        ),
+    ] {
+        write_program(&script, format!("#!/bin/sh\n{text}").as_bytes());
+        assert_eq!(installed.ask(&script, &digest(&script), "").0, 202);
+        eventually(why, || {
+            let failed = in_state(&installed, "failed")()?;
+            let error = failed["last_error"].as_str()?.to_owned();
+            error.contains(why).then_some(())
+        });
+        assert_eq!(installed.record(), before);
+        assert!(!installed.program().is_symlink());
+    }
 }
 
 #[test]
@@ -213,7 +243,7 @@ fn a_build_that_fails_only_in_earnest_is_taken_back() {
     let script = installed.place.path().join("script");
     // Passes its trial, and ends at once when it is to serve.
     let text = format!(
-        "#!/bin/sh\ncase \"$*\" in *--version*|*--read-only*) exec {} \"$@\";; esac\nexit 1\n",
+        "#!/bin/sh\ncase \"$*\" in *--version*|*--read-only*|*--print-config*) exec {} \"$@\";; esac\nexit 1\n",
         env!("CARGO_BIN_EXE_run-agent")
     );
     write_program(&script, text.as_bytes());

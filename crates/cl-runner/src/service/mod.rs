@@ -17,7 +17,7 @@ pub use background::{Output, StartError, Started, open_with, start_in_background
 pub use keep::{Keeping, end_with_parent, keep_going};
 pub use log::LogFile;
 pub use probe::{ProbeError, probe, reachable};
-pub use replace::{TryError, ask_version, become_program, try_out};
+pub use replace::{TryError, accepts, ask_version, become_program, try_out};
 
 /// How often it is looked whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

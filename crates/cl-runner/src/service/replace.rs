@@ -4,17 +4,19 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use cl_storage::process::ProcessIdentity;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use super::background::Output;
 
-/// How much a program may say of its version.
+/// How much of what a program says is listened to; the rest is read and forgotten.
 const LONGEST_VERSION: u64 = 4096;
+/// How much of the last line of it is told, in characters.
+const MOST_TOLD: usize = 200;
 
 /// Why a program is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +56,33 @@ pub fn ask_version(program: &Path, wait: Duration) -> Result<String, TryError> {
     }
     Err(TryError::Failed {
         status: said.status.to_string(),
-        said: said.text.trim().to_owned(),
+        said: end_of(&said.text),
     })
+}
+
+/// Tells whether `program` understands `args`, to which one is added that has it only look at
+/// them and end.
+///
+/// Blocks for `wait` at the most; it has ended when this returns.
+pub fn accepts(program: &Path, args: &[OsString], wait: Duration) -> Result<(), TryError> {
+    let said = hear(program, args, wait, |said| {
+        io::copy(said, &mut io::sink())?;
+        Ok(String::new())
+    })?;
+    if said.status.success() {
+        return Ok(());
+    }
+    Err(TryError::Failed {
+        status: said.status.to_string(),
+        said: "it does not take the arguments of this server".to_owned(),
+    })
+}
+
+/// Returns the last line of `text`, or the end of that.
+fn end_of(text: &str) -> String {
+    let line = text.trim().lines().next_back().unwrap_or_default();
+    let surplus = line.chars().count().saturating_sub(MOST_TOLD);
+    line.chars().skip(surplus).collect()
 }
 
 /// Starts `program` with `args`, waits for the first line that it prints and hands it to
@@ -100,7 +127,7 @@ pub fn become_program(
 
 struct Heard {
     text: String,
-    status: std::process::ExitStatus,
+    status: ExitStatus,
 }
 
 fn hear(
@@ -153,21 +180,22 @@ fn run(
     let mut child = command.spawn()?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     let identity = ProcessIdentity::of(pid)?;
-    let Some(stdout) = child.stdout.take() else {
+    let Some(mut stdout) = child.stdout.take() else {
         return Err(io::Error::other("there is no pipe to it").into());
     };
     let (told, lines) = mpsc::sync_channel(1);
     // Ends with the program.
     std::thread::spawn(move || {
-        let said = read(&mut stdout.take(LONGEST_VERSION));
+        let said = read(&mut (&mut stdout).take(LONGEST_VERSION));
         told.send(said).ok();
+        // A program whose output nobody reads ends in another way than it would.
+        io::copy(&mut stdout, &mut io::sink()).ok();
     });
     let said = lines.recv_timeout(wait);
     let text = if let Ok(said) = said {
         said.unwrap_or_default()
     } else {
-        child.kill()?;
-        child.wait()?;
+        kill(&mut child)?;
         return Err(TryError::TimedOut { waited: wait });
     };
     if matches!(heard(&text), End::Kills)
@@ -183,7 +211,64 @@ fn run(
         }
         std::thread::sleep(super::LOOK_EVERY);
     }
-    child.kill()?;
-    let status = child.wait()?;
+    let status = kill(&mut child)?;
     Ok(Heard { text, status })
+}
+
+/// Ends a program that was not waited for yet, with what it has started.
+fn kill(child: &mut Child) -> io::Result<ExitStatus> {
+    // It leads its group, whose number is its own as long as nobody has waited for it.
+    rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL)?;
+    child.wait()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// Has the shell do it: what this process writes, its children may hold open for writing.
+    fn shell(script: &str, path: &Path) {
+        #[expect(clippy::disallowed_methods, reason = "no process of a run")]
+        let mut shell = Command::new("/bin/sh");
+        let status = shell.args(["-c", script, "sh"]).arg(path).status();
+        assert!(status.unwrap().success());
+    }
+
+    fn program(folder: &Path, text: &str) -> PathBuf {
+        let path = folder.join("program");
+        let script = format!("cat >\"$1\" <<'END'\n#!/bin/sh\n{text}\nEND\nchmod 755 \"$1\"");
+        shell(&script, &path);
+        path
+    }
+
+    #[test]
+    fn nothing_that_a_program_has_started_outlives_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        shell("mkfifo \"$1\"", &pipe);
+        let program = program(folder.path(), &format!("sleep 600 >{}", pipe.display()));
+        let asked = std::thread::spawn(move || ask_version(&program, Duration::from_secs(2)));
+        // Its end comes when nobody holds the pipe any more.
+        let left = std::fs::read(&pipe).unwrap();
+        assert!(left.is_empty());
+        let error = asked.join().unwrap().unwrap_err();
+        assert!(matches!(error, TryError::TimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_says_too_much_is_quoted_in_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "i=0; while [ $i -lt 9999 ]; do echo line; i=$((i+1)); done; exit 3";
+        let program = program(folder.path(), text);
+        let error = ask_version(&program, Duration::from_mins(1)).unwrap_err();
+        let TryError::Failed { status, said } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(status, "exit status: 3");
+        assert!("line".starts_with(&said), "{said}");
+        let error = accepts(&program, &[], Duration::from_mins(1)).unwrap_err();
+        assert!(error.to_string().contains("exit status: 3"), "{error}");
+    }
 }

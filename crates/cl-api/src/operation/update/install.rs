@@ -110,17 +110,10 @@ fn stage(app: &App, candidate: &Candidate, place: &Place) -> Result<PathBuf, Str
     }
     crash::point("update-staged");
     // From here on it is the copy that is looked at, which nobody else changes.
-    let tried = service::ask_version(&part, VERSION_WITHIN)
-        .map_err(|error| format!("--version failed: {error}"))
-        .and_then(|said| {
-            let version = said
-                .split_whitespace()
-                .last()
-                .unwrap_or_default()
-                .to_owned();
-            try_serving(app, &part)?;
-            Ok(version)
-        });
+    let tried = must_be_ours(&part, &place.current).and_then(|version| {
+        try_serving(app, &part)?;
+        Ok(version)
+    });
     let version = match tried {
         Ok(version) => version,
         Err(why) => {
@@ -137,8 +130,41 @@ fn stage(app: &App, candidate: &Candidate, place: &Place) -> Result<PathBuf, Str
     Ok(program)
 }
 
-/// Has `program` serve the root on a port of its own, changing nothing, and asks it.
+/// Returns the version of `program`, which must be another build of the same program as `current`.
+///
+/// `conductor` and `run-agent` serve alike, but what is started under the name of one must not be
+/// the other: they take other arguments, and ask others where they are not told whom.
+fn must_be_ours(program: &Path, current: &Path) -> Result<String, String> {
+    let said = service::ask_version(program, VERSION_WITHIN)
+        .map_err(|error| format!("--version failed: {error}"))?;
+    let ours = service::ask_version(current, VERSION_WITHIN)
+        .map_err(|error| format!("this program does not say what it is: {error}"))?;
+    let name_in = |said: &str| {
+        said.split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (name, our_name) = (name_in(&said), name_in(&ours));
+    if name != our_name {
+        return Err(format!(
+            "it is another program: {name:?} and not {our_name:?}"
+        ));
+    }
+    Ok(said
+        .split_whitespace()
+        .last()
+        .unwrap_or_default()
+        .to_owned())
+}
+
+/// Has `program` serve the root on a port of its own, changing nothing, and asks it. Before that
+/// it is seen whether it understands the arguments that it is to be started with.
 fn try_serving(app: &App, program: &Path) -> Result<(), String> {
+    let mut real = app.serving.operation.arguments.clone();
+    real.push("--print-config".into());
+    service::accepts(program, &real, VERSION_WITHIN)
+        .map_err(|error| format!("a trial start failed: {error}"))?;
     let mut args: Vec<OsString> = ["serve", "--read-only", "--host", "127.0.0.1", "--port", "0"]
         .map(OsString::from)
         .to_vec();
