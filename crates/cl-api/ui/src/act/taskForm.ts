@@ -71,7 +71,7 @@ export function problemsOf(form: TaskForm, known: { tasks: ReadonlySet<string> }
   if (cwd) problems.cwd = cwd;
   if (form.dependsOn.includes(idOf(form))) problems.dependsOn = "A task cannot depend on itself";
   if (form.maxCost.trim() !== "" && parseDollars(form.maxCost) === undefined) {
-    problems.maxCost = "An amount such as 2.50";
+    problems.maxCost = "An amount such as 2.50 or 1000";
   }
   if (form.maxTokens.trim() !== "" && parseCount(form.maxTokens) === undefined) {
     problems.maxTokens = "A number such as 500k";
