@@ -88,7 +88,8 @@ fn end_of(text: &str) -> String {
 /// Starts `program` with `args`, waits for the first line that it prints and hands it to
 /// `judge`, then ends it.
 ///
-/// Blocks for `wait` and what `judge` takes; it has ended when this returns.
+/// Blocks for `wait` and what `judge` takes; it has ended when this returns, and is killed when
+/// this process ends before.
 pub fn try_out(
     program: &Path,
     args: &[OsString],
@@ -177,6 +178,7 @@ fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0);
+    end_with_this_thread(&mut command);
     let mut child = command.spawn()?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     let identity = ProcessIdentity::of(pid)?;
@@ -213,6 +215,25 @@ fn run(
     }
     let status = kill(&mut child)?;
     Ok(Heard { text, status })
+}
+
+/// Has the kernel kill the program of `command` when the thread that starts it ends, which waits
+/// for it: nobody else knows of it.
+fn end_with_this_thread(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    let between = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // One that ended before that tells nobody.
+        if rustix::process::getppid() != Some(parent) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    };
+    #[expect(unsafe_code, reason = "the standard library has no other way")]
+    // SAFETY: two system calls, no lock and no allocation: an error of a kind holds no memory.
+    unsafe {
+        command.pre_exec(between);
+    }
 }
 
 /// Ends a program that was not waited for yet, with what it has started.
@@ -255,6 +276,22 @@ mod tests {
         assert!(left.is_empty());
         let error = asked.join().unwrap().unwrap_err();
         assert!(matches!(error, TryError::TimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_tried_out_ends_with_whoever_tries_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        shell("mkfifo \"$1\"", &pipe);
+        let text = format!("exec 3>{}; echo ready; exec sleep 600", pipe.display());
+        let program = program(folder.path(), &text);
+        let trying = std::thread::spawn(move || {
+            let gone = |_: &str| panic!("a canary: nobody is left to end the program");
+            try_out(&program, &[], Duration::from_mins(5), gone)
+        });
+        // Its end comes when nobody holds the pipe any more.
+        assert_eq!(std::fs::read(&pipe).unwrap(), b"");
+        assert!(trying.join().is_err());
     }
 
     #[test]
