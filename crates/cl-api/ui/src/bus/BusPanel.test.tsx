@@ -219,15 +219,59 @@ describe("writing messages", () => {
     const box = screen.getByRole("textbox", { name: "Answer" });
     fireEvent.change(box, { target: { value: "Green." } });
     fireEvent.keyDown(box, { key: "Enter", ctrlKey: true });
-    await screen.findByText("Green.");
+    // Below what it answers.
+    await waitFor(() => expect(bodies()).toEqual(["MSG-1", "MSG-3", "MSG-2"]));
     expect(posts()[0]?.body).toEqual({
       type: "ANSWER",
       body: "Green.",
       parents: [{ msg_id: "MSG-1", kind: "answers", meta: {} }],
     });
-    // Below what it answers.
-    expect(bodies()).toEqual(["MSG-1", "MSG-3", "MSG-2"]);
     await waitFor(() => expect(screen.queryByText("not answered")).toBeNull());
+  });
+
+  it("keeps what is being written when one looks at something else, and its key", async () => {
+    ofTask.put("QUESTION", "Which colour?", { run_id: "20260223-2048580000-1-1" });
+    const { unmount } = open();
+    await screen.findByText("Which colour?");
+    fireEvent.change(screen.getByRole("textbox", { name: /message/i }), { target: { value: "Mind it." } });
+    fireEvent.click(screen.getByRole("button", { name: "Answer" }));
+    fireEvent.change(screen.getByRole("textbox", { name: "Answer" }), { target: { value: "Gre" } });
+    ofTask.answer = "unreachable";
+    fireEvent.click(screen.getByRole("button", { name: "Post" }));
+    await screen.findByText("The server cannot be reached.");
+    ofTask.answer = undefined;
+    unmount();
+    open();
+    await screen.findByText("Which colour?");
+    const box = screen.getByRole("textbox", { name: /message/i });
+    expect(box).toHaveValue("Mind it.");
+    fireEvent.click(screen.getByRole("button", { name: "Answer" }));
+    expect(screen.getByRole("textbox", { name: "Answer" })).toHaveValue("Gre");
+    fireEvent.click(screen.getByRole("button", { name: "Post" }));
+    await waitFor(() => expect(box).toHaveValue(""));
+    const keys = posts().map((it) => it.headers.get("idempotency-key"));
+    expect(keys[0]).toBe(keys[1]);
+  });
+
+  it("does not wipe out what is written while the message before is posted", async () => {
+    open();
+    await screen.findByText("No messages yet");
+    const box = screen.getByRole("textbox", { name: /message/i });
+    fireEvent.change(box, { target: { value: "One." } });
+    fireEvent.keyDown(box, { key: "Enter", ctrlKey: true });
+    fireEvent.change(box, { target: { value: "One. Two." } });
+    await screen.findByText("Posted successfully");
+    expect(posts()[0]?.body).toMatchObject({ body: "One." });
+    expect(box).toHaveValue("Two.");
+  });
+
+  it("says that a question has an answer already", async () => {
+    const question = ofTask.put("QUESTION", "Which colour?", { run_id: "20260223-2048580000-1-1" });
+    ofTask.put("ANSWER", "Red.", { parents: [{ msg_id: question.msg_id, kind: "answers", meta: {} }] });
+    open();
+    await screen.findByText("Which colour?");
+    fireEvent.click(screen.getByRole("button", { name: "Answer" }));
+    expect(screen.getByText(/has an answer already/)).toBeInTheDocument();
   });
 
   it("leads to the source message, to the child task and to the answer", async () => {

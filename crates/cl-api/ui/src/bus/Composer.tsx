@@ -3,13 +3,14 @@ import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { Button } from "../parts/Button";
 import { Failure } from "../parts/Failure";
 import styles from "./Bus.module.css";
-import { type Bus, usePost } from "./post";
+import { type Bus, pathOf, usePost } from "./post";
 import { COMPOSED } from "./types";
+import { useWritten } from "./written";
 
 /** Where a message is written. What could not be posted stays. */
 export function Composer({ bus, onPosted }: { bus: Bus; onPosted: (id: string) => void }) {
   const [type, setType] = useState<string>("USER");
-  const [text, setText] = useState("");
+  const [text, setText, takeOut] = useWritten(pathOf(bus));
   const [isDone, setDone] = useState(false);
   const { post, isPosting, error, forget } = usePost(bus);
   const id = useId();
@@ -23,7 +24,7 @@ export function Composer({ bus, onPosted }: { bus: Bus; onPosted: (id: string) =
     if (body === "" || isPosting) return;
     const posted = await post({ type, body });
     if (posted === undefined) return;
-    setText("");
+    takeOut(text);
     setDone(true);
     onPosted(posted);
   };
@@ -81,11 +82,13 @@ export function Composer({ bus, onPosted }: { bus: Bus; onPosted: (id: string) =
 export function Reply(props: {
   bus: Bus;
   to: { msg_id: string; type: string };
+  /** Somebody has answered it, maybe while this was being written. */
+  isAnswered: boolean;
   onPosted: (id: string) => void;
   onClose: () => void;
 }) {
   const isAnswer = props.to.type === "QUESTION";
-  const [text, setText] = useState("");
+  const [text, setText, takeOut] = useWritten(`${pathOf(props.bus)}#${props.to.msg_id}`);
   const { post, isPosting, error, forget } = usePost(props.bus);
   const word = isAnswer ? "Answer" : "Reply";
   const submit = async () => {
@@ -93,7 +96,9 @@ export function Reply(props: {
     if (body === "" || isPosting) return;
     const parents = [{ msg_id: props.to.msg_id, kind: isAnswer ? "answers" : "replies", meta: {} }];
     const posted = await post({ type: isAnswer ? "ANSWER" : "USER", body, parents });
-    if (posted !== undefined) props.onPosted(posted);
+    if (posted === undefined) return;
+    takeOut(text);
+    props.onPosted(posted);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") props.onClose();
@@ -119,6 +124,11 @@ export function Reply(props: {
         }}
         onKeyDown={onKeyDown}
       />
+      {props.isAnswered && (
+        <span className={styles.faint} role="status">
+          It has an answer already. Yours is posted beside it.
+        </span>
+      )}
       <div className={styles.replyFoot}>
         <Button
           size="s"

@@ -125,7 +125,13 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
         ))}
       </div>
       {props.isReplying && (
-        <Reply bus={bus} to={item} onPosted={props.onPosted} onClose={() => props.onReply(undefined)} />
+        <Reply
+          bus={bus}
+          to={item}
+          isAnswered={isQuestion && !props.isOpen}
+          onPosted={props.onPosted}
+          onClose={() => props.onReply(undefined)}
+        />
       )}
     </article>
   );

@@ -1,6 +1,6 @@
-import { useRef, useState } from "react";
-import { randomText } from "../act/ids";
+import { useState } from "react";
 import { Problem, request, type Schemas } from "../api/client";
+import { forgetKey, keyToSend } from "./written";
 
 export interface Bus {
   project: string;
@@ -25,17 +25,16 @@ export function usePost(bus: Bus): {
 } {
   const [isPosting, setPosting] = useState(false);
   const [error, setError] = useState<Problem>();
-  const failed = useRef<{ text: string; key: string }>(undefined);
   const post = async (body: PostBody) => {
     const text = JSON.stringify(body);
-    const key = failed.current?.text === text ? failed.current.key : `ui-${randomText(26)}`;
-    failed.current = { text, key };
+    const path = pathOf(bus);
+    const key = keyToSend(path, text);
     setPosting(true);
     setError(undefined);
     try {
       const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
-      const response = await request(pathOf(bus), { method: "POST", headers, body: text });
-      failed.current = undefined;
+      const response = await request(path, { method: "POST", headers, body: text });
+      forgetKey(path, key);
       return ((await response.json()) as Schemas["Posted"]).msg_id;
     } catch (error) {
       setError(Problem.of(error));
