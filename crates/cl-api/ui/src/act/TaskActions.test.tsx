@@ -1,10 +1,12 @@
 import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import type { ReactNode } from "react";
 import { Toaster } from "sonner";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { live } from "../live/store";
 import { emptyWorld, type TaskRow, taskKey } from "../live/world";
 import { type Answer, type Asked, standIn } from "../test/server";
 import { TaskActions } from "./TaskActions";
+import { useEndings } from "./underway";
 
 const TASK = "task-20260223-204858-docs";
 const KEY = taskKey("p", TASK);
@@ -44,10 +46,17 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
+function Page({ children }: { children: ReactNode }) {
+  useEndings();
+  return children;
+}
+
 function open() {
   render(
     <>
-      <TaskActions project="p" task={TASK} />
+      <Page>
+        <TaskActions project="p" task={TASK} />
+      </Page>
       <Toaster />
     </>,
   );
@@ -104,6 +113,26 @@ describe("what can be done with a task", () => {
     fireEvent.click(screen.getByRole("button", { name: "Cancel the task" }));
     expect(await screen.findByText("docs is cancelled")).toBeInTheDocument();
     expect(asked[0]?.body).toMatchObject({ reason: "not needed" });
+  });
+
+  it("keeps the question and the reason when the server is not there", async () => {
+    answer = () => "unreachable";
+    is({});
+    open();
+    fireEvent.click(screen.getByRole("button", { name: "Cancel" }));
+    const reason = screen.getByLabelText("Reason");
+    fireEvent.change(reason, { target: { value: "not needed" } });
+    fireEvent.click(screen.getByRole("button", { name: "Cancel the task" }));
+    expect(await screen.findByText("The server cannot be reached.")).toBeInTheDocument();
+    expect(screen.getByText(/Whether it arrived is not known/)).toBeInTheDocument();
+    expect(screen.getByLabelText("Reason")).toHaveValue("not needed");
+    answer = () => ({
+      body: { project_id: "p", task_id: TASK, outcome: "cancelled", runs: [], unblocked: [] },
+    });
+    fireEvent.click(screen.getByRole("button", { name: "Cancel the task" }));
+    expect(await screen.findByText("docs is cancelled")).toBeInTheDocument();
+    expect(screen.queryByRole("dialog")).toBeNull();
+    expect(asked.at(-1)?.body).toMatchObject({ reason: "not needed" });
   });
 
   it("never lifts all dependencies by naming none", async () => {

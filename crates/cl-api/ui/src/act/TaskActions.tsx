@@ -1,16 +1,18 @@
 import { Ban, CirclePlay, LockOpen, type LucideIcon, Square, Sunrise, Undo2 } from "lucide-react";
 import { type ReactNode, useId, useState } from "react";
+import { Problem } from "../api/client";
 import { useTask } from "../live/store";
 import type { TaskRow } from "../live/world";
 import { Button } from "../parts/Button";
 import { Confirm } from "../parts/Dialog";
+import { Failure } from "../parts/Failure";
 import { Status } from "../parts/Status";
 import styles from "./Act.module.css";
 import { shortTaskId } from "./ids";
 import { type Action, type Offer, offersOf } from "./offers";
 import { perform, type Said } from "./perform";
 import { tell, tellNeutral, tellProblem } from "./tell";
-import { beginEnding, useEndings, useIsEnding } from "./underway";
+import { beginEnding, useIsEnding } from "./underway";
 
 export interface TaskActionsProps {
   project: string;
@@ -34,11 +36,12 @@ export function TaskActions({ project, task }: TaskActionsProps) {
   const isEnding = useIsEnding(project, task);
   const [asking, setAsking] = useState<Offer>();
   const [pending, setPending] = useState<Action>();
-  useEndings();
+  const [refused, setRefused] = useState<Problem>();
   if (!row) return null;
 
   const act = async (action: Action, said: Said = {}) => {
     setPending(action);
+    setRefused(undefined);
     try {
       const outcome = await perform(action, project, task, said);
       setAsking(undefined);
@@ -48,8 +51,9 @@ export function TaskActions({ project, task }: TaskActionsProps) {
         tellNeutral(outcome.text, outcome.more);
       } else tell(outcome.text, outcome.more);
     } catch (error) {
-      setAsking(undefined);
-      tellProblem(`${shortTaskId(task)}: ${action} did not work`, error);
+      // Where it was asked for it is told: the reason that was typed stays, and can be sent again.
+      if (needsConfirming(action)) setRefused(withDoubt(Problem.of(error)));
+      else tellProblem(`${shortTaskId(task)}: ${action} did not work`, error);
     } finally {
       setPending(undefined);
     }
@@ -71,7 +75,11 @@ export function TaskActions({ project, task }: TaskActionsProps) {
             busy={pending === offer.action}
             disabled={isOff}
             data-testid={`act-${offer.action}`}
-            onClick={() => (needsConfirming(offer.action) ? setAsking(offer) : void act(offer.action))}
+            onClick={() => {
+              setRefused(undefined);
+              if (needsConfirming(offer.action)) setAsking(offer);
+              else void act(offer.action);
+            }}
           >
             {offer.label}
           </Button>
@@ -83,12 +91,24 @@ export function TaskActions({ project, task }: TaskActionsProps) {
           offer={asking}
           row={row}
           busy={pending !== undefined}
+          refused={refused}
           onClose={() => setAsking(undefined)}
           onConfirm={(said) => void act(asking.action, said)}
         />
       )}
     </div>
   );
+}
+
+/** What was not answered may have been done all the same. */
+function withDoubt(problem: Problem): Problem {
+  if (problem.status !== 0) return problem;
+  const hint = "Whether it arrived is not known; asked again, it is done once";
+  return new Problem({
+    status: 0,
+    message: problem.message,
+    hint: problem.hint ? `${hint}. ${problem.hint}` : hint,
+  });
 }
 
 function needsConfirming(action: Action): boolean {
@@ -99,12 +119,13 @@ interface AskProps {
   offer: Offer;
   row: TaskRow;
   busy: boolean;
+  refused: Problem | undefined;
   onClose: () => void;
   onConfirm: (said: Said) => void;
 }
 
 /** Asks first, and names the thing. */
-function Ask({ offer, row, busy, onClose, onConfirm }: AskProps) {
+function Ask({ offer, row, busy, refused, onClose, onConfirm }: AskProps) {
   const [reason, setReason] = useState("");
   const [lifted, setLifted] = useState<readonly string[]>(row.blocked_by);
   const id = useId();
@@ -128,6 +149,7 @@ function Ask({ offer, row, busy, onClose, onConfirm }: AskProps) {
       busy={busy}
       onConfirm={confirm}
     >
+      {refused && <Failure inline error={refused} />}
       {offer.action === "unblock" && (
         <Choices ids={row.blocked_by} chosen={lifted} onChange={setLifted} name="Dependencies to lift" />
       )}

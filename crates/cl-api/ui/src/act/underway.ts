@@ -36,7 +36,7 @@ export function useIsEnding(project: string, task: string): boolean {
 /** How long a stop may take before it is said that it still goes on. */
 const PATIENCE = 45_000;
 
-/** Tells how what was stopped has ended. Shown once, by the shell or by what offers to stop. */
+/** Tells how what was stopped has ended; the shell does, whatever is shown in it. */
 export function useEndings(): void {
   const ending = useUnderway((state) => state.ending);
   const keys = Object.keys(ending).sort().join("\n");

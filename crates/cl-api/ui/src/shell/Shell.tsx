@@ -1,5 +1,6 @@
 import { lazy, Suspense, useEffect } from "react";
 import { Group, Panel, Separator } from "react-resizable-panels";
+import { useEndings } from "../act/underway";
 import { useProjects } from "../api/queries";
 import { useLive } from "../live/store";
 import { useRoute } from "../route/route";
@@ -29,6 +30,8 @@ export function Shell() {
   const isStale = useLive(({ connection }) => connection.staleSince !== undefined);
   const projects = useProjects();
   useShortcuts();
+  // Whoever stops a task may look at something else until it has ended.
+  useEndings();
   // Without a choice the tree shows the project where something happened last.
   const project = route.project ?? projects.data?.[0]?.id;
   useEffect(() => {
