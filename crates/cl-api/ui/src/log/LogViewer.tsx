@@ -362,7 +362,8 @@ function LastOutput({ modified, isRunning }: { modified: string | null; isRunnin
       data-testid="log-freshness"
       data-state={state}
     >
-      Last output: {agoOf(since)} ago
+      <span className={styles.long}>Last output: </span>
+      {agoOf(since)} ago
     </span>
   );
 }

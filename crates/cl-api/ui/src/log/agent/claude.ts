@@ -1,5 +1,6 @@
 /** Lines of `claude --output-format stream-json`, and of agents that speak alike. */
 
+import { formatDate } from "../../parts/time";
 import {
   isObject,
   type Json,
@@ -32,10 +33,19 @@ export function saidByClaude(line: Json): Says[] | null {
     case "result":
       return "subtype" in line ? [ofResult(line)] : null;
     case "rate_limit_event":
-      return [{ kind: "note", label: "rate limit", text: textOf(line.rate_limit_info ?? line) }];
+      return [{ kind: "note", label: "rate limit", text: windowText(line.rate_limit_info ?? line) }];
     default:
       return null;
   }
+}
+
+/** How much of a usage window is used, in words where all is there that they need. */
+function windowText(about: unknown): string {
+  if (!isObject(about)) return textOf(about);
+  const { rateLimitType: window, utilization: used, resetsAt: at } = about;
+  if (typeof window !== "string" || typeof used !== "number" || typeof at !== "number") return textOf(about);
+  const until = formatDate(new Date(at * 1000));
+  return `${Math.round(used * 100)} % of the ${window.replaceAll("_", " ")} window used, until ${until}`;
 }
 
 function ofSystem(line: Json): Says[] {
