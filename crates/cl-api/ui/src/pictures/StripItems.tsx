@@ -86,7 +86,7 @@ function Slots() {
   const value = data ? (limit === undefined ? running.length : `${taken}/${limit}`) : "–";
   const label =
     limit === undefined
-      ? `${running.length} runs at work, no limit`
+      ? `${running.length === 1 ? "1 run" : `${running.length} runs`} at work, no limit`
       : `${taken} of ${limit} run slots are taken`;
   const isFull = limit !== undefined && taken >= limit;
   return (
@@ -150,7 +150,7 @@ function Queue() {
     (world) => queued(Object.values(world.tasks).map(({ task }) => task)),
     sameItems,
   );
-  const label = waiting.length === 1 ? "1 task waits for a slot" : `${waiting.length} tasks wait for a slot`;
+  const label = waiting.length === 1 ? "1 task is queued" : `${waiting.length} tasks are queued`;
   return (
     <Item
       icon={<ListOrdered size={14} aria-hidden />}
@@ -162,7 +162,7 @@ function Queue() {
       {(close) => (
         <>
           <Head title="Queue" more={waiting.length === 0 ? "" : "in the order of arrival"} />
-          {waiting.length === 0 && <p className={styles.none}>Nothing waits for a run slot.</p>}
+          {waiting.length === 0 && <p className={styles.none}>Nothing is queued.</p>}
           <ol className={styles.list}>
             {waiting.slice(0, MOST_LISTED).map((row) => (
               <li key={`${row.project_id}/${row.task_id}`}>
@@ -176,6 +176,7 @@ function Queue() {
                   <small>
                     {row.project_id}
                     {row.agent && ` · ${row.agent}`}
+                    {row.blocked_by.length > 0 && ` · first ${row.blocked_by.map(shortTask).join(", ")}`}
                   </small>
                 </a>
               </li>
@@ -241,7 +242,7 @@ function Spend() {
   const timeZone = useMemo(ownZone, []);
   const { data, error, refetch } = useTrend({ by: "agent", bucket: "hour", days: 1, timeZone });
   const total = data?.total;
-  const tokens = (total?.input_tokens ?? 0) + (total?.output_tokens ?? 0);
+  const tokens = sumOf(total?.input_tokens, total?.output_tokens);
   const isMoney = (total?.cost_usd ?? undefined) !== undefined;
   const value = !total
     ? "–"
@@ -249,9 +250,11 @@ function Spend() {
       ? moneyText(total.cost_usd)
       : total.runs === 0
         ? "$0.00"
-        : tokensText(tokens);
+        : tokens === undefined
+          ? "–"
+          : tokensText(tokens);
   const label = total
-    ? `Today: ${costText(total.cost_usd, total.runs_without_cost)}, ${tokensText(tokens)} tokens`
+    ? `Today: ${costText(total.cost_usd, total.runs_without_cost)}, ${tokens === undefined ? "tokens unknown" : `${tokensText(tokens)} tokens`}`
     : "Spend today";
   return (
     <Item icon={<Coins size={14} aria-hidden />} label={label} value={value} testid="strip-spend">

@@ -99,6 +99,8 @@ export function Timeline({ project, task }: TimelineProps) {
 
 /** How wide the names of the lanes are, in pixels; the style sheet says the same. */
 const NAMES = 136;
+/** How wide a label of the axis may be, in pixels. */
+const LABEL = 58;
 /** A bar wider than this has room for a few words. */
 const ROOM = 34;
 
@@ -116,6 +118,8 @@ function Chart({ model, onView }: { model: Model; onView: (view: View) => void }
   const width = Math.max(200, size.width - NAMES);
   const x = toPixels(seen, width);
   const marks = useMemo(() => ticks(seen, width), [seen, width]);
+  // What would be cut off at the end says nothing.
+  const labels = marks.filter((mark) => x(mark.at) + LABEL <= width);
   const [focused, setFocused] = useState<string>();
   const [pointed, setPointed] = useState<string>();
 
@@ -185,7 +189,7 @@ function Chart({ model, onView }: { model: Model; onView: (view: View) => void }
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the bars take the focus, their keys are taken here */}
       <div className={styles.chart} ref={ref} onKeyDown={onKeyDown} {...drag}>
         <div className={styles.axis} aria-hidden>
-          {marks.map((mark) => (
+          {labels.map((mark) => (
             <span key={mark.at} style={{ left: NAMES + x(mark.at) }} data-day={mark.isDay || undefined}>
               {mark.label}
             </span>
@@ -405,11 +409,25 @@ const SIGNS: { id: string; label: string; has: (span: Span) => boolean; what: st
     has: (s) => s.what !== "wait" && s.tone === "waiting",
   },
   {
+    id: "queued",
+    label: "queued",
+    what: "wait",
+    tone: "queued",
+    has: (s) => s.what === "wait" && s.tone === "queued",
+  },
+  {
+    id: "blocked",
+    label: "blocked",
+    what: "wait",
+    tone: "blocked",
+    has: (s) => s.what === "wait" && s.tone === "blocked",
+  },
+  {
     id: "limit",
     label: "wait",
     what: "wait",
     tone: "waiting",
-    has: (s) => s.what === "wait" && s.tone !== "none",
+    has: (s) => s.what === "wait" && s.tone === "waiting",
   },
   {
     id: "pause",

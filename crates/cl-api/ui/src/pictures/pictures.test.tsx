@@ -363,7 +363,7 @@ describe("the strip", () => {
     await user.click(await screen.findByRole("button", { name: "1 of 3 run slots are taken" }));
     expect(await screen.findByTestId("strip-slots-popover")).toHaveTextContent("build");
     await user.keyboard("{Escape}");
-    await user.click(screen.getByRole("button", { name: "1 task waits for a slot" }));
+    await user.click(screen.getByRole("button", { name: "1 task is queued" }));
     expect(await screen.findByTestId("strip-queue-popover")).toHaveTextContent("next");
     await user.keyboard("{Escape}");
     await user.click(await screen.findByRole("button", { name: "Limits: 1 closed, 1 waiting" }));
@@ -383,7 +383,7 @@ describe("the strip", () => {
     answers["/api/v1/limits"] = { windows: [], agents: [], problems: [] };
     show(<StripItems />);
     expect(await screen.findByRole("button", { name: "0 runs at work, no limit" })).toBeVisible();
-    expect(screen.getByRole("button", { name: "0 tasks wait for a slot" })).toHaveTextContent("0");
+    expect(screen.getByRole("button", { name: "0 tasks are queued" })).toHaveTextContent("0");
     expect(await screen.findByRole("button", { name: "Limits: ok, all open" })).toBeVisible();
   });
 });

@@ -129,7 +129,7 @@ function Inside({ onDone }: { onDone: () => void }) {
               >
                 <LayoutGrid size={14} aria-hidden />
                 <span>{each.id}</span>
-                <small>{each.task_count} tasks</small>
+                <small>{each.task_count === 1 ? "1 task" : `${each.task_count} tasks`}</small>
               </Command.Item>
             ))}
           </Command.Group>

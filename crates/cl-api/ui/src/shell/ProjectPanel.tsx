@@ -106,7 +106,7 @@ function ProjectOverview({ project }: { project: string }) {
       task.deadlocked_by.length > 0 ||
       task.problems.length > 0,
   );
-  const running = mine.filter((task) => task.active);
+  const active = mine.filter((task) => task.active);
   const recent = [...mine]
     .sort((a, b) => (b.last_activity ?? "").localeCompare(a.last_activity ?? ""))
     .slice(0, RECENT);
@@ -158,7 +158,7 @@ function ProjectOverview({ project }: { project: string }) {
             <Time at={about?.last_activity} />
           </dd>
         </div>
-        <div>
+        <div className={styles.wide}>
           <dt>Folder</dt>
           <dd className="mono">{about?.project_root ?? "—"}</dd>
         </div>
@@ -183,13 +183,13 @@ function ProjectOverview({ project }: { project: string }) {
           </ul>
         </section>
       )}
-      {running.length > 0 && (
+      {active.length > 0 && (
         <section className={styles.section}>
           <h2>
-            Running <small>{running.length}</small>
+            Active <small>{active.length}</small>
           </h2>
           <ul className={styles.list2}>
-            {running.slice(0, 20).map((task) => line(task, task.waiting_for ?? task.agent))}
+            {active.slice(0, 20).map((task) => line(task, task.waiting_for ?? task.agent))}
           </ul>
         </section>
       )}

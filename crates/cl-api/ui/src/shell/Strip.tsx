@@ -3,7 +3,7 @@ import { Popover } from "radix-ui";
 import { useStatus } from "../api/queries";
 import { useConnection } from "../live/store";
 import { IconButton } from "../parts/Button";
-import { formatDuration } from "../parts/time";
+import { Duration } from "../parts/Time";
 import { StripItems } from "../pictures/StripItems";
 import { href } from "../route/route";
 import { openDialog } from "./dialogs";
@@ -48,7 +48,7 @@ const PHASES = {
 
 function ServerState() {
   const { phase } = useConnection();
-  const { data: status } = useStatus();
+  const { data: status, dataUpdatedAt } = useStatus();
   const readiness = status?.readiness;
   const isLoading = readiness ? !readiness.index_built : false;
   const problems = readiness?.problems ?? [];
@@ -82,7 +82,12 @@ function ServerState() {
               <dt>Version</dt>
               <dd>{status.version}</dd>
               <dt>Up for</dt>
-              <dd>{formatDuration(status.uptime_seconds)}</dd>
+              <dd>
+                <Duration
+                  from={new Date(dataUpdatedAt - status.uptime_seconds * 1000).toISOString()}
+                  running
+                />
+              </dd>
               <dt>Runs</dt>
               <dd>{status.active_runs_count} active</dd>
               {readiness && (

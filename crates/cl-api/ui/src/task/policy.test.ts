@@ -8,6 +8,7 @@ describe("the restart policy", () => {
     [{ deadlocked_by: ["a"], blocked_by: ["a"] }, "Can never begin"],
     [{ queue_position: 2, status: "queued" }, "Queued for a run slot (#2)"],
     [{ done: true, active: false, status: "all_finished" }, "Restart disabled"],
+    [{ done: true, active: true, waiting_for: "children" }, "Not started again"],
     [{ status: "waiting" }, "Waits for a limit to end"],
     [{ active: true }, "Auto-restart active"],
     [{ active: true, kind: "job" }, "A single run"],

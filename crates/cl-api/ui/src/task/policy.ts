@@ -18,6 +18,11 @@ export function policyOf(task: TaskRow): Policy {
     return { text: `Queued for a run slot (#${task.queue_position})` };
   if (task.status === "waiting")
     return { text: "Waits for a limit to end", detail: "then goes on by itself" };
+  if (task.done && task.active)
+    return {
+      text: "Not started again",
+      detail: task.waiting_for === "children" ? "ends when its children have ended" : "ends as it is",
+    };
   if (task.done) return { text: "Restart disabled", detail: "stays final until you resume it" };
   if (task.goes_on) return { text: "Lost its supervisor", detail: "recovery goes on with it" };
   if (task.active) {
