@@ -1,5 +1,9 @@
 //! `watch`.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
 use cl_storage::marker;
 use cl_storage::run_info::{self, RunStatus};
 
@@ -140,4 +144,47 @@ fn what_does_not_exist_is_not_waited_for() {
     place
         .run_changing_nothing("watch")
         .fails(2, "cannot tell which project");
+}
+
+/// Serves what says its version and answers nothing else: with silence, or with what is none of ours.
+fn half_a_server(is_silent: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        while let Ok((mut client, _)) = listener.accept() {
+            let mut head = BufReader::new(client.try_clone().unwrap()).lines();
+            let line = head.next().unwrap().unwrap();
+            while head.next().unwrap().is_ok_and(|line| !line.is_empty()) {}
+            let (status, kind, body) = match line.contains("/version") {
+                true => ("200 OK", "application/json", "{\"version\":\"x\"}"),
+                false if is_silent => {
+                    kept.push(client);
+                    continue;
+                }
+                false => ("503 Unavailable", "text/plain", "starting"),
+            };
+            let length = body.len();
+            let head = format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n");
+            write!(
+                client,
+                "HTTP/1.1 {status}\r\n{head}Connection: close\r\n\r\n{body}"
+            )
+            .ok();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_waited_for_no_longer_than_was_said() {
+    let place = Place::new();
+    for is_silent in [false, true] {
+        let url = half_a_server(is_silent);
+        let began = Instant::now();
+        let line = format!("watch {TASK} --project demo --timeout 2s --server {url}");
+        place.run(&line).fails(124, "the server does not answer");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(20), "{is_silent}: {took:?}");
+    }
 }

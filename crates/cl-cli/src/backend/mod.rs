@@ -215,16 +215,17 @@ impl Backend {
     }
 
     /// Looks at `named` tasks of a project, or at all of them if none is named; those of the
-    /// old layout are passed over.
+    /// old layout are passed over. A server is waited for as long as `limit`.
     pub(crate) fn watched(
         &self,
         ctx: &Context,
         scope: &Scope,
         named: &[TaskId],
+        limit: Duration,
     ) -> Result<Survey, CliError> {
         let project = scope.require_project()?;
         if let Self::Server(server) = self {
-            let mut listing: TaskListing = server.tasks(Some(project), named)?;
+            let mut listing: TaskListing = server.tasks_within(limit, project, named)?;
             listing.tasks.retain(|row| !row.legacy);
             return Ok(Survey::of_listing(listing));
         }

@@ -150,6 +150,17 @@ impl Server {
         self.get(&which(core().then("tasks"), project, named))
     }
 
+    /// Lists tasks of a project, and waits for that as long as `limit`.
+    pub(super) fn tasks_within(
+        &self,
+        limit: Duration,
+        project: &ProjectId,
+        named: &[TaskId],
+    ) -> Result<TaskListing, CliError> {
+        let path = which(core().then("tasks"), Some(project), named);
+        self.ask(async |client| client.answer_within(limit).get(&path).await)
+    }
+
     pub(super) fn activities(
         &self,
         project: Option<&ProjectId>,

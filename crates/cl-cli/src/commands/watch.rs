@@ -17,6 +17,11 @@ use crate::view::{Survey, TaskRow, TaskText as _, duration_text, warn_about};
 /// Looking more often than this only costs.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How long a look by way of a server may take: as long as is left to wait, but not shorter and
+/// not longer than this.
+const SHORTEST_LOOK: Duration = Duration::from_secs(1);
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
+
 /// For how long a server that is started again may not answer.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
@@ -38,6 +43,7 @@ pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
         seen: HashMap::new(),
         problems_told: 0,
         started: Instant::now(),
+        timeout: args.timeout,
         unanswered: None,
     };
     let project = scope.require_project()?;
@@ -48,7 +54,11 @@ pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
     let interval = args.interval.max(SHORTEST_INTERVAL);
     loop {
         let Some(survey) = watch.look(ctx, &backend, &scope, &tasks)? else {
-            std::thread::sleep(interval);
+            let left = watch.left().unwrap_or(interval);
+            if left.is_zero() {
+                return Err(gave_up(args.timeout, "the server does not answer"));
+            }
+            std::thread::sleep(interval.min(left));
             continue;
         };
         let verdict = watch.judge(&survey);
@@ -56,14 +66,12 @@ pub fn run(ctx: &mut Context, args: &WatchArgs) -> Result<Exit, CliError> {
         if let Some(exit) = verdict {
             return Ok(watch.conclude(ctx, &survey, exit));
         }
-        let waited = watch.started.elapsed();
-        if !args.timeout.is_zero() && waited >= args.timeout {
+        let pause = (news.as_ref()).map_or(interval, |news| news.patience(interval));
+        let left = watch.left().unwrap_or(pause);
+        if left.is_zero() {
             return Err(timed_out(&survey, args.timeout));
         }
-        let mut pause = (news.as_ref()).map_or(interval, |news| news.patience(interval));
-        if !args.timeout.is_zero() {
-            pause = pause.min(args.timeout.saturating_sub(waited));
-        }
+        let pause = pause.min(left);
         match &mut news {
             None => std::thread::sleep(pause),
             Some(news) => {
@@ -94,11 +102,19 @@ struct Watch {
     seen: HashMap<TaskId, TaskStatus>,
     problems_told: usize,
     started: Instant,
+    /// How long to wait; nothing is for ever.
+    timeout: Duration,
     /// Since when the server does not answer.
     unanswered: Option<Instant>,
 }
 
 impl Watch {
+    /// Returns how long there is left to wait; none is for ever.
+    fn left(&self) -> Option<Duration> {
+        let left = self.timeout.saturating_sub(self.started.elapsed());
+        (!self.timeout.is_zero()).then_some(left)
+    }
+
     /// Looks at the tasks; `None` while a server that answered before does not.
     fn look(
         &mut self,
@@ -107,12 +123,14 @@ impl Watch {
         scope: &Scope,
         tasks: &[TaskId],
     ) -> Result<Option<Survey>, CliError> {
-        match backend.watched(ctx, scope, tasks) {
+        let limit = self.left().unwrap_or(LONGEST_LOOK);
+        let limit = limit.clamp(SHORTEST_LOOK, LONGEST_LOOK);
+        match backend.watched(ctx, scope, tasks, limit) {
             Ok(survey) => {
                 self.unanswered = None;
                 Ok(Some(survey))
             }
-            Err(error) if error.exit() == Exit::Unreachable => {
+            Err(error) if matches!(error.exit(), Exit::Unreachable | Exit::Timeout) => {
                 let since = *self.unanswered.get_or_insert_with(|| {
                     let text = error.chain();
                     ctx.console.note(format_args!("{text}; trying again"));
@@ -225,11 +243,13 @@ fn timed_out(survey: &Survey, timeout: Duration) -> CliError {
         .filter(|row| !row.is_terminal())
         .map(|row| row.task_id.as_str())
         .collect();
+    gave_up(timeout, &open.join(", "))
+}
+
+fn gave_up(timeout: Duration, what: &str) -> CliError {
     let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
     let after = duration_text(seconds);
-    CliError::new(
-        Exit::Timeout,
-        format!("gave up waiting after {after}: {}", open.join(", ")),
-    )
-    .hint("the tasks go on; watch again, with a longer --timeout or with 0 for ever")
+    let message = format!("gave up waiting after {after}: {what}");
+    CliError::new(Exit::Timeout, message)
+        .hint("the tasks go on; watch again, with a longer --timeout or with 0 for ever")
 }
