@@ -80,6 +80,17 @@ export function AgentLog({
     if (element && isFollowing) element.scrollTop = element.scrollHeight;
   }, [isFollowing, height, items]);
 
+  // A view that gets lower keeps its top, and so loses the end that it follows.
+  useEffect(() => {
+    const element = box.current;
+    if (!element || !isFollowing) return;
+    const observer = new ResizeObserver(() => {
+      element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [isFollowing]);
+
   const goTo = useCallback(
     (place: number) => {
       const index = items.findLastIndex((item) => item.at <= place);
