@@ -27,7 +27,8 @@
 //!
 //! ```text
 //! enter: lock -> ticket -> unlock      crash: a ticket of a dead process, skipped
-//! take:  slot -> remove the ticket     crash: slot freed by the kernel, ticket as above
+//! take:  lock -> slot -> remove the ticket -> unlock
+//!        crash: slot freed by the kernel, ticket as above
 //! adopt: lock -> ticket with the place of the entry -> remove the entry -> unlock
 //!        crash: both, the ticket of a dead process; the server sees that it had launched
 //! ```
@@ -188,6 +189,10 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = found(folder, |_| true)?;
     names.truncate(MOST_ENTRIES);
     Ok(names)
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>, QueueError> {
+    names(folder).map_err(io_error(folder))
 }
 
 /// Lists the names of those entries that are meant, in the order of their sequence.
@@ -507,7 +512,7 @@ fn has_orphan_before(folder: &Path, names: &[String], sequence: u64) -> bool {
 /// themselves now and then.
 pub fn first_waiting(root: &Root) -> Option<ProcessIdentity> {
     let folder = folder_of(root);
-    let names = names(&folder).ok()?;
+    let names = names_in(&folder).ok()?;
     supervisor_of(first_live(&folder, &names))
 }
 
@@ -525,25 +530,41 @@ impl Ticket {
     }
 
     /// Takes a slot of `limit` for `run` if it is this one's turn and one is free.
+    ///
+    /// Blocks for a minute at the most if many come at once.
     pub fn try_take(&self, limit: u32, run: &RunId) -> Result<Turn, QueueError> {
         let folder = folder_of(&self.root);
-        let names = names(&folder).map_err(io_error(&folder))?;
-        match first_live(&folder, &names) {
-            Some((name, _)) if name == self.name && self.yields(&folder, &names) => {
+        let names = names_in(&folder)?;
+        // Most are not first, and see that without the lock.
+        if self.is_behind(first_live(&folder, &names).as_ref()) {
+            return Ok(Turn::Behind);
+        }
+        // A look beside the lock may miss an entry that is gone by now, and the ticket that came
+        // for it.
+        locked(&self.root, |folder| {
+            let names = names_in(folder)?;
+            let first = first_live(folder, &names);
+            if self.is_behind(first.as_ref()) {
+                return Ok(Turn::Behind);
+            }
+            // None if somebody has removed the ticket by hand, and with it the place.
+            let is_first = first.is_some_and(|(name, _)| name == self.name);
+            if is_first && self.yields(folder, &names) {
                 return Ok(Turn::First);
             }
-            Some((name, _)) if name == self.name => {}
-            Some(_) if self.path.exists() => return Ok(Turn::Behind),
-            // Somebody has removed the ticket by hand, and with it the place.
-            _ => {}
-        }
-        match Slot::try_take(&self.root, limit, run)? {
-            Some(slot) => {
-                self.remove();
-                Ok(Turn::Taken(slot))
+            match Slot::try_take(&self.root, limit, run)? {
+                Some(slot) => {
+                    self.remove();
+                    Ok(Turn::Taken(slot))
+                }
+                None => Ok(Turn::First),
             }
-            None => Ok(Turn::First),
-        }
+        })
+    }
+
+    /// Tells whether it stands behind the one that is first.
+    fn is_behind(&self, first: Option<&(&str, Entry)>) -> bool {
+        first.is_some_and(|(name, _)| *name != self.name) && self.path.exists()
     }
 
     /// Tells whether those before it are left to the successor of their server, which died

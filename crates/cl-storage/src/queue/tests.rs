@@ -217,6 +217,32 @@ fn those_that_a_dead_server_has_launched_leave_the_others_to_the_next_one() {
 }
 
 #[test]
+fn nobody_overtakes_an_entry_that_becomes_a_ticket() {
+    let (_folder, root) = root();
+    let first = accept(&root, 1, true);
+    let second = ticket(ask(&root, 2));
+    let (tried, result) = std::sync::mpsc::channel();
+    let taken = std::thread::scope(|scope| {
+        locked(&root, |folder| {
+            std::fs::remove_file(folder.join(&first.name)).unwrap();
+            let second = &second;
+            scope.spawn(move || tried.send(second.try_take(1, &run(2)).unwrap()).unwrap());
+            // Nobody is first now; whoever cannot wait says so at once.
+            let hasty = result.recv_timeout(Duration::from_millis(200));
+            assert!(hasty.is_err(), "{hasty:?}");
+            let ticket = Entry {
+                kind: Kind::Run,
+                ..first.entry.clone()
+            };
+            add(folder, ticket)
+        })
+        .unwrap();
+        result.recv().unwrap()
+    });
+    assert!(matches!(taken, Turn::Behind), "{taken:?}");
+}
+
+#[test]
 fn an_entry_is_not_taken_over_by_another_launch_of_its_task() {
     let (_folder, root) = root();
     let entry = accept(&root, 1, true);
