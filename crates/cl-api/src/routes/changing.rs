@@ -108,10 +108,6 @@ fn submit(app: &App, task: &TaskDir, asked: LaunchRequest) -> Answer<String> {
         .map(|last| last.env.clone())
         .unwrap_or_default();
     env.extend(asked.env);
-    if asked.force && asked.kind == LaunchKind::Resume {
-        marker::clear(task, Marker::Cancelled)
-            .map_err(|error| Refusal::internal("the task could not be taken up", &error))?;
-    }
     let submission = Submission {
         kind: match asked.kind {
             LaunchKind::Task => Kind::Task,
@@ -132,8 +128,20 @@ fn submit(app: &App, task: &TaskDir, asked: LaunchRequest) -> Answer<String> {
         parent_run: None,
         policy: laid_over(base, &asked.policy)?,
     };
+    let takes_up = asked.force && asked.kind == LaunchKind::Resume;
+    let given_up = marker::cancellation(task).filter(|_| takes_up);
+    if takes_up {
+        marker::clear(task, Marker::Cancelled)
+            .map_err(|error| Refusal::internal("the task could not be taken up", &error))?;
+    }
     let (root, settings) = (&app.root, &app.settings);
-    cl_conduct::submit(root, task, &submission, None, settings, app.now())
+    let submitted = cl_conduct::submit(root, task, &submission, None, settings, app.now());
+    // What was not accepted takes nothing back: the task stays given up.
+    if let (Err(_), Some(given_up)) = (&submitted, given_up) {
+        marker::cancel(task, &given_up)
+            .map_err(|error| Refusal::internal("the task could not be given up again", &error))?;
+    }
+    submitted
         .map(|submitted| submitted.launch_id)
         .map_err(submission::refusal)
 }

@@ -91,3 +91,27 @@ fn a_refusal_names_the_field_that_has_to_be_another() {
         assert!(!server.root().join("p").join(TASK).join("TASK.md").exists());
     }
 }
+
+#[test]
+fn a_task_stays_given_up_if_what_was_to_take_it_up_is_refused() {
+    let server = serve();
+    server.post("/api/v1/tasks", &body(&server)).expect(201);
+    accepted(&server);
+    let task = format!("projects/p/tasks/{TASK}");
+    let asked = json!({"reason": "no longer wanted"});
+    server
+        .post(&format!("/api/{task}/cancel"), &asked)
+        .expect(200);
+    let marker = server.root().join("p").join(TASK).join("CANCELLED");
+    let said = std::fs::read_to_string(&marker).unwrap();
+    let take_up = |agent: &str, policy: Value| {
+        let outside = server.place().outside();
+        let asked = json!({"kind": "resume", "force": true, "env": {}, "cwd": outside,
+            "agent": agent, "policy": policy});
+        server.post(&format!("/api/v1/core/{task}/launch"), &asked)
+    };
+    let amount = take_up("scripted", json!({"max_cost_usd": "much"}));
+    amount.expect(400);
+    take_up("nobody", json!({})).expect(400);
+    assert_eq!(std::fs::read_to_string(&marker).unwrap(), said);
+}
