@@ -520,6 +520,10 @@ impl TaskDir {
                 durable::discard(&prepared.join(RUN_INFO)).unwrap_or_default();
                 durable::discard_folder(&prepared).and_then(|()| prepare())
             }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                // A starter that was refused has tidied up what looked unused.
+                durable::create_folder(&runs, Mode::Shared).and_then(|()| prepare())
+            }
             other => other,
         };
         crash::point("run-unrecorded");
@@ -628,6 +632,23 @@ mod tests {
             task.create_run(jiff::Timestamp::UNIX_EPOCH),
             Err(LayoutError::Symlink(_))
         ));
+    }
+
+    #[test]
+    fn a_run_is_made_although_somebody_took_the_empty_folder_of_runs_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path()).unwrap();
+        let (project, task) = ids();
+        let task = root.task(&project, &task).unwrap();
+        task.ensure().unwrap();
+        fs::remove_dir(task.runs_folder()).unwrap();
+        let id = RunId::generate(jiff::Timestamp::UNIX_EPOCH);
+        let run = task.create_recorded_run(id.clone(), |_| "version: 1\n".to_owned());
+        assert!(run.unwrap().path().join(RUN_INFO).is_file());
+        // A task that is gone stays so.
+        fs::remove_dir_all(task.path()).unwrap();
+        task.create_recorded_run(id, |_| String::new()).unwrap_err();
+        assert!(!task.path().exists());
     }
 
     #[test]

@@ -193,8 +193,11 @@ fn take(
     let ownership = match own(&record, &root, &task, placing) {
         Ok(ownership) => ownership,
         Err(refused) => {
-            // Without the lock nothing in the folder is ours: it may be the winner's.
-            made.remove_empty(&task);
+            // Without the lock nothing in the folder is ours: it may be the winner's, who has not
+            // begun a run yet.
+            if !task.owner_lock().exists() {
+                made.remove_empty(&task);
+            }
             return Err(refused);
         }
     };
