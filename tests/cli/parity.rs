@@ -346,6 +346,8 @@ fn played(
         "task uncancel %bravo",
         "task resume %bravo --no-start",
         "task resume %bravo",
+        // It may be woken between two attempts.
+        "watch %bravo --timeout 20s",
         "task wake %bravo",
         "task unblock %bravo",
         "job %charly --prompt once",

@@ -160,11 +160,19 @@ fn wait(
     let mut asked: Option<Wish> = None;
     let mut unanswered = 0;
     let mut news = News::new(server, About::Tasks, project, Some(task));
+    let mut finished: Option<TaskShown> = None;
     loop {
         match server.show(project, task) {
+            // Its supervisor is still there, and whoever looks next is not to be told that it runs.
+            Ok(shown) if has_ended(launched, &shown) && shown.task.active => {
+                unanswered = 0;
+                finished = Some(shown);
+            }
             Ok(shown) => {
                 unanswered = 0;
-                if let Some(exit) = ended(ctx, launched, &shown, asked)? {
+                // Somebody may have launched it anew since.
+                let last = finished.take().filter(|_| !has_ended(launched, &shown));
+                if let Some(exit) = ended(ctx, launched, &last.unwrap_or(shown), asked)? {
                     return Ok(exit);
                 }
             }
@@ -228,6 +236,12 @@ fn of_wish(wish: Wish) -> Exit {
         Wish::Interrupt => Exit::Interrupted,
         Wish::Terminate | Wish::HangUp => Exit::Terminated,
     }
+}
+
+/// Tells whether it is recorded how the launch ended.
+fn has_ended(launched: &Launched, shown: &TaskShown) -> bool {
+    (shown.state.as_ref())
+        .is_some_and(|state| state.launch_id == launched.launch_id && state.result.is_some())
 }
 
 /// Tells how the launch ended, if it has.
