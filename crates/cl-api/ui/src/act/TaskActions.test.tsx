@@ -131,7 +131,7 @@ describe("what can be done with a task", () => {
     });
     fireEvent.click(screen.getByRole("button", { name: "Cancel the task" }));
     expect(await screen.findByText("docs is cancelled")).toBeInTheDocument();
-    expect(screen.queryByRole("dialog")).toBeNull();
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
     expect(asked.at(-1)?.body).toMatchObject({ reason: "not needed" });
   });
 
